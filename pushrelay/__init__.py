@@ -1,0 +1,3 @@
+"""pushrelay: a Pushgateway and batch-job metrics relay."""
+
+__version__ = "0.1.0"

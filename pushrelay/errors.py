@@ -1,0 +1,83 @@
+"""What can go wrong, as one tree.
+
+    PushrelayError
+    ├── InvalidRequest            cannot be read; leaves no trace in the store
+    │   ├── InvalidGroupingKey    the path of a push
+    │   └── ParseError            the body of a push, with its line
+    ├── LimitExceeded             readable, but larger than this relay takes
+    ├── InconsistentPush          readable, but refused; booked as a failure of its group
+    ├── StoreUnavailable          the database does not answer; trying again may help
+    └── StartupError              the relay cannot start as it was configured
+
+Errors carry neither HTTP statuses nor exit codes: `web.errors` and the command
+line map them.
+"""
+
+from __future__ import annotations
+
+
+class PushrelayError(Exception):
+    """Base of all errors that are shown to a person as they are."""
+
+
+class InvalidRequest(PushrelayError):
+    """A request that cannot be read; nothing of it reaches the store."""
+
+    reason = "invalid_request"
+
+
+class InvalidGroupingKey(InvalidRequest):
+    """A push URL whose path does not name a group."""
+
+    reason = "invalid_grouping_key"
+
+
+class ParseError(InvalidRequest):
+    """A body that is not in the format it claims; `line` counts from 1."""
+
+    reason = "invalid_body"
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"text format parsing error in line {line}: {message}")
+        self.line = line
+
+
+class LimitExceeded(PushrelayError):
+    """A request larger than a limit; `limit` names the setting that was hit."""
+
+    reason = "limit"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class InconsistentPush(PushrelayError):
+    """A push that would make the exposition illegal.
+
+    `reason` is a short word for the rejection counter, `problems` are sentences
+    for the pusher. The text begins as the Pushgateway's does.
+    """
+
+    PREFIX = "pushed metrics are invalid or inconsistent with existing metrics: "
+
+    def __init__(self, reason: str, problems: list[str]) -> None:
+        if len(problems) == 1:
+            text = problems[0]
+        else:
+            lines = "".join(f"* {problem}\n" for problem in problems)
+            text = f"{len(problems)} error(s) occurred:\n{lines}"
+        super().__init__(self.PREFIX + text)
+        self.reason = reason
+        self.problems = problems
+
+
+class StoreUnavailable(PushrelayError):
+    """The database could not take or give what was asked; the outcome of a write
+    that raises this may be unknown, so that pushing again is always right."""
+
+    reason = "store_unavailable"
+
+
+class StartupError(PushrelayError):
+    """The relay cannot start; the text says what to change."""

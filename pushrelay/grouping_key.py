@@ -1,0 +1,199 @@
+"""The grouping key and its path grammar, in both directions.
+
+`/metrics/job/<job>{/<label>/<value>}`: names may carry the suffix `@base64`, and
+then the value is URL-safe base64. The relay and the wrapper share this file.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote as percent_encode
+
+from pushrelay.errors import InvalidGroupingKey
+from pushrelay.model import is_legacy_label_name, is_utf8
+from pushrelay.quoting import quote
+
+BASE64_SUFFIX = "@base64"
+_UTF8_NAME_PREFIX = "U__"
+_NAME_END = b"\xff"
+_PAIR_END = b"\xfe"
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
+_ESCAPED_RUNE = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupingKey:
+    """The labels that identify a group: `job` first, the others sorted by name.
+
+    canonical: the labels as bytes. Sorts groups by job and then by their labels;
+        0xFE and 0xFF never occur in UTF-8, so no two keys share it.
+    id: its SHA-256, the identity of the group in the database.
+    """
+
+    labels: tuple[tuple[str, str], ...]
+    canonical: bytes
+    id: bytes
+
+    @staticmethod
+    def of(labels: dict[str, str]) -> GroupingKey:
+        """Return the key of `labels`, which must have a `job`."""
+        others = sorted(pair for pair in labels.items() if pair[0] != "job")
+        ordered = (("job", labels["job"]), *others)
+        canonical = b"".join(
+            name.encode() + _NAME_END + value.encode() + _PAIR_END
+            for name, value in ordered
+        )
+        return GroupingKey(ordered, canonical, hashlib.sha256(canonical).digest())
+
+    @staticmethod
+    def from_canonical(canonical: bytes) -> GroupingKey:
+        """Return the key that `canonical` was made from."""
+        pairs = (pair.split(_NAME_END) for pair in canonical.split(_PAIR_END)[:-1])
+        return GroupingKey.of({name.decode(): value.decode() for name, value in pairs})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The label names, in the order of `labels`."""
+        return tuple(name for name, _ in self.labels)
+
+    @property
+    def path(self) -> str:
+        """The key as the part of a push URL that follows `/metrics/`."""
+        return "/".join(_path_pair(name, value) for name, value in self.labels)
+
+    def __str__(self) -> str:
+        pairs = ",".join(f"{name}={quote(value)}" for name, value in self.labels)
+        return "{" + pairs + "}"
+
+
+def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:
+    """Return the grouping key that `path` names.
+
+    path: what follows `/metrics/` in a push URL, percent-decoded once, bytes that
+        are not UTF-8 as surrogate escapes.
+    utf8_names: whether any UTF-8 string may be a label name, `U__` escapes included.
+
+    Raises InvalidGroupingKey with the text that the Pushgateway answers.
+    """
+    if len(path) <= _CACHED_PATH_CHARACTERS:
+        return _parse_cached(path, utf8_names)
+    return _parse(path, utf8_names)
+
+
+_CACHED_PATH_CHARACTERS = 512
+
+
+def _parse(path: str, utf8_names: bool) -> GroupingKey:
+    job_name, _, rest = path.partition("/")
+    encoded_job, slash, rest = rest.partition("/")
+    job = _decode_job(encoded_job) if job_name.endswith(BASE64_SUFFIX) else encoded_job
+    labels = _parse_labels(slash + rest, utf8_names)
+    if not job:
+        raise InvalidGroupingKey("job name is required")
+    labels["job"] = job
+    for name, value in labels.items():
+        if not is_utf8(name) or not is_utf8(value):
+            raise InvalidGroupingKey(
+                f"grouping label {quote(name)} is not valid UTF-8: {quote(value)}"
+            )
+    return GroupingKey.of(labels)
+
+
+_parse_cached = lru_cache(maxsize=4096)(_parse)
+
+
+def _parse_labels(rest: str, utf8_names: bool) -> dict[str, str]:
+    if rest in ("", "/"):
+        return {}
+    components = rest[1:].split("/")
+    if len(components) % 2:
+        raise InvalidGroupingKey(
+            f"odd number of components in label string {quote(rest)}"
+        )
+    labels = {}
+    for written, value in zip(components[::2], components[1::2], strict=True):
+        plain = written.removesuffix(BASE64_SUFFIX)
+        name = _label_name(plain, utf8_names)
+        labels[name] = value if plain == written else _decode_value(plain, value)
+    return labels
+
+
+def _label_name(name: str, utf8_names: bool) -> str:
+    if name.startswith("__") or not (name if utf8_names else is_legacy_label_name(name)):
+        raise InvalidGroupingKey(f"improper label name {quote(name)}")
+    if not utf8_names:
+        return name
+    decoded = _unescape_utf8_name(name)
+    # The Pushgateway lets `U___5f__5f_x` through and is wedged by it.
+    if not decoded or decoded.startswith("__"):
+        raise InvalidGroupingKey(f"improper label name {quote(name)}")
+    return decoded
+
+
+def _decode_value(name: str, value: str) -> str:
+    decoded, illegal = _decode_base64(value)
+    if illegal is not None:
+        raise InvalidGroupingKey(
+            f"invalid base64 encoding for label {name}={quote(value)}: "
+            f"illegal base64 data at input byte {illegal}"
+        )
+    return decoded
+
+
+def _decode_job(value: str) -> str:
+    decoded, illegal = _decode_base64(value)
+    if illegal is not None:
+        raise InvalidGroupingKey(
+            f"invalid base64 encoding in job name {quote(decoded)}: "
+            f"illegal base64 data at input byte {illegal}"
+        )
+    return decoded
+
+
+def _decode_base64(value: str) -> tuple[str, int | None]:
+    """Decode URL-safe base64 with or without padding, as Go's RawURLEncoding does.
+
+    Returns what could be decoded and the byte position of what could not, or None.
+    """
+    text = value.rstrip("=").replace("\r", "").replace("\n", "")
+    legal = len(_BASE64.match(text)[0])  # type: ignore[index]  # it always matches
+    illegal = None
+    if legal < len(text):
+        illegal, text = legal, text[: legal - legal % 4]
+    elif legal % 4 == 1:
+        illegal, text = legal - 1, text[:-1]
+    decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return decoded.decode(errors="surrogateescape"), illegal
+
+
+def _unescape_utf8_name(name: str) -> str:
+    """Undo the `U__` escaping of a name; a malformed one is a name as it stands."""
+    if not name.startswith(_UTF8_NAME_PREFIX):
+        return name
+    rest, decoded, position = name[len(_UTF8_NAME_PREFIX) :], [], 0
+    while position < len(rest):
+        if rest[position] != "_":
+            decoded.append(rest[position])
+            position += 1
+            continue
+        escape = _ESCAPED_RUNE.match(rest, position)
+        if escape is None:
+            return name
+        rune = int(escape[1], 16) if escape[1] else ord("_")
+        if rune > 0x10FFFF or 0xD800 <= rune <= 0xDFFF:
+            return name
+        decoded.append(chr(rune))
+        position = escape.end()
+    return "".join(decoded)
+
+
+def _path_pair(name: str, value: str) -> str:
+    name = percent_encode(name, safe="")
+    if value and "/" not in value:
+        return f"{name}/{percent_encode(value, safe='')}"
+    encoded = base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
+    return f"{name}{BASE64_SUFFIX}/{encoded or '='}"

@@ -1,0 +1,153 @@
+"""Metric families as they are pushed and as they are kept; name and label rules.
+
+The words are Prometheus' own; the types follow `io.prometheus.client`
+(client_model's metrics.proto).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pushrelay.grouping_key import GroupingKey
+
+Labels = tuple[tuple[str, str], ...]
+"""Label pairs, sorted by name (by code point, which is UTF-8's byte order)."""
+
+PUSH_TIME = "push_time_seconds"
+PUSH_FAILURE_TIME = "push_failure_time_seconds"
+PUSH_EVIDENCE = (PUSH_FAILURE_TIME, PUSH_TIME)
+"""Families that the relay itself keeps for each group (Pushgateway's bookkeeping)."""
+
+_LEGACY_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LEGACY_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class MetricType(IntEnum):
+    """The types, numbered as in the protobuf format."""
+
+    COUNTER = 0
+    GAUGE = 1
+    SUMMARY = 2
+    UNTYPED = 3
+    HISTOGRAM = 4
+    GAUGE_HISTOGRAM = 5
+
+
+@dataclass(slots=True)
+class Summary:
+    """A summary's value; `quantiles` are (quantile, value) as pushed."""
+
+    sample_count: int = 0
+    sample_sum: float = 0.0
+    quantiles: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Histogram:
+    """A classic histogram's value; `buckets` are (upper bound, cumulative count) as
+    pushed, so `+Inf` may be missing. Counts are floats in a float histogram."""
+
+    sample_count: int | float = 0
+    sample_sum: float = 0.0
+    buckets: list[tuple[float, int | float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Metric:
+    """One label set of a family with its value.
+
+    `labels` hold the grouping labels already. They are unique by name unless a
+    protobuf body repeated one. `value` is a float for counters, gauges and untyped
+    metrics, and None where the body gave no value of the family's type.
+    """
+
+    labels: Labels
+    value: float | Summary | Histogram | None
+
+
+@dataclass(slots=True)
+class MetricFamily:
+    """A family as it was pushed, its metrics in pushed order.
+
+    `message` is the encoded `io.prometheus.client.MetricFamily`, kept only where the
+    text format cannot give it back (native histograms, exemplars, created
+    timestamps, no metrics at all); its labels are in place and its metrics in the
+    order of `metrics`.
+    """
+
+    name: str
+    type: MetricType
+    help: str = ""
+    metrics: list[Metric] = field(default_factory=list)
+    timestamped: bool = False
+    message: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFamily:
+    """A family as a group keeps it; immutable, compared by identity.
+
+    series: its lines in the text format, UTF-8, labels in place, names quoted where
+        they need it, metrics in exposition order; without HELP and TYPE lines.
+    size: how many metrics it has.
+    pushed_at: time of the push that wrote it, Unix nanoseconds.
+    pushed_order: positions in exposition order of the metrics as they were pushed;
+        None where the two orders are the same.
+    message: see MetricFamily; its metrics are in exposition order.
+    utf8_names: whether a name in it is outside of the legacy character set, so that
+        scrapes must escape it.
+    """
+
+    name: str
+    type: MetricType
+    help: str
+    pushed_at: int
+    series: bytes
+    size: int
+    pushed_order: tuple[int, ...] | None = None
+    message: bytes | None = None
+    utf8_names: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """All that is kept under one grouping key; immutable, compared by identity.
+
+    pushed_at, failed_at: time of the last accepted and of the last refused push,
+        Unix nanoseconds; 0 means never.
+    families: by name, in the order they were pushed.
+    """
+
+    key: GroupingKey
+    revision: int
+    pushed_at: int
+    failed_at: int
+    families: dict[str, StoredFamily]
+
+    @property
+    def last_push_successful(self) -> bool:
+        """Whether no push was refused since the last accepted one."""
+        return self.failed_at <= self.pushed_at
+
+
+def is_legacy_metric_name(name: str) -> bool:
+    """Whether `name` is legal without the UTF-8 extension of the data model."""
+    return _LEGACY_METRIC_NAME.fullmatch(name) is not None
+
+
+def is_legacy_label_name(name: str) -> bool:
+    """Whether the label `name` is legal without the UTF-8 extension."""
+    return _LEGACY_LABEL_NAME.fullmatch(name) is not None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether `text` came from valid UTF-8 (no surrogate escapes, PEP 383)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
