@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
 
@@ -18,3 +19,35 @@ class Limits:
     target_bytes: int = MIB
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `pushrelay serve` was told.
+
+    listen_addresses: `host:port` each; an empty host is every address.
+    route_prefix: normalised, without a slash at its end; empty for none.
+    external_path: the path of the external URL, likewise.
+    flags: every flag of the command line with its value as text.
+    """
+
+    database_url: str = "sqlite:///data/pushrelay.db"
+    database_sync: str = "full"
+    listen_addresses: tuple[str, ...] = (":9091",)
+    systemd_socket: bool = False
+    telemetry_path: str = "/metrics"
+    route_prefix: str = ""
+    external_path: str = ""
+    enable_lifecycle: bool = False
+    enable_admin_api: bool = False
+    utf8_names: bool = False
+    log_level: str = "info"
+    log_format: str = "logfmt"
+    limits: Limits = Limits()
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+
+def normalise_prefix(prefix: str) -> str:
+    """Return `prefix` with a slash before it and none behind it; "" for "/" or ""."""
+    stripped = prefix.strip("/")
+    return f"/{stripped}" if stripped else ""

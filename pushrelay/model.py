@@ -146,6 +146,8 @@ def is_legacy_label_name(name: str) -> bool:
 
 def is_utf8(text: str) -> bool:
     """Whether `text` came from valid UTF-8 (no surrogate escapes, PEP 383)."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,0 +1,74 @@
+# The commands of this project. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest -rs
+SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check lint fix bench clients
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "  ARGS are passed on: make run ARGS='--web.listen-address=127.0.0.1:9091'"
+	@echo "  PYTHON makes the venv: make run PYTHON=python3.12"
+
+run: $(VENV)/installed ## start the relay on :9091, with its database below ./data
+	@$(BIN)/pushrelay serve $(ARGS)
+
+test: $(VENV)/installed-dev clients ## run every test that this machine can run
+	@$(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/installed-dev ## run the tests that need seconds and no other program
+	@$(PYTEST) -m "not system and not postgres" $(ARGS)
+
+check: lint ## everything that must hold: format, lint, types, imports, tests, coverage
+	@$(MAKE) --no-print-directory test ARGS="--cov $(ARGS)"
+
+lint: $(VENV)/installed-dev ## the part of check that runs no tests
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make fix'."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/shellcheck $(SHELL_SCRIPTS)
+	@if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; \
+	else echo "No hadolint for this machine: the Dockerfile is not linted."; fi
+
+fix: $(VENV)/installed-dev ## format the code, and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is installed
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "pushrelay needs Python 3.11 or newer, and $(PYTHON) is not." >&2; \
+		echo "Name another one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { \
+		echo "$(PYTHON) cannot make virtual environments." >&2; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Installing what pushrelay needs into $(VENV) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/installed-dev: setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Installing what pushrelay and its tests need into $(VENV) ..."
+	@$(PIP) -e '.[dev]'
+	@touch $(VENV)/installed $@
+
+# A Pushgateway client of another language; its tests skip where there is no npm.
+clients:
+	@if command -v npm >/dev/null 2>&1; then \
+		$(MAKE) -s --no-print-directory node_modules/installed || \
+		echo "npm could not install prom-client: its tests will skip."; fi
+
+node_modules/installed: package.json
+	@npm install --no-package-lock --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@

@@ -1,0 +1,34 @@
+"""The commands. Each is imported only when it is called, so that none pays for others."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from pushrelay import __version__
+
+COMMANDS = {
+    "db": "pushrelay.cli.db",
+    "serve": "pushrelay.cli.serve",
+}
+"""Modules of the commands; the command has the name of its module."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="pushrelay, version %(version)s")
+def cli() -> None:
+    """A Pushgateway and batch-job metrics relay: jobs push, Prometheus scrapes."""

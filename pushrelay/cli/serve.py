@@ -1,0 +1,201 @@
+"""`pushrelay serve`: run the relay."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from pushrelay import __version__
+from pushrelay.cli.options import LIMIT_HELP, database_url, flag_values, limits, option
+from pushrelay.config import Limits, Settings, normalise_prefix
+from pushrelay.errors import PushrelayError, StartupError
+from pushrelay.logs import FORMATS, LEVELS, configure_logging
+
+log = logging.getLogger("pushrelay")
+
+
+@click.command()
+@database_url
+@option(
+    "--database.sync",
+    "database_sync",
+    type=click.Choice(["full", "normal"]),
+    default="full",
+    help="full: an acknowledged push survives a power cut. normal: it survives a crash "
+    "of the process, and commits are faster.",
+)
+@option(
+    "--web.listen-address",
+    "listen_addresses",
+    multiple=True,
+    default=[":9091"],
+    metavar="HOST:PORT",
+    help="Address to listen on; may be repeated. An empty host is every address.",
+)
+@option(
+    "--web.systemd-socket/--no-web.systemd-socket",
+    "systemd_socket",
+    help="Listen on the sockets that systemd passes instead.",
+)
+@option(
+    "--web.telemetry-path",
+    "telemetry_path",
+    default="/metrics",
+    metavar="PATH",
+    help="Path under which metrics are exposed. Pushes always go to /metrics.",
+)
+@option(
+    "--web.external-url",
+    "external_url",
+    default="",
+    metavar="URL",
+    help="URL under which the relay is reached from outside.",
+)
+@option(
+    "--web.route-prefix",
+    "route_prefix",
+    default="",
+    metavar="PATH",
+    help="Prefix of all paths. Defaults to the path of --web.external-url.",
+)
+@option(
+    "--web.enable-lifecycle/--no-web.enable-lifecycle",
+    "enable_lifecycle",
+    help="Let clients end the process by PUT or POST /-/quit.",
+)
+@option(
+    "--web.enable-admin-api/--no-web.enable-admin-api",
+    "enable_admin_api",
+    help="Let clients delete all groups by PUT /api/v1/admin/wipe.",
+)
+@option(
+    "--web.config.file",
+    "web_config_file",
+    default="",
+    metavar="FILE",
+    help="TLS and basic auth. Not enforced yet, so that a file refuses to start.",
+)
+@option(
+    "--push.enable-utf8-names/--no-push.enable-utf8-names",
+    "utf8_names",
+    help="Take any UTF-8 string as metric or label name.",
+)
+@option(
+    "--push.disable-consistency-check/--no-push.disable-consistency-check",
+    "unchecked",
+    help="Accepted for compatibility and ignored: pushes are always checked.",
+)
+@option(
+    "--persistence.file",
+    "persistence_file",
+    default="",
+    metavar="FILE",
+    help="Accepted for compatibility and ignored: see --database.url.",
+)
+@option(
+    "--persistence.interval",
+    "persistence_interval",
+    default="5m0s",
+    metavar="DURATION",
+    help="Accepted for compatibility and ignored: every push is on disk at once.",
+)
+@option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(list(LEVELS)),
+    default="info",
+    help="Least important messages to log.",
+)
+@option(
+    "--log.format",
+    "log_format",
+    type=click.Choice(list(FORMATS)),
+    default="logfmt",
+    help="How log lines are written.",
+)
+@limits
+@click.pass_context
+def serve(context: click.Context, **values: Any) -> None:
+    """Run the relay: take pushes, keep them, show them to scrapers.
+
+    The embedded database is created and migrated as needed. Flags have the names of
+    the Pushgateway's where they mean the same.
+    """
+    configure_logging(values["log_level"], values["log_format"])
+    try:
+        settings = _settings(values, flag_values(context.command, values))
+        _warn_about_ignored_flags(context)
+        _prepare_database(settings)
+        _run(settings)
+    except PushrelayError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
+    if values["web_config_file"]:
+        raise StartupError(
+            "--web.config.file is not enforced by this version, and serving without "
+            "the TLS and passwords it asks for would be wrong; remove the flag and put "
+            "a proxy that does both in front"
+        )
+    external_path = normalise_prefix(urlsplit(values["external_url"]).path)
+    prefix = values["route_prefix"]
+    return Settings(
+        database_url=values["database_url"],
+        database_sync=values["database_sync"],
+        listen_addresses=values["listen_addresses"],
+        systemd_socket=values["systemd_socket"],
+        telemetry_path=values["telemetry_path"],
+        route_prefix=normalise_prefix(prefix) if prefix else external_path,
+        external_path=external_path,
+        enable_lifecycle=values["enable_lifecycle"],
+        enable_admin_api=values["enable_admin_api"],
+        utf8_names=values["utf8_names"],
+        log_level=values["log_level"],
+        log_format=values["log_format"],
+        limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
+        flags=flags,
+    )
+
+
+_IGNORED = {
+    "persistence_file": "groups are kept in the database at --database.url; the "
+    "Pushgateway's file is not read",
+    "persistence_interval": "every acknowledged push is on disk already",
+    "unchecked": "every push is checked, at a cost that follows its own size, and is "
+    "answered with 200 once it is on disk",
+}
+
+
+def _warn_about_ignored_flags(context: click.Context) -> None:
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in _IGNORED and source is not click.core.ParameterSource.DEFAULT:
+            log.warning("%s is ignored: %s", parameter.opts[0], _IGNORED[name])
+
+
+def _prepare_database(settings: Settings) -> None:
+    from pushrelay.store.engine import Database
+    from pushrelay.store.migrate import upgrade
+
+    database = Database(settings.database_url, settings.database_sync)
+    created = database.create_directory()
+    upgrade(database)
+    # A worker that inherited open connections would share them with this process.
+    database.close()
+    log.info(
+        "starting",
+        extra={"fields": {"version": __version__, "database": str(database.path)}},
+    )
+    if created:
+        log.warning("created a new, empty database: %s", database.path)
+
+
+def _run(settings: Settings) -> None:
+    from pushrelay.web.server import serve as run
+
+    run(settings)

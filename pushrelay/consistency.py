@@ -1,0 +1,311 @@
+"""What makes a push acceptable: with it, the exposition must still be legal.
+
+The rules are those of the Pushgateway (client_golang's gatherer), which checks its
+whole store at each push. Here the cost follows the push: names are looked up, and two
+groups can only hold the same series if each grouping key lies inside the labels of the
+other's series, so that for each set of grouping label *names* in the store there is one
+group to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from pushrelay.errors import InconsistentPush, InvalidGroupingKey
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import (
+    Group,
+    Histogram,
+    Labels,
+    Metric,
+    MetricFamily,
+    MetricType,
+    StoredFamily,
+    Summary,
+    is_utf8,
+)
+from pushrelay.quoting import quote
+
+RESERVED_PREFIX = "pushrelay_"
+MAX_PROBLEMS = 20
+
+_HISTOGRAMS = (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM)
+_VALUE_CLASS: dict[MetricType, type] = {
+    MetricType.COUNTER: float,
+    MetricType.GAUGE: float,
+    MetricType.UNTYPED: float,
+    MetricType.SUMMARY: Summary,
+    MetricType.HISTOGRAM: Histogram,
+    MetricType.GAUGE_HISTOGRAM: Histogram,
+}
+_OWN_LABEL = {
+    MetricType.SUMMARY: "quantile",
+    MetricType.HISTOGRAM: "le",
+    MetricType.GAUGE_HISTOGRAM: "le",
+}
+_SUFFIXES = {
+    "_count": (MetricType.SUMMARY, *_HISTOGRAMS),
+    "_sum": (MetricType.SUMMARY, *_HISTOGRAMS),
+    "_bucket": _HISTOGRAMS,
+}
+"""Names that a family of one of these types takes for itself."""
+
+
+class Catalog(Protocol):
+    """What is stored, as far as a check has to know it."""
+
+    def group(self, key: GroupingKey) -> Group | None:
+        """The group of `key`."""
+
+    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, GroupingKey]:
+        """The types that groups other than `but` hold the family `name` with, each
+        with one such group."""
+
+    def own_type(self, name: str) -> MetricType | None:
+        """The type of the relay's own family `name`."""
+
+    def key_shapes(self) -> Iterable[tuple[str, ...]]:
+        """Each set of grouping label names that some group has."""
+
+    def label_sets(self, family: StoredFamily) -> frozenset[Labels]:
+        """The label sets of the series of `family`."""
+
+
+def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
+    """Raise InvalidGroupingKey if the evidence of `key` would be that of another group.
+
+    `{job="a"}` and `{job="a",instance=""}` are two groups with the same labels once
+    `instance=""` is made explicit.
+    """
+    labels = dict(key.labels)
+    if labels.get("instance", "") != "" or catalog.group(key) is not None:
+        return
+    if "instance" in labels:
+        del labels["instance"]
+    else:
+        labels["instance"] = ""
+    twin = catalog.group(GroupingKey.of(labels))
+    if twin is not None:
+        raise InvalidGroupingKey(
+            f"the group {key} cannot exist beside the group {twin.key}: both are "
+            'exposed with instance=""; push to that one, or delete it first'
+        )
+
+
+def check_alone(pushed: list[MetricFamily]) -> None:
+    """Raise InconsistentPush if `pushed` is not acceptable whatever else is stored."""
+    if any(family.timestamped for family in pushed):
+        raise InconsistentPush(
+            "timestamps", ["pushed metrics must not have timestamps"]
+        )
+    findings = _Findings()
+    for family in pushed:
+        if family.name.startswith(RESERVED_PREFIX):
+            findings.add(
+                "reserved_name",
+                f"collected metric named {quote(family.name)}: names that begin with "
+                f"{RESERVED_PREFIX} are the relay's own; rename it",
+            )
+        _check_metrics(findings, family)
+    findings.raise_if_any()
+
+
+def check_against(
+    catalog: Catalog,
+    key: GroupingKey,
+    pushed: list[MetricFamily],
+    held: Mapping[str, StoredFamily],
+) -> None:
+    """Raise InconsistentPush if `pushed` must not become part of the group `key`.
+
+    pushed: families that `check_alone` has passed.
+    held: all families that the group will hold, pushed or kept.
+    """
+    findings = _Findings()
+    rivals = _Rivals(key, catalog)
+    for family in pushed:
+        _check_type(findings, family, key, catalog)
+        _check_suffixes(findings, family, key, held, catalog)
+        _check_rivals(findings, family, rivals)
+    findings.raise_if_any()
+
+
+class _Findings:
+    """Collects problems, so that a pusher sees more than the first."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+        self._problems: list[str] = []
+
+    def add(self, reason: str, problem: str) -> None:
+        self._reason = self._reason or reason
+        self._problems.append(problem)
+        if len(self._problems) == MAX_PROBLEMS:
+            self._problems.append("further problems are not listed")
+            self.raise_if_any()
+
+    def raise_if_any(self) -> None:
+        if self._problems:
+            raise InconsistentPush(self._reason, self._problems)
+
+
+def _check_type(
+    findings: _Findings, family: MetricFamily, key: GroupingKey, catalog: Catalog
+) -> None:
+    name, type_ = family.name, family.type
+    own = catalog.own_type(name)
+    if own is not None and own != type_:
+        findings.add(
+            "type",
+            f"gathered metric family {name} has type {type_.name} but should have "
+            f"{own.name}, which is its type among the relay's own metrics",
+        )
+    for other, holder in catalog.holders(name, key).items():
+        if other != type_:
+            labels = _braces(family.metrics[0].labels if family.metrics else ())
+            findings.add(
+                "type",
+                f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
+                f"pushed as {type_.name}, but group {holder} holds the family as "
+                f"{other.name}",
+            )
+
+
+def _check_suffixes(
+    findings: _Findings,
+    family: MetricFamily,
+    key: GroupingKey,
+    held: Mapping[str, StoredFamily],
+    catalog: Catalog,
+) -> None:
+    def types_of(name: str) -> dict[MetricType, str]:
+        """Who holds `name`: types with words for the holder."""
+        found = {t: f"group {k}" for t, k in catalog.holders(name, key).items()}
+        own = catalog.own_type(name)
+        if own is not None:
+            found[own] = "the relay's own metrics"
+        if name in held:
+            found[held[name].type] = "this group"
+        return found
+
+    for suffix, takers in _SUFFIXES.items():
+        if family.type in takers:
+            taken = family.name + suffix
+            for type_, holder in types_of(taken).items():
+                findings.add(
+                    "suffix",
+                    f"collected {family.type.name.lower()} named {quote(family.name)} "
+                    f"collides with previously collected metric named {quote(taken)} "
+                    f"({type_.name} in {holder})",
+                )
+        if family.name.endswith(suffix):
+            base = family.name.removesuffix(suffix)
+            for type_, holder in types_of(base).items():
+                if type_ in takers:
+                    findings.add(
+                        "suffix",
+                        f"collected metric named {quote(family.name)} collides with "
+                        f"previously collected {type_.name.lower()} named "
+                        f"{quote(base)} (in {holder})",
+                    )
+
+
+def _check_metrics(findings: _Findings, family: MetricFamily) -> None:
+    value_class = _VALUE_CLASS[family.type]
+    own_label = _OWN_LABEL.get(family.type, "")
+    seen = set()
+    for metric in family.metrics:
+        problem = _label_problem(metric.labels, own_label)
+        if problem is not None:
+            findings.add("label", _about(family, metric, problem))
+        if not isinstance(metric.value, value_class):
+            problem = f"is not a {family.type.name}"
+            findings.add("type", _about(family, metric, problem))
+        if metric.labels in seen:
+            findings.add("duplicate", _about(family, metric, _DUPLICATE))
+        seen.add(metric.labels)
+
+
+_DUPLICATE = "was collected before with the same name and label values"
+
+
+def _label_problem(labels: Labels, own_label: str) -> str | None:
+    previous = None
+    for name, value in labels:
+        if name == previous:
+            return f"has two or more labels with the same name: {name}"
+        if not name or name.startswith("__") or not is_utf8(name):
+            return f"has a label with an invalid name: {quote(name)}"
+        if name == own_label:
+            return f"must not have an explicit {quote(name)} label"
+        if not is_utf8(value):
+            return f"has a label named {quote(name)} whose value is not utf8: {quote(value)}"
+        previous = name
+    return None
+
+
+class _Rivals:
+    """Finds the groups that may hold the same series as a push to `key`."""
+
+    def __init__(self, key: GroupingKey, catalog: Catalog) -> None:
+        self._key = key
+        self.catalog = catalog
+        own = set(key.names)
+        # Labels of the grouping key are the same in all series of the push.
+        shapes = list(catalog.key_shapes())
+        self._fixed = [
+            group
+            for shape in shapes
+            if own.issuperset(shape)
+            for group in self._look_up(dict(key.labels), shape)
+        ]
+        self._open_shapes = [shape for shape in shapes if not own.issuperset(shape)]
+        self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Group]] = {}
+
+    def of(self, labels: Labels) -> Iterable[Group]:
+        """The groups other than the push's own whose key lies within `labels`."""
+        yield from self._fixed
+        if not self._open_shapes:
+            return
+        values = dict(labels)
+        for shape in self._open_shapes:
+            try:
+                projected = tuple([values[name] for name in shape])
+            except KeyError:
+                continue
+            groups = self._found.get((shape, projected))
+            if groups is None:
+                groups = list(self._look_up(values, shape))
+                self._found[shape, projected] = groups
+            yield from groups
+
+    def _look_up(
+        self, values: Mapping[str, str], shape: tuple[str, ...]
+    ) -> Iterable[Group]:
+        labels = {name: values[name] for name in shape}
+        if not all(map(is_utf8, labels.values())):
+            return
+        key = GroupingKey.of(labels)
+        group = None if key == self._key else self.catalog.group(key)
+        if group is not None:
+            yield group
+
+
+def _check_rivals(
+    findings: _Findings, family: MetricFamily, rivals: _Rivals
+) -> None:
+    for metric in family.metrics:
+        for group in rivals.of(metric.labels):
+            rival = group.families.get(family.name)
+            if rival is not None and metric.labels in rivals.catalog.label_sets(rival):
+                problem = f"{_DUPLICATE} in group {group.key}"
+                findings.add("duplicate", _about(family, metric, problem))
+
+
+def _about(family: MetricFamily, metric: Metric, problem: str) -> str:
+    return f"collected metric {quote(family.name)} {_braces(metric.labels)} {problem}"
+
+
+def _braces(labels: Labels) -> str:
+    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels) + "}"

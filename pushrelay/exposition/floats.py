@@ -1,0 +1,73 @@
+"""Numbers as Go writes and reads them, because clients and scrapers have always seen
+them so: `1e+06` where Python has `1000000.0`."""
+
+from __future__ import annotations
+
+import re
+from math import copysign, inf, isinf, nan
+
+# Possessive: a long run of digits before a wrong character costs linear time.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?")
+_WORDS = {
+    "nan": nan,
+    "inf": inf,
+    "+inf": inf,
+    "-inf": -inf,
+    "infinity": inf,
+    "+infinity": inf,
+    "-infinity": -inf,
+}
+_LONGEST_WORD = len("+infinity")
+# From this on, numbers are written with an exponent (as below 1e-4).
+_FIRST_WITH_EXPONENT = 1e6
+
+
+def format_float(value: float) -> str:
+    """Return `value` as the text format has it: the fewest digits that read back as
+    the same number, with an exponent if it is below -4 or above 5; -0 is `0`."""
+    if -_FIRST_WITH_EXPONENT < value < _FIRST_WITH_EXPONENT:
+        whole = int(value)
+        return str(whole) if whole == value else repr(value)
+    if value != value:
+        return "NaN"
+    if isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return _with_exponent(repr(value))
+
+
+def format_go_value(value: float) -> str:
+    """Return `value` as Go's `%v` prints it in the query API: a float like
+    `format_float` but with the sign of -0, an int as it is."""
+    if isinstance(value, int):
+        return str(value)
+    if value == 0:
+        return "-0" if copysign(1, value) < 0 else "0"
+    return format_float(value)
+
+
+def parse_float(text: str) -> float:
+    """Return the number that `text` is, blanks around it not allowed.
+
+    Raises ValueError for what is not a decimal number, `NaN` or a signed or unsigned
+    `Inf` or `Infinity` (in any case), and for a number too large for a float.
+    """
+    if _DECIMAL.fullmatch(text):
+        value = float(text)
+        if isinf(value):
+            raise ValueError("value out of range")
+        return value
+    word = _WORDS.get(text.lower()) if len(text) <= _LONGEST_WORD else None
+    if word is None:
+        raise ValueError("not a number")
+    return word
+
+
+def _with_exponent(text: str) -> str:
+    """Give the `repr` of a number of at least 1e6 an exponent if it has none."""
+    if "e" in text:
+        return text
+    sign = "-" if text[0] == "-" else ""
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    rest = (whole[1:] + fraction).rstrip("0")
+    point = "." if rest else ""
+    return f"{sign}{whole[0]}{point}{rest}e+{len(whole) - 1:02d}"

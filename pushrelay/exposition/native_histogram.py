@@ -1,0 +1,149 @@
+"""The buckets of native histograms, spelled out as the query API shows them.
+
+A native histogram names its buckets by number: spans of consecutive ones, the gaps
+between them, and a count each. Bucket i of schema n ends at 2^(i * 2^-n).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
+from math import inf, ldexp
+from sys import float_info
+
+from pushrelay.exposition import metrics_pb2 as pb
+
+NativeBucket = tuple[int, float, float, int | float]
+"""Which bounds belong to it, lower bound, upper bound, count.
+
+The first is 0 for (lower, upper], 1 for [lower, upper), 2 for neither bound and 3 for
+both. The count is an int, and a float in a float histogram.
+"""
+
+_FINEST_SCHEMA = 8
+_SCHEMAS = range(-4, _FINEST_SCHEMA + 1)
+# 2^(2^-n) for n = 1 to 8 as Go's math.Exp2 has it, now and then a digit below the
+# nearest float: Prometheus made its bounds from these.
+_ROOTS_OF_TWO = (
+    1.414213562373095,
+    1.189207115002721,
+    1.0905077326652577,
+    1.0442737824274138,
+    1.0218971486541166,
+    1.0108892860517005,
+    1.0054299011128027,
+    1.0027112750502025,
+)
+
+
+def native_buckets_of(message: bytes) -> list[list[NativeBucket] | None]:
+    """Return the buckets of each metric of an encoded family; None for a metric that
+    has no native histogram, or one that was never observed."""
+    family = pb.MetricFamily.FromString(message)
+    return [
+        native_buckets(metric.histogram) if _has_spans(metric.histogram) else None
+        for metric in family.metric
+    ]
+
+
+def native_buckets(histogram: pb.Histogram) -> list[NativeBucket]:
+    """Return the buckets of `histogram` that are not empty, in ascending order: the
+    negative ones, the zero bucket, the positive ones.
+
+    There are none for a schema without exponential buckets.
+    """
+    if histogram.schema not in _SCHEMAS:
+        return []
+    negative, zero_count, positive = _counts(histogram)
+    buckets = [
+        _bucket(
+            -_bound(index, histogram.schema), -_bound(index - 1, histogram.schema), n
+        )
+        for index, n in _populated(histogram.negative_span, negative)
+    ]
+    buckets.reverse()
+    if zero_count:
+        buckets.append(
+            (3, -histogram.zero_threshold, histogram.zero_threshold, zero_count)
+        )
+    buckets += [
+        _bucket(_bound(index - 1, histogram.schema), _bound(index, histogram.schema), n)
+        for index, n in _populated(histogram.positive_span, positive)
+    ]
+    return buckets
+
+
+def _has_spans(histogram: pb.Histogram) -> bool:
+    return bool(histogram.negative_span or histogram.positive_span)
+
+
+def _counts(
+    histogram: pb.Histogram,
+) -> tuple[Iterable[int | float], int | float, Iterable[int | float]]:
+    """Return the counts of the negative, of the zero and of the positive buckets."""
+    if histogram.sample_count_float > 0 or histogram.zero_count_float > 0:
+        return (
+            histogram.negative_count,
+            histogram.zero_count_float,
+            histogram.positive_count,
+        )
+    return (
+        map(_uint64, accumulate(histogram.negative_delta)),
+        histogram.zero_count,
+        map(_uint64, accumulate(histogram.positive_delta)),
+    )
+
+
+def _uint64(count: int) -> int:
+    return count % 2**64
+
+
+def _populated(
+    spans: Iterable[pb.BucketSpan], counts: Iterable[int | float]
+) -> Iterator[tuple[int, int | float]]:
+    """Yield the number and the count of each bucket that is not empty. Spans that
+    reach beyond the counts are cut."""
+    left = iter(counts)
+    index = 0
+    for span in spans:
+        index += span.offset
+        for count in islice(left, span.length):
+            if count:
+                yield index, count
+            index += 1
+
+
+def _bucket(lower: float, upper: float, count: int | float) -> NativeBucket:
+    # The bound farther from zero belongs to the bucket, unless it is so small that it
+    # is zero as a float.
+    if lower < 0:
+        return 1, lower, upper, count
+    return (0 if upper > 0 else 2), lower, upper, count
+
+
+def _bound(index: int, schema: int) -> float:
+    """Return the upper bound of the positive bucket `index`."""
+    if schema < 0:
+        fraction, exponent = 0.5, (index << -schema) + 1
+    else:
+        finest = (index & ((1 << schema) - 1)) << (_FINEST_SCHEMA - schema)
+        fraction, exponent = _FRACTIONS[finest], (index >> schema) + 1
+    if fraction == 0.5 and exponent == float_info.max_exp + 1:
+        # The last bucket of finite numbers; the next one is that of infinity.
+        return float_info.max
+    try:
+        return ldexp(fraction, exponent)
+    except OverflowError:
+        return inf
+
+
+def _fractions() -> list[float]:
+    """Return the bounds from 0.5 up to 1 of the finest schema; those of a coarser one
+    are among them."""
+    bounds = [0.5]
+    for root in _ROOTS_OF_TWO:
+        bounds = [bound * factor for bound in bounds for factor in (1.0, root)]
+    return bounds
+
+
+_FRACTIONS = _fractions()

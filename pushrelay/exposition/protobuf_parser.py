@@ -1,0 +1,201 @@
+"""Reads metric families in the protobuf format, as pushed and as kept.
+
+A pushed body is a stream of `io.prometheus.client.MetricFamily`, each behind its
+length. Groups keep their series as text; a family that text could not give back keeps
+its message as well, with the labels in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from pushrelay.config import Limits
+from pushrelay.errors import InvalidRequest, LimitExceeded
+from pushrelay.exposition import metrics_pb2 as pb
+from pushrelay.exposition.labels import place_labels
+from pushrelay.exposition.protobuf_fidelity import text_keeps
+from pushrelay.exposition.protobuf_wire import has_more_fields, split_delimited
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
+from pushrelay.quoting import quote
+
+Value = float | Summary | Histogram
+
+
+def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[MetricFamily]:
+    """Return the families of `body` as they are pushed to the group `key`.
+
+    The last of two families with one name replaces the first. Neither names nor
+    labels are checked, and a metric without a value of the family's type has the
+    value None. Labels that are not UTF-8 come with surrogate escapes (PEP 383).
+
+    Raises InvalidRequest for what cannot be read, and LimitExceeded.
+    """
+    families: dict[str, MetricFamily] = {}
+    left = limits.series
+    for position, message in enumerate(split_delimited(body), start=1):
+        _check_series(message, left, limits)
+        family = _parse_family(message, position, key, limits)
+        families[family.name] = family
+        left -= len(family.metrics)
+    return list(families.values())
+
+
+def metrics_of(message: bytes) -> list[Metric]:
+    """Return the metrics of a kept message, their labels as they are."""
+    family = pb.MetricFamily.FromString(message)
+    read = _READERS[MetricType(family.type)]
+    return [Metric(tuple(_labels(metric)), read(metric)) for metric in family.metric]
+
+
+def reorder_message(message: bytes, order: Sequence[int]) -> bytes:
+    """Return a kept message with its metrics in another order: metric i of the result
+    is metric `order[i]` of `message`."""
+    source = pb.MetricFamily.FromString(message)
+    result = pb.MetricFamily.FromString(message)
+    del result.metric[:]
+    result.metric.extend(source.metric[position] for position in order)
+    return result.SerializeToString()
+
+
+def _check_series(message: bytes, left: int, limits: Limits) -> None:
+    # Before the message is decoded: two bytes of an empty metric take 80 bytes then.
+    if len(message) <= 2 * left:
+        return
+    if has_more_fields(message, pb.MetricFamily.METRIC_FIELD_NUMBER, most=left):
+        raise LimitExceeded(
+            "series", f"the push has more series than the limit of {limits.series}"
+        )
+
+
+def _parse_family(
+    message: bytes, position: int, key: GroupingKey, limits: Limits
+) -> MetricFamily:
+    decoded, known = _decode(message)
+    name = _name(decoded, position)
+    family = MetricFamily(name, _type(decoded, name, known), _help(decoded, name))
+    read = _READERS[family.type]
+    for metric in decoded.metric:
+        labels = place_labels(_labels(metric), key, limits)
+        family.metrics.append(Metric(labels, read(metric)))
+        if metric.HasField("timestamp_ms"):
+            family.timestamped = True
+    if not (known and text_keeps(decoded)):
+        family.message = _encode_placed(decoded, family.metrics)
+    return family
+
+
+def _encode_placed(family: pb.MetricFamily, metrics: list[Metric]) -> bytes:
+    """Encode `family` with the labels of `metrics`."""
+    for encoded, metric in zip(family.metric, metrics, strict=True):
+        del encoded.label[:]
+        for name, value in metric.labels:
+            encoded.label.add(
+                name=name.encode(errors="surrogateescape"),
+                value=value.encode(errors="surrogateescape"),
+            )
+    return family.SerializeToString()
+
+
+def _decode(message: bytes) -> tuple[pb.MetricFamily, bool]:
+    """Return the decoded message, and whether all of its fields are known."""
+    try:
+        decoded = pb.MetricFamily.FromString(message)
+    except DecodeError as error:
+        raise InvalidRequest("proto: cannot parse invalid wire-format data") from error
+    size = decoded.ByteSize()
+    decoded.DiscardUnknownFields()
+    if decoded.ByteSize() == size:
+        return decoded, True
+    return pb.MetricFamily.FromString(message), False
+
+
+def _name(family: pb.MetricFamily, position: int) -> str:
+    if not family.name:
+        raise InvalidRequest(f"metric family {position} of the push has no name")
+    return _utf8(family.name, f"the name of metric family {position}")
+
+
+def _help(family: pb.MetricFamily, name: str) -> str:
+    return _utf8(family.help, f"the help text of metric family {quote(name)}")
+
+
+def _utf8(text: bytes, what: str) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        shown = quote(text.decode(errors="surrogateescape"))
+        raise InvalidRequest(f"{what} is not valid UTF-8: {shown}") from error
+
+
+def _type(family: pb.MetricFamily, name: str, known: bool) -> MetricType:
+    # The protobuf package keeps numbers that an enum does not have as unknown fields.
+    unknown = () if known else _unknown_fields(family)
+    if pb.MetricFamily.TYPE_FIELD_NUMBER in unknown:
+        raise InvalidRequest(f"metric family {quote(name)} has an unknown type")
+    return MetricType(family.type)
+
+
+def _unknown_fields(family: pb.MetricFamily) -> set[int]:
+    fields = UnknownFieldSet(family)
+    return {fields[index].field_number for index in range(len(fields))}
+
+
+def _labels(metric: pb.Metric) -> list[tuple[str, str]]:
+    return [
+        (
+            str(pair.name, "utf-8", "surrogateescape"),
+            str(pair.value, "utf-8", "surrogateescape"),
+        )
+        for pair in metric.label
+    ]
+
+
+def _read_counter(metric: pb.Metric) -> float | None:
+    return metric.counter.value if metric.HasField("counter") else None
+
+
+def _read_gauge(metric: pb.Metric) -> float | None:
+    return metric.gauge.value if metric.HasField("gauge") else None
+
+
+def _read_untyped(metric: pb.Metric) -> float | None:
+    return metric.untyped.value if metric.HasField("untyped") else None
+
+
+def _read_summary(metric: pb.Metric) -> Summary | None:
+    if not metric.HasField("summary"):
+        return None
+    summary = metric.summary
+    quantiles = [(quantile.quantile, quantile.value) for quantile in summary.quantile]
+    return Summary(summary.sample_count, summary.sample_sum, quantiles)
+
+
+def _read_histogram(metric: pb.Metric) -> Histogram | None:
+    if not metric.HasField("histogram"):
+        return None
+    histogram = metric.histogram
+    count = histogram.sample_count_float
+    return Histogram(
+        count if count > 0 else histogram.sample_count,
+        histogram.sample_sum,
+        [(bucket.upper_bound, _bucket_count(bucket)) for bucket in histogram.bucket],
+    )
+
+
+def _bucket_count(bucket: pb.Bucket) -> int | float:
+    count = bucket.cumulative_count_float
+    return count if count > 0 else bucket.cumulative_count
+
+
+_READERS: dict[MetricType, Callable[[pb.Metric], Value | None]] = {
+    MetricType.COUNTER: _read_counter,
+    MetricType.GAUGE: _read_gauge,
+    MetricType.SUMMARY: _read_summary,
+    MetricType.UNTYPED: _read_untyped,
+    MetricType.HISTOGRAM: _read_histogram,
+    MetricType.GAUGE_HISTOGRAM: _read_histogram,
+}

@@ -1,0 +1,221 @@
+"""What the lines of a text body add up to: families under construction.
+
+Summaries and histograms are spread over several lines in the text format; here their
+lines are joined into one metric, by the rules of the Pushgateway's parser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from math import isnan, nan
+
+from pushrelay.errors import LimitExceeded
+from pushrelay.exposition.text_cursor import LineError, shown
+from pushrelay.model import Histogram, Labels, Metric, MetricFamily, MetricType, Summary
+
+HISTOGRAMS = (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM)
+
+BOUND_LABELS = {
+    MetricType.SUMMARY: "quantile",
+    MetricType.HISTOGRAM: "le",
+    MetricType.GAUGE_HISTOGRAM: "le",
+}
+_TYPES = {type_.name: type_ for type_ in MetricType}
+_TYPES["GAUGEHISTOGRAM"] = MetricType.GAUGE_HISTOGRAM
+
+
+class Role(Enum):
+    """What a line says about a summary or histogram; VALUE is also the one role of a
+    line of any other family."""
+
+    VALUE = auto()
+    SUM = auto()
+    COUNT = auto()
+
+
+_ROLES = {"count": Role.COUNT, "sum": Role.SUM, "bucket": Role.VALUE}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """The labels of a line.
+
+    pushed: without the bound label, sorted by name; what joins the lines of a metric.
+    placed: the same with the grouping labels in place.
+    bound: value of the family's `bound_label`, NaN without one.
+    """
+
+    pushed: Labels
+    placed: Labels
+    bound: float = nan
+
+
+@dataclass(slots=True)
+class OpenFamily:
+    """A family of which more lines may follow.
+
+    settled: whether its type is beyond change.
+    bound_label: the label that is part of the value: `le`, `quantile` or none.
+    """
+
+    name: str
+    type: MetricType = MetricType.UNTYPED
+    settled: bool = False
+    help: str | None = None
+    metrics: list[Metric] = field(default_factory=list)
+    timestamped: bool = False
+    bound_label: str | None = None
+    has_float_counts: bool = False
+    joined: dict[Labels, Metric] = field(default_factory=dict)
+
+    def declare(self, type_: MetricType) -> None:
+        """Settle the type."""
+        self.type = type_
+        self.settled = True
+        self.bound_label = BOUND_LABELS.get(type_)
+
+    def close(self) -> MetricFamily:
+        """Return the family as it was read."""
+        if self.has_float_counts:
+            for metric in self.metrics:
+                _unify_counts(metric.value)
+        return MetricFamily(
+            self.name, self.type, self.help or "", self.metrics, self.timestamped
+        )
+
+    def observe_joined(
+        self, metric: Metric, role: Role, bound: float, value: float
+    ) -> None:
+        """Take over a line of the summary or histogram `metric`.
+
+        Raises LineError for a negative count of a histogram.
+        """
+        state = metric.value
+        if isinstance(state, Histogram):
+            self._observe_histogram(state, role, bound, value)
+        elif isinstance(state, Summary):
+            _observe_summary(state, role, bound, value)
+
+    def _observe_histogram(
+        self, histogram: Histogram, role: Role, bound: float, value: float
+    ) -> None:
+        if role is Role.SUM:
+            histogram.sample_sum = value
+        elif role is Role.COUNT:
+            histogram.sample_count = self._histogram_count(value, "count")
+        elif not isnan(bound):
+            count = self._histogram_count(value, "bucket population")
+            histogram.buckets.append((bound, count))
+
+    def _histogram_count(self, value: float, what: str) -> int | float:
+        if 0 <= value < 2**64 and value == int(value):
+            return int(value)
+        if value < 0:
+            raise LineError(f"negative {what} for histogram {shown(self.name)}")
+        self.has_float_counts = True
+        return value
+
+
+class Families:
+    """The families of a body in order of first appearance, at most `limit` series."""
+
+    def __init__(self, limit: int) -> None:
+        self._by_name: dict[str, OpenFamily] = {}
+        self._limit = limit
+        self._size = 0
+
+    def find(self, name: str) -> tuple[OpenFamily, Role]:
+        """Return what `name` stands for, a new family if for nothing yet.
+
+        `x_sum` and the like belong to a summary or histogram `x` only if that was
+        declared before and no family has the full name.
+        """
+        family = self._by_name.get(name)
+        if family is not None:
+            return family, Role.VALUE
+        owner = self._owner(name)
+        if owner is not None:
+            return owner
+        family = self._by_name[name] = OpenFamily(name)
+        return family, Role.VALUE
+
+    def _owner(self, name: str) -> tuple[OpenFamily, Role] | None:
+        if name.endswith(("_count", "_sum", "_bucket")):
+            stem, _, suffix = name.rpartition("_")
+            owner = self._by_name.get(stem)
+            if owner is not None and _owns(owner.type, suffix):
+                return owner, _ROLES[suffix]
+        return None
+
+    def find_sampled(self, name: str) -> tuple[OpenFamily, Role]:
+        """Like `find`, for a line with a value, which settles the type."""
+        family, role = self.find(name)
+        family.settled = True
+        return family, role
+
+    def observe(
+        self, family: OpenFamily, role: Role, labels: LabelSet, value: float
+    ) -> None:
+        """Take over a line of `family`, whose type must be settled.
+
+        Raises LineError for a negative count of a histogram, and LimitExceeded.
+        """
+        if family.bound_label is None:
+            self._append(family, Metric(labels.placed, value))
+            return
+        metric = family.joined.get(labels.pushed)
+        if metric is None:
+            is_summary = family.type is MetricType.SUMMARY
+            metric = Metric(labels.placed, Summary() if is_summary else Histogram())
+            family.joined[labels.pushed] = metric
+            self._append(family, metric)
+        family.observe_joined(metric, role, labels.bound, value)
+
+    def _append(self, family: OpenFamily, metric: Metric) -> None:
+        self._size += 1
+        if self._size > self._limit:
+            raise LimitExceeded(
+                "series", f"the body has more than the limit of {self._limit} series"
+            )
+        family.metrics.append(metric)
+
+    def close(self) -> list[MetricFamily]:
+        """Return all families that have metrics."""
+        return [family.close() for family in self._by_name.values() if family.metrics]
+
+
+def type_of_word(word: str) -> MetricType | None:
+    """Return the type that a TYPE line names with `word`, in any case of letters."""
+    return _TYPES.get(word.upper())
+
+
+def _owns(type_: MetricType, suffix: str) -> bool:
+    return type_ in HISTOGRAMS or (type_ is MetricType.SUMMARY and suffix != "bucket")
+
+
+def _observe_summary(summary: Summary, role: Role, bound: float, value: float) -> None:
+    if role is Role.SUM:
+        summary.sample_sum = value
+    elif role is Role.COUNT:
+        summary.sample_count = _as_uint64(value)
+    elif not isnan(bound):
+        summary.quantiles.append((bound, value))
+
+
+def _as_uint64(value: float) -> int:
+    """Convert as Go does on amd64: cut off the fraction, wrap a negative number around;
+    2**63 stands for all that has no such integer (NaN, infinities, too large)."""
+    if -(2**63) <= value < 2**64:
+        return int(value) % 2**64
+    return 2**63
+
+
+def _unify_counts(value: object) -> None:
+    """Make all counts of a histogram floats if one of them is."""
+    if not isinstance(value, Histogram):
+        return
+    counts = [value.sample_count, *(count for _, count in value.buckets)]
+    if any(isinstance(count, float) for count in counts):
+        value.sample_count = float(value.sample_count)
+        value.buckets = [(bound, float(count)) for bound, count in value.buckets]

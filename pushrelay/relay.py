@@ -1,0 +1,343 @@
+"""The use cases: push, delete, wipe, expose. What web and the command line call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from pushrelay.aggregation import Mode, combine
+from pushrelay.consistency import check_against, check_alone, require_unambiguous
+from pushrelay.errors import InconsistentPush, InvalidRequest, StoreUnavailable
+from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
+from pushrelay.exposition.stored import to_stored
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import PUSH_EVIDENCE, Group, MetricFamily, StoredFamily
+from pushrelay.store.engine import Database
+from pushrelay.store.group_rows import Emptied
+from pushrelay.store.reader import Changes, Position, ReadChanges, read_snapshot
+from pushrelay.store.shared_call import SharedCall
+from pushrelay.store.writer import Decision, Writer
+from pushrelay.telemetry import OWN_TYPES, Gauges, Telemetry
+from pushrelay.view.overlay import Overlay
+from pushrelay.view.page import Page
+from pushrelay.view.view import Snapshot, View
+
+log = logging.getLogger(__name__)
+
+CLOCK_DEADLINE_SECONDS = 1.0
+WRITE_DEADLINE_SECONDS = 15.0
+READY_SECONDS = 10.0
+"""A commit not longer ago than this shows that the database takes writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One write to one group; `prepare_push` makes it.
+
+    stored: what `families` become. at: Unix nanoseconds. refusal: set if the push is
+    not acceptable whatever else is stored, so that it is only booked as a failure.
+    """
+
+    key: GroupingKey
+    mode: Mode
+    at: int
+    families: list[MetricFamily]
+    stored: list[StoredFamily]
+    refusal: InconsistentPush | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The end of one group, if it exists."""
+
+    key: GroupingKey
+
+
+@dataclass(frozen=True, slots=True)
+class Wipe:
+    """The end of all groups."""
+
+
+Write = Push | Delete | Wipe
+
+
+def prepare_push(
+    key: GroupingKey, families: list[MetricFamily], mode: Mode, now: int
+) -> Push:
+    """Return the push of `families` to the group `key` at `now` (Unix nanoseconds).
+
+    Renders the series, which takes time for large pushes; needs no particular thread.
+    """
+    try:
+        check_alone(families)
+    except InconsistentPush as refusal:
+        return Push(key, mode, now, [], [], refusal)
+    # The push times are ours to keep: what a body says of them is overridden.
+    taken = [family for family in families if family.name not in PUSH_EVIDENCE]
+    stored = [to_stored(family, now) for family in taken]
+    return Push(key, mode, now, taken, stored)
+
+
+class Relay:
+    """A store, the view of it, and what may be done with them.
+
+    All coroutines must run on the event loop on which `start` was called.
+    """
+
+    def __init__(self, database: Database, telemetry: Telemetry) -> None:
+        self.telemetry = telemetry
+        self._database = database
+        self._view = View()
+        self._decider = _Decider(self._view)
+        self._writer = Writer(
+            database, self._decider, self._deliver, telemetry.commit
+        )
+        self._refresher = SharedCall(self._refresh, "refresher")
+        self._prober = SharedCall(self._writer.probe, "prober")
+        self._store_up = True
+
+    def start(self) -> None:
+        """Load the view, then take writes. Raises StoreUnavailable."""
+        self._loop = asyncio.get_running_loop()
+        self._refresh()
+        self._writer.start()
+
+    def stop(self) -> None:
+        """Commit what was accepted, then close the database."""
+        self._writer.stop()
+        self._refresher.stop()
+        self._prober.stop()
+        self._database.close()
+
+    async def push(self, push: Push) -> None:
+        """Store `push`; on return it is on disk.
+
+        Raises InconsistentPush (its group now has a failure time), InvalidGroupingKey
+        (nothing changed) or StoreUnavailable (the outcome may be unknown).
+        """
+        await self._write(push)
+
+    async def delete(self, key: GroupingKey) -> None:
+        """Delete the group `key` if there is one. Raises StoreUnavailable."""
+        await self._write(Delete(key))
+
+    async def wipe(self) -> None:
+        """Delete all groups. Raises StoreUnavailable."""
+        await self._write(Wipe())
+
+    async def page(self, format_: ScrapeFormat) -> Page:
+        """Return the exposition in `format_`, with all that was committed by now.
+
+        If the database does not answer in time, with what was known last.
+        """
+        await self.refresh()
+        return self._page_of(self._view.snapshot(), format_)
+
+    def require_alive(self) -> None:
+        """Raise whatever stands in the way of serving what is known."""
+        sample = self._view.snapshot().sample()
+        for _ in self._page_of(sample, negotiate(None)).chunks():
+            pass
+
+    def _page_of(self, snapshot: Snapshot, format_: ScrapeFormat) -> Page:
+        gauges = Gauges(
+            groups=snapshot.groups,
+            series=snapshot.series,
+            revision=snapshot.position.revision,
+            store_up=self._store_up,
+        )
+        own = self.telemetry.families(gauges, time.monotonic())
+        return Page(snapshot, own, format_)
+
+    async def refresh(self) -> bool:
+        """Bring the view up to date; return whether the database answered in time."""
+        waiting = self._begin_refresh()
+        if waiting is None:
+            return False
+        done = await _wait(_quiet(waiting), CLOCK_DEADLINE_SECONDS)
+        return self._end_refresh(done, waiting)
+
+    def refresh_blocking(self) -> bool:
+        """Do what `refresh` does, on a thread that may wait."""
+        waiting = self._begin_refresh()
+        if waiting is None:
+            return False
+        try:
+            waiting.exception(CLOCK_DEADLINE_SECONDS)
+        except TimeoutError:
+            return self._end_refresh(False, waiting)
+        return self._end_refresh(True, waiting)
+
+    def groups(self) -> list[Group]:
+        """Return all groups of the view, sorted by grouping key."""
+        return self._view.sorted_groups()
+
+    async def require_ready(self) -> None:
+        """Raise StoreUnavailable unless the database takes writes."""
+        if time.monotonic() - self._writer.committed_at < READY_SECONDS:
+            return
+        probe = _quiet(self._prober.request())
+        if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
+            raise StoreUnavailable("the database did not give the write lock in time")
+        probe.result()
+
+    # --- reading ---
+
+    def _refresh(self) -> None:
+        self._decider.catch_up(lambda since: read_snapshot(self._database, since))
+
+    def _begin_refresh(self) -> Future[None] | None:
+        """Return the reading to wait for; None while an earlier one hangs."""
+        if self._refresher.stalled(CLOCK_DEADLINE_SECONDS):
+            self._store_up = False
+            return None
+        return self._refresher.request()
+
+    def _end_refresh(self, done: bool, reading: Future[None]) -> bool:
+        error = reading.exception() if done else None
+        if error is not None and not isinstance(error, StoreUnavailable):
+            log.error("reading the store failed", exc_info=error)
+        was_up, self._store_up = self._store_up, done and error is None
+        if was_up and not self._store_up:
+            log.error("scrapes show the last known state: %s", error or "no answer")
+        return self._store_up
+
+    # --- writing ---
+
+    async def _write(self, write: Write) -> None:
+        answer = self._loop.create_future()
+        self._writer.submit(answer, write)
+        if not await _wait(answer, WRITE_DEADLINE_SECONDS):
+            answer.cancel()
+            raise StoreUnavailable("the database did not confirm the write in time")
+        answer.result()
+
+    def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
+        # One call for the whole batch: each wakes the event loop.
+        self._loop.call_soon_threadsafe(_resolve, answers)
+
+
+class _Decider:
+    """Gives writes their meaning on the writer's thread, and keeps the view in step.
+
+    The view is changed by one thread at a time: `_lock` orders the writer and the
+    refresher. It is not held during a commit, for no scrape should wait for a disk.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._lock = threading.Lock()
+
+    def catch_up(self, read: ReadChanges) -> Position:
+        with self._lock:
+            changes = read(self._view.position)
+            if changes is not None:
+                self._view.apply(changes)
+            position = self._view.position
+        assert position is not None  # noqa: S101  # the first reading always brings one
+        return position
+
+    def committed(self, changes: Changes) -> None:
+        with self._lock:
+            if self._view.position == changes.since:
+                self._view.apply(changes)
+
+    def decide(self, writes: list[Write], revision: int) -> Decision:
+        with self._lock:
+            overlay = Overlay(self._view, OWN_TYPES)
+            batch = _Batch(overlay, revision)
+            for write in writes:
+                batch.add(write)
+        return batch.decision
+
+
+class _Batch:
+    """The writes of one commit, each decided in view of those before it."""
+
+    def __init__(self, overlay: Overlay, revision: int) -> None:
+        self._overlay = overlay
+        self._revision = revision
+        self.decision = Decision()
+
+    def add(self, write: Write) -> None:
+        """Decide `write`: note its answer and what it changes."""
+        answer: Exception | None = None
+        try:
+            if isinstance(write, Push):
+                answer = self._push(write)
+            elif isinstance(write, Delete):
+                self._empty(write.key)
+            else:
+                for key in self._overlay.keys():
+                    self._empty(key)
+        except InvalidRequest as error:
+            answer = error
+        except Exception as error:
+            # Whatever is wrong with one push must not fail the rest of its batch.
+            log.exception("a write could not be decided")
+            answer = error
+        self.decision.answers.append(answer)
+
+    def _push(self, push: Push) -> InconsistentPush | None:
+        require_unambiguous(push.key, self._overlay)
+        held = self._overlay.group(push.key)
+        try:
+            families = self._accept(push, held)
+        except InconsistentPush as refusal:
+            pushed_at, kept = (held.pushed_at, held.families) if held else (0, {})
+            self._put(push.key, pushed_at, push.at, kept)
+            return refusal
+        self._put(push.key, push.at, held.failed_at if held else 0, families)
+        return None
+
+    def _accept(self, push: Push, held: Group | None) -> dict[str, StoredFamily]:
+        if push.refusal is not None:
+            raise push.refusal
+        families = combine(push.mode, held.families if held else {}, push.stored)
+        check_against(self._overlay, push.key, push.families, families)
+        return families
+
+    def _put(
+        self,
+        key: GroupingKey,
+        pushed_at: int,
+        failed_at: int,
+        families: dict[str, StoredFamily],
+    ) -> None:
+        group = Group(key, self._revision, pushed_at, failed_at, families)
+        self._overlay.put(key, group)
+        self.decision.changes.append(group)
+
+    def _empty(self, key: GroupingKey) -> None:
+        if self._overlay.group(key) is not None:
+            self._overlay.put(key, None)
+            self.decision.changes.append(Emptied(key.id, self._revision))
+
+
+def _quiet(call: Future[None]) -> asyncio.Future[None]:
+    """Return a future of `call` that does not complain if nobody waits for its end."""
+    future = asyncio.wrap_future(call)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for `future`, which goes on if it is late; return whether it is done."""
+    if not future.done():
+        await asyncio.wait([future], timeout=seconds)
+    return future.done()
+
+
+def _resolve(answers: list[tuple[asyncio.Future[None], Exception | None]]) -> None:
+    for future, answer in answers:
+        if future.done():
+            continue
+        if answer is None:
+            future.set_result(None)
+        else:
+            future.set_exception(answer)

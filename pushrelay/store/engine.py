@@ -1,0 +1,132 @@
+"""All that is particular to a database: connections, transactions, the write lock.
+
+SQLite runs in WAL mode. Its own lock is not fair and a deferred transaction that turns
+into a writer fails under contention, so writers first take a `flock` on a file beside
+the database and then `BEGIN IMMEDIATE`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ArgumentError
+
+from pushrelay.errors import StartupError, StoreUnavailable
+
+BUSY_TIMEOUT_SECONDS = 5
+SYNC_MODES = ("full", "normal")
+
+
+class Database:
+    """A database that can be read from any thread and written by one transaction.
+
+    url: an SQLAlchemy URL; so far only `sqlite:///FILE`.
+    sync: "full" makes a commit survive a power cut, "normal" a crash of the process.
+    path: absolute path of the SQLite file.
+
+    Raises StartupError for a URL that is not one of these. Opens nothing by itself.
+    """
+
+    def __init__(self, url: str, sync: str = "full") -> None:
+        parsed = _parse_url(url)
+        if sync not in SYNC_MODES:
+            raise StartupError(f"--database.sync must be one of {', '.join(SYNC_MODES)}")
+        self.path = Path(str(parsed.database)).absolute()
+        self.url = parsed.set(database=str(self.path))
+        self._lock_path = self.path.with_name(self.path.name + ".lock")
+        self._readers = _engine(self.url, sync, "BEGIN")
+        self._writers = _engine(self.url, sync, "BEGIN IMMEDIATE")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for readers and for migrations."""
+        return self._readers
+
+    def create_directory(self) -> bool:
+        """Make the directory of the database; return whether the file is missing."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartupError(
+                f"cannot make the directory of the database {self.path}: "
+                f"{error.strerror}; choose another place with --database.url"
+            ) from error
+        return not self.path.exists()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the database."""
+        with self._readers.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write_lock(self) -> Iterator[None]:
+        """Hold the one write lock: whoever has it is next on the store clock."""
+        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def connect_writer(self) -> Connection:
+        """Open a connection whose transactions are writing ones."""
+        return self._writers.connect()
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._readers.dispose()
+        self._writers.dispose()
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StartupError(
+            f"--database.url is not a database URL: {_without_password(url)!r}; "
+            "write sqlite:///FILE, with a fourth slash for an absolute path"
+        ) from None
+    if parsed.get_backend_name() != "sqlite":
+        raise StartupError(
+            f"--database.url: {parsed.get_backend_name()} is not supported; "
+            "write sqlite:///FILE"
+        )
+    if parsed.database in (None, "", ":memory:"):
+        raise StartupError("--database.url needs a file: sqlite:///FILE")
+    return parsed
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
+def _engine(url: URL, sync: str, begin: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver would otherwise begin transactions of its own, deferred ones.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {sync}")
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Return the error that tells users of the database about the driver's `error`."""
+    reason = getattr(error, "orig", None) or error
+    return StoreUnavailable(f"the database is unavailable: {reason}")

@@ -1,0 +1,103 @@
+"""Brings the schema of a database up to date, and says where it stands."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from pushrelay.errors import StartupError
+from pushrelay.store.engine import Database
+
+HEAD = "0001"
+"""The schema that this version works with; importing Alembic to find out is slow."""
+
+
+def current_schema(database: Database) -> str | None:
+    """Return the schema version of `database`, None where it has no tables yet.
+
+    Raises StartupError where the file is not a database or belongs to something else.
+    """
+    try:
+        with database.snapshot() as connection:
+            return _current(connection)
+    except DBAPIError as error:
+        raise _unusable(database, error) from error
+
+
+def upgrade(database: Database) -> bool:
+    """Bring `database` to the schema `HEAD`; return whether anything had to be done.
+
+    Safe to run by several processes at once. Raises StartupError for a schema that
+    this version does not know and for a database that cannot be read or written.
+    """
+    if current_schema(database) == HEAD:
+        return False
+    try:
+        with database.write_lock(), database.connect_writer() as connection:
+            with connection.begin():
+                _refuse_unknown(_current(connection))
+                _run_migrations(connection)
+    except (DBAPIError, OSError) as error:
+        raise _unusable(database, error) from error
+    return True
+
+
+def require_head(database: Database) -> None:
+    """Raise StartupError unless `database` has exactly the schema `HEAD`."""
+    current = current_schema(database)
+    if current != HEAD:
+        raise StartupError(
+            f"the database has schema {current or 'none'}, this version needs {HEAD}; "
+            "run `pushrelay db upgrade`"
+        )
+
+
+def _current(connection: Connection) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    if "alembic_version" in tables:
+        query = text("SELECT version_num FROM alembic_version")
+        version: str | None = connection.execute(query).scalar()
+        return version
+    if tables:
+        raise StartupError(
+            f"the database holds tables of something else ({', '.join(sorted(tables))});"
+            " give pushrelay a database of its own with --database.url"
+        )
+    return None
+
+
+def _refuse_unknown(current: str | None) -> None:
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if current is not None and current not in known:
+        raise StartupError(
+            f"the database has schema {current}, which is newer than this version of "
+            f"pushrelay knows ({HEAD}); start the version that wrote it, or a newer one"
+        )
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)
+
+
+def _config():  # type: ignore[no-untyped-def]  # alembic is imported where it is needed
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(files("pushrelay.migrations")))
+    return config
+
+
+def _unusable(database: Database, error: Exception) -> StartupError:
+    reason = getattr(error, "orig", None) or error
+    return StartupError(
+        f"the database {database.path} cannot be used: {reason}; it was left as it is"
+    )

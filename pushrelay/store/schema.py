@@ -1,0 +1,44 @@
+"""The tables. Migrations build them; this is what the code expects to find.
+
+commits: the store clock. Insert-only; its newest row is the clock, and the pair
+    (revision, nonce) tells a view whether it still belongs to this history.
+groups: a row a group. A deleted group is the same row, emptied, so that views learn
+    of the deletion from its revision.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
+
+# Alembic can only alter or drop a constraint whose name it knows.
+NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+# SQLite makes a primary key its row number only if it is spelled INTEGER.
+Revision = BigInteger().with_variant(Integer, "sqlite")
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("revision", Revision, primary_key=True, autoincrement=False),
+    Column("nonce", LargeBinary(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("revision", Revision, nullable=False, index=True),
+    Column("grouping_key", LargeBinary),
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("families", LargeBinary),
+)

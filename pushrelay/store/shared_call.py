@@ -1,0 +1,48 @@
+"""A blocking call that many may want at once: one thread makes it for all of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+
+class SharedCall:
+    """Makes `call` when asked, one at a time, on a thread of its own.
+
+    Whoever asks while a call is queued shares it, because it will begin after they
+    asked; a call that has begun already may miss the latest commit and is not shared.
+    """
+
+    def __init__(self, call: Callable[[], None], name: str) -> None:
+        self._call = call
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._lock = threading.Lock()
+        self._queued: Future[None] | None = None
+        self._began_at: float | None = None
+
+    def request(self) -> Future[None]:
+        """Return a future of a call that begins after this request."""
+        with self._lock:
+            if self._queued is None:
+                self._queued = self._executor.submit(self._run)
+            return self._queued
+
+    def stalled(self, seconds: float) -> bool:
+        """Return whether a call has been under way for longer than `seconds`."""
+        began_at = self._began_at
+        return began_at is not None and time.monotonic() - began_at > seconds
+
+    def stop(self) -> None:
+        """Take no more requests; a call under way goes on."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        with self._lock:
+            self._queued = None
+        self._began_at = time.monotonic()
+        try:
+            self._call()
+        finally:
+            self._began_at = None

@@ -1,0 +1,267 @@
+"""The one thread that writes: batched commits in the order of the store clock.
+
+It takes all writes that wait, has them decided, and commits the outcome in one
+transaction. What a write means is not known here: the `Decider` says.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from pushrelay.store.engine import Database, unavailable
+from pushrelay.store.group_rows import GroupChange, to_row
+from pushrelay.store.reader import (
+    Changes,
+    Position,
+    ReadChanges,
+    is_committed,
+    read_changes,
+)
+from pushrelay.store.schema import commits, groups
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 256
+KEPT_COMMITS = 100_000
+KEPT_SECONDS = 3600
+PRUNE_EVERY = 64
+"""A prune every so many commits removes at most twice as many, so it never takes long."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a batch comes to: an answer for each write, and what changes in the store.
+
+    An answer that is an exception is raised to whoever asked for the write.
+    """
+
+    answers: list[Any] = field(default_factory=list)
+    changes: list[GroupChange] = field(default_factory=list)
+
+
+class Decider(Protocol):
+    """Gives writes their meaning. All methods are called on the writer's thread."""
+
+    def catch_up(self, read: ReadChanges) -> Position:
+        """Take over what others wrote, as `read` tells it; return where that led."""
+
+    def decide(self, writes: list[Any], revision: int) -> Decision:
+        """Say what `writes`, in this order, do to the store at `revision`."""
+
+    def committed(self, changes: Changes) -> None:
+        """Take over what was written."""
+
+
+Deliver = Callable[[list[tuple[Any, Any]]], None]
+"""Takes (ticket, answer) pairs of a finished batch, on the writer's thread."""
+
+
+class Writer:
+    """Commits writes in batches. `start` it once, `stop` finishes what waits."""
+
+    def __init__(
+        self,
+        database: Database,
+        decider: Decider,
+        deliver: Deliver,
+        observe: Callable[[float, int], None],
+    ) -> None:
+        self._database = database
+        self._decider = decider
+        self._deliver = deliver
+        self._queue: SimpleQueue[tuple[Any, Any] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._connection: Connection | None = None
+        # Told of each commit: its seconds and its number of writes.
+        self._observe = observe
+        self.committed_at = -float("inf")
+        """Time of the last commit, seconds of the monotonic clock."""
+
+    def start(self) -> None:
+        """Begin to take writes."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, then end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def submit(self, ticket: Any, write: Any) -> None:
+        """Queue `write`; its answer is delivered with `ticket`."""
+        self._queue.put((ticket, write))
+
+    def probe(self) -> None:
+        """Take the write lock and let go without advancing the clock.
+
+        Raises StoreUnavailable. May be called on any thread.
+        """
+        try:
+            with (
+                self._database.write_lock(),
+                self._database.connect_writer() as connection,
+                connection.begin() as transaction,
+            ):
+                transaction.rollback()
+        except (SQLAlchemyError, OSError) as error:
+            raise unavailable(error) from error
+
+    # --- the writer's thread ---
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            batch, stopping = self._next_batch()
+            if batch:
+                self._deliver(self._answers(batch))
+        self._disconnect()
+
+    def _next_batch(self) -> tuple[list[tuple[Any, Any]], bool]:
+        batch: list[tuple[Any, Any]] = []
+        entry = self._queue.get()
+        with suppress(Empty):
+            while entry is not None:
+                batch.append(entry)
+                if len(batch) == MAX_BATCH:
+                    return batch, False
+                entry = self._queue.get_nowait()
+            return batch, True
+        return batch, False
+
+    def _answers(self, batch: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+        """Return a (ticket, answer) pair for each write of the batch, whatever happens."""
+        tickets = [ticket for ticket, _ in batch]
+        try:
+            answers = self._commit([write for _, write in batch])
+        except (DataError, IntegrityError) as error:
+            if len(batch) > 1:
+                # One write that the database does not take must not fail the others.
+                return [pair for entry in batch for pair in self._answers([entry])]
+            log.exception("the database refused a write")
+            answers = [unavailable(error)]
+        except (SQLAlchemyError, OSError) as error:
+            unavailable_error = unavailable(error)
+            log.error("%s", unavailable_error)
+            answers = [unavailable_error] * len(batch)
+        except Exception as error:  # noqa: BLE001  # whoever waits must get an answer
+            log.exception("a batch of writes failed")
+            answers = [error] * len(batch)
+        return list(zip(tickets, answers, strict=True))
+
+    def _commit(self, writes: list[Any]) -> list[Any]:
+        started = time.monotonic()
+        attempt = _Attempt(secrets.token_bytes(16))
+        try:
+            with self._database.write_lock():
+                self._write(writes, attempt)
+        except DBAPIError:
+            self._disconnect()
+            if attempt.changes is None or not self._was_committed(attempt.nonce):
+                raise
+            log.warning("a commit was confirmed only when it was looked up again")
+        if attempt.changes is not None:
+            self._decider.committed(attempt.changes)
+        self.committed_at = time.monotonic()
+        self._observe(self.committed_at - started, len(writes))
+        return attempt.answers
+
+    def _write(self, writes: list[Any], attempt: _Attempt) -> None:
+        connection = self._connect()
+        with connection.begin():
+            since = self._decider.catch_up(partial(read_changes, connection))
+            revision = since.revision + 1
+            decision = self._decider.decide(writes, revision)
+            attempt.answers = decision.answers
+            if not decision.changes:
+                return
+            commit = {
+                "revision": revision,
+                "nonce": attempt.nonce,
+                "at": time.time_ns(),
+            }
+            connection.execute(_INSERT_COMMIT, commit)
+            # A later change of the batch to the same group replaces the earlier one.
+            rows = {row["id"]: row for row in map(to_row, decision.changes)}
+            connection.execute(_UPSERT_GROUP, list(rows.values()))
+            if revision % PRUNE_EVERY == 0:
+                _prune(connection, revision, commit["at"])
+            position = Position(revision, attempt.nonce)
+            attempt.changes = Changes(since, position, decision.changes)
+
+    def _was_committed(self, nonce: bytes) -> bool:
+        # Only with the lock is the answer final: until then the transaction whose
+        # confirmation was lost may still be on its way.
+        with self._database.write_lock(), self._database.snapshot() as connection:
+            return is_committed(connection, nonce)
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.connect_writer()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):
+                connection.invalidate()
+                connection.close()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One try to commit a batch; `changes` are set once they are ready to commit."""
+
+    nonce: bytes
+    answers: list[Any] = field(default_factory=list)
+    changes: Changes | None = None
+
+
+_INSERT_COMMIT = insert(commits)
+_NEW_GROUP = upsert(groups)
+_UPSERT_GROUP = _NEW_GROUP.on_conflict_do_update(
+    index_elements=[groups.c.id],
+    set_={
+        column.name: _NEW_GROUP.excluded[column.name]
+        for column in groups.c
+        if not column.primary_key
+    },
+)
+_PRUNABLE = select(func.max(commits.c.revision)).where(
+    (commits.c.at < bindparam("too_old")) | (commits.c.revision <= bindparam("too_many")),
+    commits.c.revision < bindparam("newest"),
+)
+_OLDEST = select(func.min(commits.c.revision))
+_PRUNE_COMMITS = delete(commits).where(commits.c.revision <= bindparam("through"))
+_PRUNE_GROUPS = delete(groups).where(
+    groups.c.revision <= bindparam("through"), groups.c.families.is_(None)
+)
+
+
+def _prune(connection: Connection, newest: int, now: int) -> None:
+    """Forget deletions and commits of an hour or 100,000 commits ago.
+
+    A view that is older than what was forgotten does not find its commit any more and
+    reloads whole.
+    """
+    too_old = now - KEPT_SECONDS * 10**9
+    limits = {"too_old": too_old, "too_many": newest - KEPT_COMMITS, "newest": newest}
+    through = connection.execute(_PRUNABLE, limits).scalar()
+    if through is None:
+        return
+    oldest = connection.execute(_OLDEST).scalar_one()
+    bounded = {"through": min(through, oldest + 2 * PRUNE_EVERY)}
+    connection.execute(_PRUNE_GROUPS, bounded)
+    connection.execute(_PRUNE_COMMITS, bounded)

@@ -1,0 +1,78 @@
+"""The view as the writer's batch sees it: with the batch's earlier writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from pushrelay.exposition.stored import from_stored
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Group, Labels, MetricType, StoredFamily
+from pushrelay.view.view import View
+
+
+class Overlay:
+    """A `consistency.Catalog` of the view and of groups that are not committed yet.
+
+    The view itself stays as it is, so that dropping the overlay undoes a batch. It
+    must not change while the overlay is in use.
+    """
+
+    def __init__(self, view: View, own_types: Mapping[str, MetricType]) -> None:
+        self._view = view
+        self._own_types = own_types
+        self._groups: dict[bytes, Group | None] = {}
+        # By family name: who holds it in the overlay, and whose piece in the view the
+        # overlay hides (canonical keys).
+        self._holders: dict[str, dict[GroupingKey, MetricType]] = {}
+        self._hidden: dict[str, set[bytes]] = {}
+
+    def put(self, key: GroupingKey, group: Group | None) -> None:
+        """From now on, `group` is what is stored under `key`; None is a deletion."""
+        before = self.group(key)
+        if key.id not in self._groups:
+            for name in before.families if before else ():
+                self._hidden.setdefault(name, set()).add(key.canonical)
+        else:
+            for name in before.families if before else ():
+                del self._holders[name][key]
+        self._groups[key.id] = group
+        for family in group.families.values() if group else ():
+            self._holders.setdefault(family.name, {})[key] = family.type
+
+    def keys(self) -> list[GroupingKey]:
+        """The keys of all groups there are."""
+        kept = [g for g in self._view.groups.values() if g.key.id not in self._groups]
+        return [group.key for group in (*kept, *filter(None, self._groups.values()))]
+
+    def group(self, key: GroupingKey) -> Group | None:
+        if key.id in self._groups:
+            return self._groups[key.id]
+        return self._view.groups.get(key.id)
+
+    def own_type(self, name: str) -> MetricType | None:
+        return self._own_types.get(name)
+
+    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, GroupingKey]:
+        batch = self._holders.get(name, {})
+        found = {type_: key for key, type_ in batch.items() if key != but}
+        family = self._view.families.get(name)
+        if family is not None:
+            hidden = self._hidden.get(name, set()) | {but.canonical}
+            # Among committed groups there is but one type, and mostly many holders.
+            holder = family.holder_but(hidden)
+            if holder is not None:
+                found.setdefault(family.type, GroupingKey.from_canonical(holder))
+        return found
+
+    def key_shapes(self) -> Iterable[tuple[str, ...]]:
+        added = {group.key.names for group in self._groups.values() if group}
+        return self._view.key_shapes.keys() | added
+
+    def label_sets(self, family: StoredFamily) -> frozenset[Labels]:
+        return _label_sets(family)
+
+
+@lru_cache(maxsize=256)
+def _label_sets(family: StoredFamily) -> frozenset[Labels]:
+    return frozenset(metric.labels for metric in from_stored(family).metrics)

@@ -1,0 +1,22 @@
+"""Flask behind the gateway: the page and the query API."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from pushrelay.config import Settings
+from pushrelay.relay import Relay
+from pushrelay.web import query_api, status_page
+from pushrelay.web.query_api import CORS_HEADERS
+
+__all__ = ["CORS_HEADERS", "create_app"]
+
+
+def create_app(settings: Settings, relay: Relay) -> Flask:
+    """Return the Flask application of `relay`; its routes lack the route prefix."""
+    app = Flask(__name__)
+    app.extensions["pushrelay"] = relay
+    app.extensions["pushrelay_settings"] = settings
+    app.register_blueprint(query_api.blueprint)
+    app.register_blueprint(status_page.blueprint)
+    return app

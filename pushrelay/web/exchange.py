@@ -1,0 +1,194 @@
+"""One HTTP request and its answer, as an ASGI server hands it over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from pushrelay.config import Limits
+from pushrelay.errors import LimitExceeded
+from pushrelay.web.errors import RequestTimeout
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+TEXT = "text/plain; charset=utf-8"
+DRAIN_SECONDS = 1.0
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete."""
+
+
+class Exchange:
+    """A request to read and an answer to give.
+
+    status: of the answer, 0 until it began. started_at: monotonic clock, seconds.
+    """
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limits: Limits
+    ) -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.status = 0
+        self.started_at = time.monotonic()
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self._receive = receive
+        self._send = send
+        self._limits = limits
+        self._body: bytes | None = None
+        self._more_body = True
+
+    # --- the request ---
+
+    @property
+    def raw_path(self) -> str:
+        """The undecoded path of the request target, without the query."""
+        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
+        return raw.decode("latin-1")
+
+    @property
+    def query(self) -> str:
+        """The undecoded query of the request target."""
+        query: bytes = self.scope.get("query_string", b"")
+        return query.decode("latin-1")
+
+    @property
+    def client(self) -> str:
+        """The client's address."""
+        address = self.scope.get("client")
+        return str(address[0]) if address else ""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request: its target, headers and body, without framing."""
+        headers = sum(len(name) + len(value) for name, value in self.scope["headers"])
+        target = len(self.raw_path) + len(self.query)
+        body = self.content_length or 0 if self._body is None else len(self._body)
+        return target + headers + body
+
+    @property
+    def content_length(self) -> int | None:
+        """The announced length of the body in bytes."""
+        length = self._headers.get(b"content-length")
+        return None if length is None else int(length)
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this lower-case `name`."""
+        value = self._headers.get(name.encode())
+        return None if value is None else value.decode("latin-1")
+
+    async def body(self) -> bytes:
+        """Return the body as it came over the wire.
+
+        Raises LimitExceeded, RequestTimeout or ClientGone.
+        """
+        if self._body is None:
+            self._body = await self._read_body()
+        return self._body
+
+    async def _read_body(self) -> bytes:
+        limits = self._limits
+        if (self.content_length or 0) > limits.body_bytes:
+            raise _too_large(limits)
+        deadline = time.monotonic() + limits.request_seconds
+        chunks: list[bytes] = []
+        size = 0
+        while self._more_body:
+            message = await self._next_message(deadline)
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > limits.body_bytes:
+                raise _too_large(limits)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _next_message(self, deadline: float) -> Message:
+        limits = self._limits
+        patience = min(limits.idle_seconds, deadline - time.monotonic())
+        try:
+            async with asyncio.timeout(max(patience, 0)):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                "the request's body did not come in time: no byte for "
+                f"{limits.idle_seconds:g} s, or not all of it within "
+                f"{limits.request_seconds:g} s"
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._more_body = message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Take what the client still sends for a moment, after it was answered.
+
+        A connection that is closed with unread data is reset, and then the client
+        may never see the answer that tells what was wrong.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while self._more_body:
+                    self._more_body = (await self._receive()).get("more_body", False)
+        except TimeoutError:
+            return
+
+    # --- the answer ---
+
+    async def answer(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """Send a whole answer; content_type goes with a body."""
+        content = (("Content-Type", content_type),) if content_type else ()
+        length = (("Content-Length", str(len(body))),)
+        await self.begin(status, (*headers, *content, *length))
+        await self.send(body, more=False)
+
+    async def error(
+        self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """Send an error as Go's server sends it; text: with its line end."""
+        sniff = ("X-Content-Type-Options", "nosniff")
+        body = text.encode(errors="backslashreplace")
+        await self.answer(status, body, TEXT, (*headers, sniff))
+
+    async def begin(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        """Send the head of an answer."""
+        self.status = status
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        await self._send(
+            {"type": "http.response.start", "status": status, "headers": encoded}
+        )
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        """Send a part of the body, the last one if not `more`."""
+        await self._send(
+            {"type": "http.response.body", "body": body, "more_body": more}
+        )
+
+    async def forward(
+        self, application: Callable[[Scope, Receive, Send], Awaitable[None]]
+    ) -> None:
+        """Let another ASGI application answer."""
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            await self._send(message)
+
+        await application(self.scope, self._receive, send)
+
+
+def _too_large(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        "body_bytes",
+        f"the request's body is larger than the limit of {limits.body_bytes} bytes",
+    )

@@ -1,0 +1,203 @@
+"""Which handler answers a request: the Pushgateway's routes, with its redirects.
+
+Go's ServeMux cleans the path first; behind it, httprouter matches the decoded path,
+repairs a slash too many or too few and the case of letters, and answers OPTIONS and
+wrong methods by itself. HEAD is not implied by GET. The query API is a router of its
+own below a stripped prefix.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from pushrelay.config import Settings
+
+METHODS = ("DELETE", "GET", "POST", "PUT")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`methods` of a path are answered by the handler `name`.
+
+    pattern: of the whole decoded path. Its fixed part is what `static` says, so that
+    a path can be repaired.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The request goes to the handler `name`; rest: the variable part of its path."""
+
+    name: str
+    rest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The request belongs elsewhere; location: percent-encoded path.
+
+    by_cleaning: the path was not clean, which is found before anything else is looked
+    at.
+    """
+
+    location: str
+    status: int
+    by_cleaning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The path is known, the method is not among `allowed` (which has OPTIONS)."""
+
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """There is no such path."""
+
+
+Resolution = Found | Redirected | Refused | Unknown
+
+_PUSH_NAMES = {"PUT": "push", "POST": "push", "DELETE": "delete"}
+
+
+class Router:
+    """The routes of a relay with these settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        prefix = settings.route_prefix
+        self._api_prefix = f"{prefix}/api/v1"
+        self._pushes = re.compile(
+            re.escape(f"{prefix}/metrics/") + r"(job(?:@base64)?/[^/]+(?:/.*)?)", re.S
+        )
+        self._jobless = (f"{prefix}/metrics/job/", f"{prefix}/metrics/job@base64/")
+        telemetry_path = posixpath.normpath(f"{prefix}/{settings.telemetry_path}")
+        self._main = [
+            _route("healthy", ("GET",), f"{prefix}/-/healthy"),
+            _route("ready", ("GET",), f"{prefix}/-/ready"),
+            _route("metrics", ("GET",), telemetry_path.replace("//", "/")),
+            _route("status", ("GET",), f"{prefix}/status"),
+            _route("status", ("GET",), f"{prefix}/"),
+            _route("static", ("GET",), f"{prefix}/static/", rest=True),
+            _route("quit", ("PUT", "POST"), f"{prefix}/-/quit"),
+            # The Pushgateway has this one at the bare root only.
+            _route("quit_refused", ("GET",), "/-/quit"),
+            Route("push", ("POST", "PUT"), self._pushes),
+            Route("delete", ("DELETE",), self._pushes),
+        ]
+        self._api = [
+            _route("api/v1/status", ("GET",), "/status"),
+            _route("api/v1/metrics", ("GET",), "/metrics"),
+        ]
+        if settings.enable_admin_api:
+            self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))
+
+    @property
+    def routes(self) -> list[Route]:
+        """All routes; those of the API without its prefix."""
+        return [*self._main, *self._api]
+
+    def is_api(self, raw_path: str) -> bool:
+        """Whether `raw_path` belongs to the query API."""
+        return unquote(raw_path).startswith(self._api_prefix + "/")
+
+    def resolve(self, method: str, raw_path: str) -> Resolution:
+        """Say who answers `method` on the undecoded `raw_path`."""
+        path = unquote(raw_path, errors="surrogateescape")
+        # Nearly every request is a push to a path that needs no repair.
+        if method in _PUSH_NAMES and not _NEEDS_CLEANING.search(raw_path):
+            match = self._pushes.fullmatch(path)
+            if match is not None:
+                return Found(_PUSH_NAMES[method], match[1])
+        if raw_path == "*":
+            return Refused(())
+        cleaned = clean_path(raw_path)
+        if cleaned != raw_path:
+            return Redirected(cleaned, 307, by_cleaning=True)
+        if path == self._api_prefix:
+            return Redirected(self._api_prefix + "/", 307)
+        if path.startswith(self._api_prefix + "/"):
+            return self._resolve_api(method, path.removeprefix(self._api_prefix))
+        if path in self._jobless and method in _PUSH_NAMES:
+            return _redirect(method, path[:-1])
+        return _resolve(self._main, method, path)
+
+    def _resolve_api(self, method: str, path: str) -> Resolution:
+        if method == "OPTIONS":
+            return Found("api/v1/options")
+        # Redirects lack the prefix, as the Pushgateway's do.
+        return _resolve(self._api, method, path)
+
+
+def clean_path(path: str) -> str:
+    """Return `path` without empty, `.` and `..` elements, as Go's ServeMux wants it."""
+    if not _NEEDS_CLEANING.search(path):
+        return path if path.startswith("/") else f"/{path}"
+    # POSIX lets two leading slashes mean something special; URLs do not.
+    cleaned = posixpath.normpath("/" + path.lstrip("/"))
+    return cleaned if cleaned == "/" or not path.endswith("/") else f"{cleaned}/"
+
+
+_NEEDS_CLEANING = re.compile(r"//|/\.\.?(?:/|$)")
+
+
+def _route(
+    name: str, methods: tuple[str, ...], path: str, *, rest: bool = False
+) -> Route:
+    pattern = re.escape(path) + ("(.*)" if rest else "")
+    return Route(name, methods, re.compile(pattern, re.S))
+
+
+def _resolve(routes: list[Route], method: str, path: str) -> Resolution:
+    for route in routes:
+        match = route.pattern.fullmatch(path)
+        if match is not None and method in route.methods:
+            return Found(route.name, match[1] if match.re.groups else "")
+    if method in METHODS and path != "/":
+        repaired = _repair([r for r in routes if method in r.methods], path)
+        if repaired is not None:
+            return _redirect(method, repaired)
+    allowed = {m for r in routes if r.pattern.fullmatch(path) for m in r.methods}
+    if allowed:
+        return Refused(tuple(sorted({*allowed, "OPTIONS"})))
+    return Unknown()
+
+
+def _redirect(method: str, path: str) -> Redirected:
+    location = quote(path, safe="/@:!$&'()*+,;=~", errors="surrogateescape")
+    return Redirected(location, 301 if method == "GET" else 307)
+
+
+def _repair(routes: list[Route], path: str) -> str | None:
+    """Return the path of a route that differs in a final slash or in upper case."""
+    other = path[:-1] if path.endswith("/") else f"{path}/"
+    for candidate in (other, *map(clean_path, (path, other))):
+        for route in routes:
+            if candidate == path:
+                continue
+            if route.pattern.fullmatch(candidate):
+                return candidate
+    for candidate in (path, other):
+        for route in routes:
+            match = re.fullmatch(route.pattern.pattern, candidate, re.S | re.I)
+            if match is not None:
+                return _lower_fixed_part(match)
+    return None
+
+
+def _lower_fixed_part(match: re.Match[str]) -> str:
+    path = match[0]
+    if not match.re.groups:
+        return path.lower()
+    rest = match[1]
+    fixed = path[: len(path) - len(rest)].lower()
+    job, slash, values = rest.partition("/")
+    return fixed + (job.lower() + slash + values if "job" in match.re.pattern else rest)

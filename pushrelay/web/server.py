@@ -1,0 +1,125 @@
+"""Runs the relay under gunicorn: one worker process, its asgi class."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from pushrelay.config import Settings
+from pushrelay.errors import StartupError
+from pushrelay.relay import Relay
+from pushrelay.store.engine import Database
+from pushrelay.telemetry import Telemetry
+from pushrelay.web.gateway import Gateway
+from pushrelay.web.worker import RelayWorker
+
+KEEPALIVE_SECONDS = 75
+"""Longer than any usual scrape interval, so that scrapers need not dial again."""
+
+GRACEFUL_SECONDS = 30
+BACKLOG = 2048
+
+_ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*):(\d+)")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it. Raises StartupError; does not return otherwise."""
+    _Server(settings).run()
+
+
+def bind_addresses(settings: Settings) -> list[str]:
+    """Return the addresses to listen on as gunicorn writes them.
+
+    An empty host is every address, IPv6 included where the machine has it. Raises
+    StartupError for what is not HOST:PORT.
+    """
+    return [_bind_address(address) for address in settings.listen_addresses]
+
+
+def _bind_address(address: str) -> str:
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match[2]) > 65535:
+        raise StartupError(
+            f"--web.listen-address is not HOST:PORT: {address!r}; write :9091, "
+            "127.0.0.1:9091 or [::1]:9091"
+        )
+    host = match[1] or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104  # as asked
+    return f"{host}:{match[2]}"
+
+
+def _has_ipv6() -> bool:
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "worker_class": RelayWorker,
+            "workers": 1,
+            "logger_class": _GunicornLog,
+            "keepalive": KEEPALIVE_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "backlog": BACKLOG,
+            "asgi_lifespan": "on",
+            # The C parser would be used if it happened to be installed, and does not
+            # accept and refuse exactly the same.
+            "http_parser": "python",
+            "limit_request_line": 0,
+            "limit_request_field_size": 0,
+            # A second instance of the same user would take over the socket.
+            "control_socket_disable": True,
+            # Our own deadlines for bodies come first.
+            "timeout": int(self.settings.limits.request_seconds) + 60,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
+        }
+        if self.settings.systemd_socket:
+            if os.environ.get("LISTEN_PID") != str(os.getpid()):
+                raise StartupError(
+                    "--web.systemd-socket: systemd passed no socket (LISTEN_FDS); "
+                    "start the service by its .socket unit"
+                )
+        else:
+            # gunicorn would take sockets that were not asked for.
+            os.environ.pop("LISTEN_FDS", None)
+            options["bind"] = bind_addresses(self.settings)
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Gateway:
+        """Make the application; called in the worker, so nothing is shared with it."""
+        settings = self.settings
+        database = Database(settings.database_url, settings.database_sync)
+        relay = Relay(database, Telemetry())
+        return Gateway(settings, relay, _terminate)
+
+
+def _terminate() -> None:
+    # The arbiter ends its worker gracefully and then itself.
+    os.kill(os.getppid(), signal.SIGTERM)
+
+
+class _GunicornLog(Logger):  # type: ignore[misc]  # as above
+    """gunicorn's log as part of ours."""
+
+    def setup(self, _cfg: Any) -> None:
+        self.error_log = logging.getLogger("gunicorn")
+        self.access_log = logging.getLogger("gunicorn.access")
+        self.access_log_enabled = False

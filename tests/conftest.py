@@ -1,0 +1,75 @@
+"""Relays for the tests to talk to.
+
+With PUSHRELAY_TEST_TARGET=host:port the black-box tests talk to that server
+instead of a relay of their own, for example a real Pushgateway with its admin API
+switched on; tests that need other flags are skipped then. Its groups are wiped!
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from relay_process import HTTPClient, RelayProcess, StartRelay
+
+TARGET = os.environ.get("PUSHRELAY_TEST_TARGET")
+
+
+@pytest.fixture(scope="session")
+def session_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HTTPClient]:
+    """One relay for the whole run, with the admin API."""
+    if TARGET:
+        host, _, port = TARGET.rpartition(":")
+        yield HTTPClient(host, int(port))
+        return
+    directory = tmp_path_factory.mktemp("relay")
+    with RelayProcess(directory, "--web.enable-admin-api") as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
+def session_utf8_relay(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RelayProcess]:
+    """One relay for the whole run, with the admin API and UTF-8 names."""
+    _skip_with_foreign_target()
+    directory = tmp_path_factory.mktemp("utf8-relay")
+    flags = ("--web.enable-admin-api", "--push.enable-utf8-names")
+    with RelayProcess(directory, *flags) as relay:
+        yield relay
+
+
+@pytest.fixture
+def relay(session_relay: HTTPClient) -> HTTPClient:
+    """The relay of this run, without groups."""
+    session_relay.wipe()
+    return session_relay
+
+
+@pytest.fixture
+def utf8_relay(session_utf8_relay: RelayProcess) -> RelayProcess:
+    """The relay of this run that takes UTF-8 names, without groups."""
+    session_utf8_relay.wipe()
+    return session_utf8_relay
+
+
+@pytest.fixture(scope="module")
+def start_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay]:
+    """Start relays with flags of one's own; they end with the module."""
+    _skip_with_foreign_target()
+    with ExitStack() as relays:
+
+        def start(*flags: str, ready: str = "/-/ready") -> RelayProcess:
+            relay = RelayProcess(tmp_path_factory.mktemp("relay"), *flags)
+            relay.start(ready)
+            relays.callback(relay.kill)
+            return relay
+
+        yield start
+
+
+def _skip_with_foreign_target() -> None:
+    if TARGET:
+        pytest.skip("PUSHRELAY_TEST_TARGET names a server with flags of its own")

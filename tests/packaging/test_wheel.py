@@ -1,0 +1,157 @@
+"""The wheel holds the whole tree, and works where nothing else is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from relay_process import free_port
+
+import pushrelay
+from pushrelay.store.migrate import HEAD
+
+pytestmark = pytest.mark.system
+
+REPOSITORY = Path(__file__).parents[2]
+START_DEADLINE = 20.0
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of the sources (a build leaves files behind)."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pushrelay", "migrations"):
+        shutil.copytree(
+            REPOSITORY / name,
+            source / name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", "dist", cwd=source)
+    (built,) = (source / "dist").iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of a venv that holds the wheel and what it asks for, only."""
+    venv = tmp_path_factory.mktemp("venv")
+    run(sys.executable, "-m", "venv", str(venv), cwd=venv)
+    pip = (venv / "bin/python", "-m", "pip", "--disable-pip-version-check")
+    installed = subprocess.run(
+        [*pip, "install", "--quiet", wheel],
+        cwd=venv,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+    )
+    if "No matching distribution found" in installed.stderr:
+        pytest.skip(f"pip cannot get the dependencies: {installed.stderr}")
+    assert installed.returncode == 0, installed.stderr
+    return venv / "bin"
+
+
+def test_the_wheel_holds_every_file_of_the_tree_and_no_other(wheel: Path) -> None:
+    assert sorted(files_in_wheel(wheel)) == sorted(files_in_tree())
+
+
+def test_the_wheel_says_its_version(commands: Path, tmp_path: Path) -> None:
+    printed = run(commands / "pushrelay", "--version", cwd=tmp_path)
+    assert pushrelay.__version__ in printed
+
+
+def test_serve_from_an_empty_directory_takes_a_push_and_shows_it(
+    commands: Path, tmp_path: Path
+) -> None:
+    with serve(commands, tmp_path) as address:
+        push = urllib.request.Request(
+            f"http://{address}/metrics/job/wheel", data=b"answer 42\n", method="PUT"
+        )
+        with urllib.request.urlopen(push) as response:
+            assert response.status == 200
+        with urllib.request.urlopen(f"http://{address}/metrics") as response:
+            page = response.read().decode()
+        assert 'answer{instance="",job="wheel"} 42\n' in page
+        with urllib.request.urlopen(f"http://{address}/") as response:
+            assert "wheel" in response.read().decode()
+    assert (tmp_path / "data/pushrelay.db").exists()
+
+
+def test_the_migrations_are_on_board(commands: Path, tmp_path: Path) -> None:
+    run(commands / "pushrelay", "db", "upgrade", cwd=tmp_path)
+    assert HEAD in run(commands / "pushrelay", "db", "current", cwd=tmp_path)
+
+
+def files_in_tree() -> Iterator[str]:
+    """Yield the files of the package; `migrations` belongs to it."""
+    for folder, inside in (("pushrelay", ""), ("migrations", "pushrelay")):
+        for path in (REPOSITORY / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield str(Path(inside) / path.relative_to(REPOSITORY))
+
+
+def files_in_wheel(wheel: Path) -> list[str]:
+    """Return the files of the wheel that are not its metadata."""
+    names = zipfile.ZipFile(wheel).namelist()
+    return [name for name in names if ".dist-info/" not in name]
+
+
+@contextmanager
+def serve(commands: Path, directory: Path) -> Iterator[str]:
+    """Run the relay in `directory` and yield its address."""
+    address = f"127.0.0.1:{free_port()}"
+    with (directory / "relay.log").open("wb") as log:
+        process = subprocess.Popen(
+            [commands / "pushrelay", "serve", f"--web.listen-address={address}"],
+            cwd=directory,
+            env=clean_environment(),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until_ready(address, process)
+        yield address
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_DEADLINE) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_DEADLINE
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{address}/-/ready"):
+                return
+        except OSError:
+            assert process.poll() is None, "the relay ended"
+            assert time.monotonic() < deadline, "the relay is not ready"
+            time.sleep(0.05)
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command outside of the checkout and return what it printed."""
+    done = subprocess.run(
+        command, cwd=cwd, env=clean_environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment less what Python, coverage and pushrelay read."""
+    foreign = ("PYTHON", "COVERAGE", "COV_", "PUSHRELAY", "VIRTUAL_ENV")
+    return {k: v for k, v in os.environ.items() if not k.startswith(foreign)}

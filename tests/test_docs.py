@@ -1,0 +1,121 @@
+"""The docs name every endpoint, metric, reason and flag, and no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+
+from pushrelay.cli.serve import serve
+from pushrelay.config import Settings
+from pushrelay.errors import PushrelayError
+from pushrelay.telemetry import OWN_FAMILIES
+from pushrelay.web.routing import Found, Router
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table rows that follow `heading`, less the first two."""
+    _, found, text = (DOCS / page).read_text().partition(heading)
+    assert found, f"{page} has no {heading!r}"
+    rows: list[list[str]] = []
+    for line in text.splitlines():
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows:
+            break
+    return rows[2:]
+
+
+def code_words(cell: str) -> list[str]:
+    """Return what stands in backticks in `cell`."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def documented_endpoints() -> Iterator[tuple[str, str]]:
+    """Yield (method, path with placeholders) of every documented endpoint."""
+    paths: list[str] = []
+    for path_cell, method_cell, _ in table("api.md", "## Endpoints"):
+        paths = code_words(path_cell) or paths
+        for path in paths:
+            for method in code_words(method_cell):
+                yield method, path
+
+
+def example(path: str) -> str:
+    """Fill in the placeholders of a documented path."""
+    path = re.sub(r"\{.*\}", "", path)
+    return path.replace("<job>", "eA").replace("<file>", "x.css")
+
+
+@pytest.fixture
+def router() -> Router:
+    """The routes of a relay with everything switched on."""
+    return Router(replace(Settings(), enable_admin_api=True))
+
+
+def test_every_documented_endpoint_exists(router: Router) -> None:
+    for method, path in documented_endpoints():
+        assert isinstance(router.resolve(method, example(path)), Found), (method, path)
+
+
+def test_every_endpoint_is_documented(router: Router) -> None:
+    answered = {
+        router.resolve(method, example(path)).name
+        for method, path in documented_endpoints()
+    }
+    refusals = {"quit_refused"}
+    assert {route.name for route in router.routes} - refusals == answered
+
+
+def test_every_own_metric_is_documented_as_it_is() -> None:
+    documented = [
+        (name, type_, frozenset(code_words(labels)))
+        for cell, type_, labels, _ in table("api.md", "## The relay's own metrics")
+        for name in code_words(cell)
+    ]
+    own = [(f.name, f.type.name.lower(), frozenset(f.labels)) for f in OWN_FAMILIES]
+    assert sorted(documented, key=str) == sorted(own, key=str)
+
+
+def test_every_reason_of_an_error_is_documented() -> None:
+    heading = "Reasons of `pushrelay_pushes_rejected_total`"
+    documented = {
+        word for row in table("api.md", heading) for word in code_words(row[0])
+    }
+    assert reasons(PushrelayError) <= documented
+
+
+def reasons(error: type[PushrelayError]) -> set[str]:
+    """Return the reasons of `error` and its subclasses that are fixed."""
+    own = error.__dict__.get("reason")
+    below = [reasons(kind) for kind in error.__subclasses__()]
+    return set().union(*below) | ({own} if isinstance(own, str) else set())
+
+
+def test_every_flag_is_documented_with_its_variable_and_default() -> None:
+    documented = [
+        (*code_words(flag), *code_words(variable), default)
+        for flag, variable, default, _ in table(
+            "configuration.md", "## `pushrelay serve`"
+        )
+    ]
+    own = [
+        (option.opts[0], str(option.envvar), written_default(option))
+        for option in serve.params
+        if isinstance(option, click.Option)
+    ]
+    assert sorted(documented) == sorted(own)
+
+
+def written_default(option: click.Option) -> str:
+    """Return the default of `option` as the docs write it."""
+    if option.is_flag:
+        return "on" if option.default else "off"
+    default = option.default[0] if option.multiple else option.default
+    return f"`{default}`" if default else ""
