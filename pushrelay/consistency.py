@@ -240,7 +240,8 @@ def _label_problem(labels: Labels, own_label: str) -> str | None:
         if name == own_label:
             return f"must not have an explicit {quote(name)} label"
         if not is_utf8(value):
-            return f"has a label named {quote(name)} whose value is not utf8: {quote(value)}"
+            named = f"has a label named {quote(name)}"
+            return f"{named} whose value is not utf8: {quote(value)}"
         previous = name
     return None
 
@@ -292,9 +293,7 @@ class _Rivals:
             yield group
 
 
-def _check_rivals(
-    findings: _Findings, family: MetricFamily, rivals: _Rivals
-) -> None:
+def _check_rivals(findings: _Findings, family: MetricFamily, rivals: _Rivals) -> None:
     for metric in family.metrics:
         for group in rivals.of(metric.labels):
             rival = group.families.get(family.name)

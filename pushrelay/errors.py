@@ -5,7 +5,7 @@
     │   ├── InvalidGroupingKey    the path of a push
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
-    ├── InconsistentPush          readable, but refused; booked as a failure of its group
+    ├── InconsistentPush          refused, and booked as a failure of its group
     ├── StoreUnavailable          the database does not answer; trying again may help
     └── StartupError              the relay cannot start as it was configured
 

@@ -123,7 +123,9 @@ def _parse_labels(rest: str, utf8_names: bool) -> dict[str, str]:
 
 
 def _label_name(name: str, utf8_names: bool) -> str:
-    if name.startswith("__") or not (name if utf8_names else is_legacy_label_name(name)):
+    if name.startswith("__") or not (
+        name if utf8_names else is_legacy_label_name(name)
+    ):
         raise InvalidGroupingKey(f"improper label name {quote(name)}")
     if not utf8_names:
         return name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushrelay.aggregation import Mode, combine
+from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.consistency import check_against, check_alone, require_unambiguous
 from pushrelay.errors import InconsistentPush, InvalidRequest, StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
@@ -18,8 +19,7 @@ from pushrelay.exposition.stored import to_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import PUSH_EVIDENCE, Group, MetricFamily, StoredFamily
 from pushrelay.store.engine import Database
-from pushrelay.store.group_rows import Emptied
-from pushrelay.store.reader import Changes, Position, ReadChanges, read_snapshot
+from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.shared_call import SharedCall
 from pushrelay.store.writer import Decision, Writer
 from pushrelay.telemetry import OWN_TYPES, Gauges, Telemetry
@@ -94,9 +94,7 @@ class Relay:
         self._database = database
         self._view = View()
         self._decider = _Decider(self._view)
-        self._writer = Writer(
-            database, self._decider, self._deliver, telemetry.commit
-        )
+        self._writer = Writer(database, self._decider, self._deliver, telemetry.commit)
         self._refresher = SharedCall(self._refresh, "refresher")
         self._prober = SharedCall(self._writer.probe, "prober")
         self._store_up = True
@@ -273,7 +271,7 @@ class _Batch:
             elif isinstance(write, Delete):
                 self._empty(write.key)
             else:
-                for key in self._overlay.keys():
+                for key in self._overlay.all_keys():
                     self._empty(key)
         except InvalidRequest as error:
             answer = error

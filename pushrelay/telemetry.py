@@ -21,7 +21,21 @@ from typing import TypeVar
 from pushrelay import __version__
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 
-SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+SECONDS_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+)
 BYTES_BUCKETS = tuple(float(256 * 4**power) for power in range(9))
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -45,7 +59,9 @@ class HistogramValue:
     def value(self) -> Histogram:
         buckets: list[tuple[float, int | float]] = []
         total = 0
-        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+        for bound, count in zip(
+            (*self._bounds, float("inf")), self._counts, strict=True
+        ):
             total += count
             buckets.append((bound, total))
         return Histogram(total, self._sum, buckets)
@@ -74,7 +90,9 @@ class SlidingSummary:
 
     def value(self, now: float) -> Summary:
         oldest = now - self.SLICES * self.SLICE_SECONDS
-        recent = sorted(v for s in self._slices if s.began_at >= oldest for v in s.values)
+        recent = sorted(
+            v for s in self._slices if s.began_at >= oldest for v in s.values
+        )
         quantiles = [(q, self._quantile(recent, q)) for q in self.QUANTILES]
         return Summary(self._count, self._sum, quantiles)
 
@@ -161,7 +179,7 @@ class Telemetry:
         self.commit_writes.observe(writes)
 
     def families(self, gauges: Gauges, now: float) -> list[MetricFamily]:
-        """Return the families that have samples; now: seconds of the monotonic clock."""
+        """Return the families that have samples; now: monotonic clock, seconds."""
         built = (_build(own, own.read(self, gauges, now)) for own in OWN_FAMILIES)
         return [family for family in built if family.metrics]
 
@@ -210,7 +228,9 @@ Histograms = TypeVar("Histograms", HistogramValue, SlidingSummary)
 
 
 def _of(
-    known: dict[LabelValues, Histograms], key: LabelValues, make: Callable[[], Histograms]
+    known: dict[LabelValues, Histograms],
+    key: LabelValues,
+    make: Callable[[], Histograms],
 ) -> Histograms:
     if key not in known:
         known[key] = make()
@@ -229,8 +249,13 @@ def _build_info(_t: Telemetry, _g: Gauges, _now: float) -> Reading:
     return {(platform.python_version(), __version__): 1.0}
 
 
+def _go_machine() -> str:
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
 def _compatible_build_info(_t: Telemetry, _g: Gauges, _now: float) -> Reading:
-    machine, system = platform.machine(), platform.system().lower()
+    machine, system = _go_machine(), platform.system().lower()
     python = f"python{platform.python_version()}"
     return {("", machine, system, python, "", "", __version__): 1.0}
 
@@ -264,6 +289,12 @@ def _max_files(_t: Telemetry, _g: Gauges, _now: float) -> Reading:
     return _single(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
+def _max_virtual_memory(_t: Telemetry, _g: Gauges, _now: float) -> Reading:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    # Unlimited is shown as Go's client shows it.
+    return _single(2**64 - 1 if limit == resource.RLIM_INFINITY else limit)
+
+
 def _cpu_seconds(_t: Telemetry, _g: Gauges, _now: float) -> Reading:
     return _single(time.process_time())
 
@@ -282,7 +313,11 @@ OWN_FAMILIES = (
         _cpu_seconds,
     ),
     OwnFamily(
-        "process_max_fds", _G, "Maximum number of open file descriptors.", (), _max_files
+        "process_max_fds",
+        _G,
+        "Maximum number of open file descriptors.",
+        (),
+        _max_files,
     ),
     OwnFamily(
         "process_open_fds", _G, "Number of open file descriptors.", (), _open_files
@@ -307,6 +342,13 @@ OWN_FAMILIES = (
         "Virtual memory size in bytes.",
         (),
         _virtual_memory,
+    ),
+    OwnFamily(
+        "process_virtual_memory_max_bytes",
+        _G,
+        "Maximum amount of virtual memory available in bytes.",
+        (),
+        _max_virtual_memory,
     ),
     OwnFamily(
         "pushgateway_build_info",
@@ -341,8 +383,8 @@ OWN_FAMILIES = (
     OwnFamily(
         "pushrelay_build_info",
         _G,
-        "A metric with a constant '1' value labeled by the versions of pushrelay and of "
-        "Python.",
+        "A metric with a constant '1' value labeled by the versions of pushrelay and "
+        "of Python.",
         ("python_version", "version"),
         _build_info,
     ),

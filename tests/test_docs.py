@@ -116,6 +116,6 @@ def test_every_flag_is_documented_with_its_variable_and_default() -> None:
 def written_default(option: click.Option) -> str:
     """Return the default of `option` as the docs write it."""
     if option.is_flag:
-        return "on" if option.default else "off"
+        return "on" if option.default is True else "off"
     default = option.default[0] if option.multiple else option.default
     return f"`{default}`" if default else ""

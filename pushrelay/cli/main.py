@@ -1,4 +1,4 @@
-"""The commands. Each is imported only when it is called, so that none pays for others."""
+"""The commands; each is imported only when it is called."""
 
 from __future__ import annotations
 

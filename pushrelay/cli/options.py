@@ -70,7 +70,7 @@ LIMIT_HELP = {
     "label_value_bytes": "Longest value of a label.",
     "target_bytes": "Longest path and query of a request.",
     "idle_seconds": "Longest wait for a request's next byte.",
-    "request_seconds": "Longest wait for all of a request, or for an answer to be taken.",
+    "request_seconds": "Longest wait for a whole request, or for its answer's end.",
 }
 
 
@@ -92,7 +92,7 @@ def limits(command: Decorated) -> Decorated:
 
 
 def flag_values(command: click.Command, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the flags of `command` with their values as text, by name without dashes."""
+    """Return the flags of `command`, by name without dashes, with values as text."""
     return {
         parameter.opts[0].lstrip("-"): _text(values[parameter.name])
         for parameter in command.params

@@ -118,7 +118,7 @@ log = logging.getLogger("pushrelay")
 )
 @limits
 @click.pass_context
-def serve(context: click.Context, **values: Any) -> None:
+def serve(context: click.Context, /, **values: Any) -> None:
     """Run the relay: take pushes, keep them, show them to scrapers.
 
     The embedded database is created and migrated as needed. Flags have the names of

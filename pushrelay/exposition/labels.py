@@ -23,7 +23,7 @@ def place_labels(
     if len(pushed) > limits.labels:
         raise LimitExceeded(
             "labels",
-            f"a series has {len(pushed)} labels, more than the limit of {limits.labels}",
+            f"a series has {len(pushed)} labels; the limit is {limits.labels}",
         )
     for name, value in pushed:
         # A character takes at most four bytes, so short values need no encoding.

@@ -86,7 +86,9 @@ def _metrics_of_message(message: bytes, escaping: Escaping) -> bytes:
     for metric in family.metric:
         for pair in metric.label:
             name = str(pair.name, "utf-8", "surrogateescape")
-            pair.name = _bytes(escape_label_name(name, escaping))
+            escaped = escape_label_name(name, escaping)
+            if escaped is not name:
+                pair.name = _bytes(escaped)
     return family.SerializeToString()
 
 

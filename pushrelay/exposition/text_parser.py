@@ -191,7 +191,7 @@ class _Reader:
             sample.family.timestamped = True
 
 
-# Measured: a quarter less time for a push of few labels, as they come again and again.
+# Label texts come again with every push; this spares a sixth of the time of a small one.
 @lru_cache(maxsize=_REMEMBERED)
 def _read_usual_labels(
     text: str, bound_label: str | None

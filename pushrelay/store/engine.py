@@ -37,7 +37,9 @@ class Database:
     def __init__(self, url: str, sync: str = "full") -> None:
         parsed = _parse_url(url)
         if sync not in SYNC_MODES:
-            raise StartupError(f"--database.sync must be one of {', '.join(SYNC_MODES)}")
+            raise StartupError(
+                f"--database.sync must be one of {', '.join(SYNC_MODES)}"
+            )
         self.path = Path(str(parsed.database)).absolute()
         self.url = parsed.set(database=str(self.path))
         self._lock_path = self.path.with_name(self.path.name + ".lock")

@@ -9,22 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pushrelay.changes import Emptied, GroupChange
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, MetricType, StoredFamily
-
-
-@dataclass(frozen=True, slots=True)
-class Emptied:
-    """A group that was deleted at `revision`."""
-
-    id: bytes
-    revision: int
-
-
-GroupChange = Group | Emptied
 
 
 def to_row(change: GroupChange) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
@@ -10,6 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from pushrelay.errors import StartupError
 from pushrelay.store.engine import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0001"
 """The schema that this version works with; importing Alembic to find out is slow."""
@@ -36,10 +40,13 @@ def upgrade(database: Database) -> bool:
     if current_schema(database) == HEAD:
         return False
     try:
-        with database.write_lock(), database.connect_writer() as connection:
-            with connection.begin():
-                _refuse_unknown(_current(connection))
-                _run_migrations(connection)
+        with (
+            database.write_lock(),
+            database.connect_writer() as connection,
+            connection.begin(),
+        ):
+            _refuse_unknown(_current(connection))
+            _run_migrations(connection)
     except (DBAPIError, OSError) as error:
         raise _unusable(database, error) from error
     return True
@@ -63,8 +70,8 @@ def _current(connection: Connection) -> str | None:
         return version
     if tables:
         raise StartupError(
-            f"the database holds tables of something else ({', '.join(sorted(tables))});"
-            " give pushrelay a database of its own with --database.url"
+            f"the database holds other tables: {', '.join(sorted(tables))}; "
+            "give pushrelay a database of its own with --database.url"
         )
     return None
 
@@ -72,7 +79,10 @@ def _current(connection: Connection) -> str | None:
 def _refuse_unknown(current: str | None) -> None:
     from alembic.script import ScriptDirectory
 
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    known = {
+        script.revision
+        for script in ScriptDirectory.from_config(_config()).walk_revisions()
+    }
     if current is not None and current not in known:
         raise StartupError(
             f"the database has schema {current}, which is newer than this version of "
@@ -88,7 +98,7 @@ def _run_migrations(connection: Connection) -> None:
     command.upgrade(config, HEAD)
 
 
-def _config():  # type: ignore[no-untyped-def]  # alembic is imported where it is needed
+def _config() -> Config:
     from alembic.config import Config
 
     config = Config()

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from pushrelay.changes import Changes, Position
 from pushrelay.store.engine import Database, unavailable
-from pushrelay.store.group_rows import GroupChange, from_row
+from pushrelay.store.group_rows import from_row
 from pushrelay.store.schema import commits, groups
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place on the store clock. Two stores, or two histories of one store after a
-    restored backup, may share a revision but never the nonce."""
-
-    revision: int
-    nonce: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """All groups that were written after `since` and up to `position`.
-
-    since: None means from the beginning: whatever is not listed does not exist.
-    """
-
-    since: Position | None
-    position: Position
-    groups: list[GroupChange]
-
 
 ReadChanges = Callable[[Position | None], Changes | None]
 """`read_changes` on some connection."""
@@ -67,8 +45,8 @@ def read_changes(connection: Connection, since: Position | None) -> Changes | No
     if since is not None and not _is_stored(connection, since):
         since = None
     revision = -1 if since is None else since.revision
-    rows = connection.execute(_CHANGED, {"revision": revision}).mappings()
-    changed = [from_row(row) for row in rows]
+    rows = connection.execute(_CHANGED, {"revision": revision})
+    changed = [from_row(row._asdict()) for row in rows]
     return Changes(since, position, changed)
 
 

@@ -22,15 +22,10 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from pushrelay.changes import Changes, GroupChange, Position
 from pushrelay.store.engine import Database, unavailable
-from pushrelay.store.group_rows import GroupChange, to_row
-from pushrelay.store.reader import (
-    Changes,
-    Position,
-    ReadChanges,
-    is_committed,
-    read_changes,
-)
+from pushrelay.store.group_rows import to_row
+from pushrelay.store.reader import ReadChanges, is_committed, read_changes
 from pushrelay.store.schema import commits, groups
 
 log = logging.getLogger(__name__)
@@ -39,7 +34,7 @@ MAX_BATCH = 256
 KEPT_COMMITS = 100_000
 KEPT_SECONDS = 3600
 PRUNE_EVERY = 64
-"""A prune every so many commits removes at most twice as many, so it never takes long."""
+"""A prune every so many commits removes at most twice as many, so none takes long."""
 
 
 @dataclass(slots=True)
@@ -142,7 +137,7 @@ class Writer:
         return batch, False
 
     def _answers(self, batch: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-        """Return a (ticket, answer) pair for each write of the batch, whatever happens."""
+        """Return a (ticket, answer) pair for each write, whatever happens."""
         tickets = [ticket for ticket, _ in batch]
         try:
             answers = self._commit([write for _, write in batch])
@@ -156,7 +151,7 @@ class Writer:
             unavailable_error = unavailable(error)
             log.error("%s", unavailable_error)
             answers = [unavailable_error] * len(batch)
-        except Exception as error:  # noqa: BLE001  # whoever waits must get an answer
+        except Exception as error:  # whoever waits must get an answer
             log.exception("a batch of writes failed")
             answers = [error] * len(batch)
         return list(zip(tickets, answers, strict=True))
@@ -187,17 +182,14 @@ class Writer:
             attempt.answers = decision.answers
             if not decision.changes:
                 return
-            commit = {
-                "revision": revision,
-                "nonce": attempt.nonce,
-                "at": time.time_ns(),
-            }
+            now = time.time_ns()
+            commit = {"revision": revision, "nonce": attempt.nonce, "at": now}
             connection.execute(_INSERT_COMMIT, commit)
             # A later change of the batch to the same group replaces the earlier one.
             rows = {row["id"]: row for row in map(to_row, decision.changes)}
             connection.execute(_UPSERT_GROUP, list(rows.values()))
             if revision % PRUNE_EVERY == 0:
-                _prune(connection, revision, commit["at"])
+                _prune(connection, revision, now)
             position = Position(revision, attempt.nonce)
             attempt.changes = Changes(since, position, decision.changes)
 
@@ -240,7 +232,8 @@ _UPSERT_GROUP = _NEW_GROUP.on_conflict_do_update(
     },
 )
 _PRUNABLE = select(func.max(commits.c.revision)).where(
-    (commits.c.at < bindparam("too_old")) | (commits.c.revision <= bindparam("too_many")),
+    (commits.c.at < bindparam("too_old"))
+    | (commits.c.revision <= bindparam("too_many")),
     commits.c.revision < bindparam("newest"),
 )
 _OLDEST = select(func.min(commits.c.revision))

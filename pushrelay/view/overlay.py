@@ -40,7 +40,7 @@ class Overlay:
         for family in group.families.values() if group else ():
             self._holders.setdefault(family.name, {})[key] = family.type
 
-    def keys(self) -> list[GroupingKey]:
+    def all_keys(self) -> list[GroupingKey]:
         """The keys of all groups there are."""
         kept = [g for g in self._view.groups.values() if g.key.id not in self._groups]
         return [group.key for group in (*kept, *filter(None, self._groups.values()))]

@@ -25,7 +25,11 @@ from pushrelay.exposition.protobuf_encoder import (
     to_text,
 )
 from pushrelay.exposition.stored import from_stored
-from pushrelay.exposition.text_renderer import render_header, render_series, sort_metrics
+from pushrelay.exposition.text_renderer import (
+    render_header,
+    render_series,
+    sort_metrics,
+)
 from pushrelay.model import MetricFamily, MetricType, StoredFamily
 from pushrelay.view.blocks import Block
 from pushrelay.view.view import FamilySnapshot, Snapshot

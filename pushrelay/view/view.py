@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TypeVar
 
+from pushrelay.changes import Changes, Emptied, GroupChange, Position
 from pushrelay.exposition.evidence import push_evidence
 from pushrelay.model import Group, MetricType, StoredFamily
-from pushrelay.store.group_rows import Emptied, GroupChange
-from pushrelay.store.reader import Changes, Position
 from pushrelay.view.blocks import Block, BlockList
 
 

@@ -14,7 +14,7 @@ __all__ = ["CORS_HEADERS", "create_app"]
 
 def create_app(settings: Settings, relay: Relay) -> Flask:
     """Return the Flask application of `relay`; its routes lack the route prefix."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.extensions["pushrelay"] = relay
     app.extensions["pushrelay_settings"] = settings
     app.register_blueprint(query_api.blueprint)

@@ -174,9 +174,7 @@ class Exchange:
             {"type": "http.response.body", "body": body, "more_body": more}
         )
 
-    async def forward(
-        self, application: Callable[[Scope, Receive, Send], Awaitable[None]]
-    ) -> None:
+    async def forward(self, application: Callable[..., Awaitable[None]]) -> None:
         """Let another ASGI application answer."""
 
         async def send(message: Message) -> None:

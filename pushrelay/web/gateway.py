@@ -18,7 +18,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 
 from pushrelay.aggregation import Mode
-from pushrelay.config import Limits, Settings
+from pushrelay.config import Settings
 from pushrelay.errors import (
     InconsistentPush,
     LimitExceeded,
@@ -75,7 +75,8 @@ class Gateway:
         self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         flask = create_app(settings, relay)
         # Flask takes the prefix from the root path, so that its routes lack it.
-        self._flask = WSGIMiddleware(flask, workers=POOL_THREADS)
+        wsgi: Any = flask.wsgi_app  # a2wsgi has its own types of the same thing
+        self._flask = WSGIMiddleware(wsgi, workers=POOL_THREADS)
         self._handlers: dict[str, Handler] = {
             "push": self._push,
             "delete": self._delete,

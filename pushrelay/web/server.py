@@ -26,6 +26,8 @@ KEEPALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 30
 BACKLOG = 2048
 
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # gunicorn makes a file of its own there
+
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*):(\d+)")
 
 
@@ -88,7 +90,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             # Our own deadlines for bodies come first.
             "timeout": int(self.settings.limits.request_seconds) + 60,
-            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
+            # A disk that stalls must not look like a worker that hangs.
+            "worker_tmp_dir": _SHARED_MEMORY if os.path.isdir(_SHARED_MEMORY) else None,
         }
         if self.settings.systemd_socket:
             if os.environ.get("LISTEN_PID") != str(os.getpid()):
@@ -119,7 +122,7 @@ def _terminate() -> None:
 class _GunicornLog(Logger):  # type: ignore[misc]  # as above
     """gunicorn's log as part of ours."""
 
-    def setup(self, _cfg: Any) -> None:
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
         self.error_log = logging.getLogger("gunicorn")
-        self.access_log = logging.getLogger("gunicorn.access")
-        self.access_log_enabled = False
+        self._access_log_enabled = False

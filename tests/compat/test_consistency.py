@@ -44,7 +44,9 @@ REFUSED = {
     "series that the grouping key makes equal": Case(
         [], "job/x/l/v", 'a{l="1"} 1\na{l="2"} 2\n'
     ),
-    "series that the job makes equal": Case([], "job/x", 'a{job="1"} 1\na{job="2"} 2\n'),
+    "series that the job makes equal": Case(
+        [], "job/x", 'a{job="1"} 1\na{job="2"} 2\n'
+    ),
     "an empty and an implied instance": Case([], "job/x", 'a{instance=""} 1\na 2\n'),
     "a series of another group by its instance": Case(
         [("job/x/instance/i", "a 1\n")], "job/x", 'a{instance="i"} 2\n'
@@ -63,9 +65,7 @@ REFUSED = {
     "a quantile of the URL on a summary": Case([], "job/x/quantile/1", SUMMARY),
     # suffixes
     **{
-        f"{suffix} next to a {kind}": Case(
-            [("job/x", body)], "job/y", f"a{suffix} 1\n"
-        )
+        f"{suffix} next to a {kind}": Case([("job/x", body)], "job/y", f"a{suffix} 1\n")
         for kind, body, suffixes in [
             ("summary", SUMMARY, ["_sum", "_count"]),
             ("histogram", HISTOGRAM, ["_sum", "_count", "_bucket"]),
@@ -73,9 +73,7 @@ REFUSED = {
         for suffix in suffixes
     },
     **{
-        f"a {kind} next to {suffix}": Case(
-            [("job/y", f"a{suffix} 1\n")], "job/x", body
-        )
+        f"a {kind} next to {suffix}": Case([("job/y", f"a{suffix} 1\n")], "job/x", body)
         for kind, body, suffixes in [
             ("summary", SUMMARY, ["_sum", "_count"]),
             ("histogram", HISTOGRAM, ["_sum", "_count", "_bucket"]),
@@ -111,7 +109,9 @@ ACCEPTED = {
         [("job/x/l/v", "a 1\n")], "job/x/m/v", "a 1\n"
     ),
     "a group with more labels": Case([("job/x", "a 1\n")], "job/x/l/v", "a 1\n"),
-    "one's own series again": Case([("job/x", 'a{l="v"} 1\n')], "job/x", 'a{l="v"} 2\n'),
+    "one's own series again": Case(
+        [("job/x", 'a{l="v"} 1\n')], "job/x", 'a{l="v"} 2\n'
+    ),
     "a series that its group gave up": Case(
         [("job/x", 'a{l="v"} 1\n'), ("job/x", "b 1\n")], "job/x/l/v", "a 2\n"
     ),

@@ -40,7 +40,11 @@ UNKNOWN_PATHS = [
 NOT_ALLOWED = [
     *[(method, path, GET_ONLY) for path in GET_PATHS for method in ("PUT", "HEAD")],
     *[(method, path, GET_ONLY) for path in API_PATHS for method in ("POST", "HEAD")],
-    *[(method, path, PUSH_METHODS) for path in PUSH_PATHS for method in ("GET", "HEAD")],
+    *[
+        (method, path, PUSH_METHODS)
+        for path in PUSH_PATHS
+        for method in ("GET", "HEAD")
+    ],
     ("POST", "/metrics", GET_ONLY),
     ("DELETE", "/metrics", GET_ONLY),
     ("PATCH", "/metrics", GET_ONLY),
@@ -91,7 +95,12 @@ REDIRECTS = [
 ]
 
 # Methods that no route below the path takes are not redirected.
-NOT_REDIRECTED = ["HEAD /metrics/", "PUT /metrics/", "POST /status/", "GET /metrics/job/"]
+NOT_REDIRECTED = [
+    "HEAD /metrics/",
+    "PUT /metrics/",
+    "POST /status/",
+    "GET /metrics/job/",
+]
 
 
 @pytest.mark.parametrize(("method", "path", "allow"), NOT_ALLOWED)
@@ -108,9 +117,7 @@ def test_other_methods_on_a_known_path_are_not_allowed(
 
 @pytest.mark.parametrize("path", UNKNOWN_PATHS)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_unknown_paths_are_not_found(
-    relay: HTTPClient, method: str, path: str
-) -> None:
+def test_unknown_paths_are_not_found(relay: HTTPClient, method: str, path: str) -> None:
     response = relay.request(method, path)
     assert response.status == 404
     assert response.body == b"404 page not found\n"

@@ -188,9 +188,7 @@ def test_spellings_of_one_group_share_it(relay: HTTPClient, paths: list[str]) ->
     assert len(relay.groups()) == 1
 
 
-@pytest.mark.parametrize(
-    ("pushed", "deleted"), list(itertools.pairwise(SAME_GROUP[0]))
-)
+@pytest.mark.parametrize(("pushed", "deleted"), list(itertools.pairwise(SAME_GROUP[0])))
 def test_a_group_is_deleted_by_any_spelling(
     relay: HTTPClient, pushed: str, deleted: str
 ) -> None:

@@ -101,7 +101,11 @@ ACCEPTED = {
             GAUGE_HISTOGRAM,
             {"histogram": {"sample_count": 3, "sample_sum": 4.5}},
         ),
-        ['a_bucket{le="+Inf"} 3 histogram', "a_count 3 histogram", "a_sum 4.5 histogram"],
+        [
+            'a_bucket{le="+Inf"} 3 histogram',
+            "a_count 3 histogram",
+            "a_sum 4.5 histogram",
+        ],
     ),
     "a native histogram": (
         family(
@@ -119,7 +123,11 @@ ACCEPTED = {
                 }
             },
         ),
-        ['a_bucket{le="+Inf"} 3 histogram', "a_count 3 histogram", "a_sum 4.5 histogram"],
+        [
+            'a_bucket{le="+Inf"} 3 histogram',
+            "a_count 3 histogram",
+            "a_sum 4.5 histogram",
+        ],
     ),
     "a unit and unknown fields": (
         family("a", GAUGE, GAUGE_1, unit="seconds").SerializeToString()
@@ -140,7 +148,10 @@ ACCEPTED = {
 }
 
 REFUSED_BODIES = {
-    "a truncated message": (delimited(family("a", GAUGE, GAUGE_1))[:-1], "unexpected EOF"),
+    "a truncated message": (
+        delimited(family("a", GAUGE, GAUGE_1))[:-1],
+        "unexpected EOF",
+    ),
     "a length without a message": (b"\x05", "unexpected EOF"),
     "half a length": (b"\x80", "unexpected EOF"),
     "a length beyond 32 bits": (b"\xff" * 11, ""),
@@ -289,8 +300,12 @@ def test_the_last_of_two_families_of_one_name_counts(relay: HTTPClient) -> None:
     assert lines == ['a{l="2"} 2 counter', "b 1 gauge"]
 
 
-def test_names_outside_of_the_legacy_set_are_kept_and_escaped(relay: HTTPClient) -> None:
-    message = family("a.b", GAUGE, {"label": labels(**{"l.m": "v"}), "gauge": {"value": 1}})
+def test_names_outside_of_the_legacy_set_are_kept_and_escaped(
+    relay: HTTPClient,
+) -> None:
+    message = family(
+        "a.b", GAUGE, {"label": labels(**{"l.m": "v"}), "gauge": {"value": 1}}
+    )
     assert relay.put("/metrics/job/x", delimited(message), HEADERS).status == 200
     assert lines_of(pushed(relay.page())) == ['a_b{l_m="v"} 1 gauge']
     utf8 = relay.page("text/plain; version=1.0.0; escaping=allow-utf-8")

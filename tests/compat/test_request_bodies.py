@@ -225,6 +225,8 @@ def test_the_body_of_a_delete_is_ignored(relay: HTTPClient) -> None:
 
 def test_a_large_push_is_taken(relay: HTTPClient) -> None:
     series = 20_000
-    lines = (f'a{{number="{number}",filler="{"x" * 50}"}} 1\n' for number in range(series))
+    lines = (
+        f'a{{number="{number}",filler="{"x" * 50}"}} 1\n' for number in range(series)
+    )
     assert relay.put("/metrics/job/x", "".join(lines)).status == 200
     assert len(pushed(relay.page())) == series

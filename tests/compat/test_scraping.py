@@ -65,7 +65,10 @@ NEGOTIATED = [
     ("text/plain;escaping=values", TEXT.format("values")),
     ("text/plain;escaping=underscores", TEXT.format("underscores")),
     ("text/plain;escaping=nonsense", TEXT.format("underscores")),
-    ("application/openmetrics-text;escaping=dots,text/plain;q=0.5", TEXT.format("dots")),
+    (
+        "application/openmetrics-text;escaping=dots,text/plain;q=0.5",
+        TEXT.format("dots"),
+    ),
     (
         "text/plain,application/openmetrics-text;escaping=dots;q=0.5",
         TEXT.format("underscores"),
@@ -74,7 +77,10 @@ NEGOTIATED = [
     (ACCEPT_PROTOBUF, PROTOBUF.format("delimited", "underscores")),
     (CONTENT_TYPE, PROTOBUF.format("delimited", "underscores")),
     (f"{ACCEPT_PROTOBUF};escaping=values", PROTOBUF.format("delimited", "values")),
-    (f"{ACCEPT_PROTOBUF};q=0.5,text/plain;q=0.4", PROTOBUF.format("delimited", "underscores")),
+    (
+        f"{ACCEPT_PROTOBUF};q=0.5,text/plain;q=0.4",
+        PROTOBUF.format("delimited", "underscores"),
+    ),
     (f"{ACCEPT_PROTOBUF};q=0.4,text/plain;q=0.5", TEXT.format("underscores")),
     (
         ACCEPT_PROTOBUF.replace("delimited", "text"),
@@ -247,7 +253,7 @@ def test_large_counts_are_written_with_an_exponent(relay: HTTPClient) -> None:
 
 
 def test_label_values_are_escaped(relay: HTTPClient) -> None:
-    relay.put(r"/metrics/job/x/l/a%5Cb%22c%0Ad", "# HELP a Text\\\\ \"and\\nmore\na 1\n")
+    relay.put(r"/metrics/job/x/l/a%5Cb%22c%0Ad", '# HELP a Text\\\\ "and\\nmore\na 1\n')
     assert block(relay.page(), "a").splitlines() == [
         r'# HELP a Text\\ "and\nmore',
         "# TYPE a untyped",

@@ -57,7 +57,10 @@ ACCEPTED: dict[str, tuple[str, list[str]]] = {
     "a type in any case": ("# TYPE a GauGe\na 1\n", ["a 1 gauge"]),
     "no blank after the hash": ("#TYPE a gauge\na 1\n", ["a 1 gauge"]),
     "blanks around the words of TYPE": ("#  TYPE  a\tgauge\na 1\n", ["a 1 gauge"]),
-    "a type keyword in lower case is a comment": ("# type a gauge\na 1\n", ["a 1 untyped"]),
+    "a type keyword in lower case is a comment": (
+        "# type a gauge\na 1\n",
+        ["a 1 untyped"],
+    ),
     "keywords alone are ignored": (
         "# TYPE\n# HELP\n# TYPE a\n# HELP a\na 1\n",
         ["a 1 untyped"],
@@ -176,7 +179,11 @@ ACCEPTED: dict[str, tuple[str, list[str]]] = {
     ),
     "a gauge histogram in one word": (
         "# TYPE h gaugehistogram\nh_sum 4.5\nh_count 3\n",
-        ['h_bucket{le="+Inf"} 3 histogram', "h_count 3 histogram", "h_sum 4.5 histogram"],
+        [
+            'h_bucket{le="+Inf"} 3 histogram',
+            "h_count 3 histogram",
+            "h_sum 4.5 histogram",
+        ],
     ),
     # quoted names
     "a quoted name in braces": ('{"a",l="v"} 1\n', ['a{l="v"} 1 untyped']),
@@ -206,7 +213,11 @@ HELP = {
 # A body, the line of its first error, and the message.
 REFUSED: dict[str, tuple[str, int, str]] = {
     "no final newline": ("a 1", 1, "unexpected end of input stream"),
-    "no final newline after a good line": ("a 1\nb 2", 2, "unexpected end of input stream"),
+    "no final newline after a good line": (
+        "a 1\nb 2",
+        2,
+        "unexpected end of input stream",
+    ),
     "no final newline in a comment": ("a 1\n# c", 2, "unexpected end of input stream"),
     "no final newline in labels": ('a{l="v"', 1, "unexpected end of input stream"),
     "the line counts": ("a 1\n\n# c\nb x\n", 4, 'expected float as value, got "x"'),
@@ -277,7 +288,11 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     # timestamps
     "a blank after the value": ("a 1 \n", 1, 'expected integer as timestamp, got ""'),
     "a word as timestamp": ("a 1 x\n", 1, 'expected integer as timestamp, got "x"'),
-    "a float as timestamp": ("a 1 1.5\n", 1, 'expected integer as timestamp, got "1.5"'),
+    "a float as timestamp": (
+        "a 1 1.5\n",
+        1,
+        'expected integer as timestamp, got "1.5"',
+    ),
     "a timestamp out of range": (
         "a 1 9223372036854775808\n",
         1,
@@ -299,7 +314,11 @@ REFUSED: dict[str, tuple[str, int, str]] = {
         2,
         'second HELP line for metric name "a"',
     ),
-    "an unknown escape in HELP": (r"# HELP a \z" + "\n", 1, r"invalid escape sequence '\z'"),
+    "an unknown escape in HELP": (
+        r"# HELP a \z" + "\n",
+        1,
+        r"invalid escape sequence '\z'",
+    ),
     "a second TYPE": (
         "# TYPE a gauge\n# TYPE a gauge\n",
         2,
@@ -313,9 +332,17 @@ REFUSED: dict[str, tuple[str, int, str]] = {
     "an unknown type": ("# TYPE a foo\n", 1, 'unknown metric type "foo"'),
     "OpenMetrics' unknown": ("# TYPE a unknown\n", 1, 'unknown metric type "unknown"'),
     "OpenMetrics' info": ("# TYPE a info\n", 1, 'unknown metric type "info"'),
-    "OpenMetrics' stateset": ("# TYPE a stateset\n", 1, 'unknown metric type "stateset"'),
+    "OpenMetrics' stateset": (
+        "# TYPE a stateset\n",
+        1,
+        'unknown metric type "stateset"',
+    ),
     "a blank after the type": ("# TYPE a gauge \n", 1, 'unknown metric type "gauge "'),
-    "CRLF after the type": ("# TYPE a gauge\r\na 1\r\n", 1, r'unknown metric type "gauge\r"'),
+    "CRLF after the type": (
+        "# TYPE a gauge\r\na 1\r\n",
+        1,
+        r'unknown metric type "gauge\r"',
+    ),
     # summaries and histograms
     "a quantile that is no float": (
         '# TYPE s summary\ns{quantile="x"} 1\n',

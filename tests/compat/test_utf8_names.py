@@ -86,7 +86,9 @@ def test_a_path_may_name_any_label(
     response = utf8_relay.put(f"/metrics/job/x/{written}/v", "a 1\n")
     assert (response.status, response.text) == (200, "")
     assert utf8_relay.grouping_keys() == [{"job": "x", name: "v"}]
-    assert lines_of(pushed(utf8_relay.page(ALLOW_UTF8))) == [f'a{{{name}="v"}} 1 untyped']
+    assert lines_of(pushed(utf8_relay.page(ALLOW_UTF8))) == [
+        f'a{{{name}="v"}} 1 untyped'
+    ]
     assert utf8_relay.delete(f"/metrics/job/x/{written}/v").status == 202
     assert utf8_relay.groups() == []
 

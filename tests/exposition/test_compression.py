@@ -65,6 +65,7 @@ def test_any_other_encoding_is_ignored(encoding: str | None) -> None:
         ("gzip", b"short", "unexpected EOF"),
         ("gzip", BODY, "gzip: invalid header"),
         ("gzip", GZIPPED[:2] + b"\x07" + GZIPPED[3:], "gzip: invalid header"),
+        ("gzip", GZIPPED[:3] + b"\xe0" + GZIPPED[4:], "gzip: invalid header"),
         ("gzip", GZIPPED[:10], "unexpected EOF"),
         ("gzip", GZIPPED[:-1], "unexpected EOF"),
         ("gzip", GZIPPED[:-8], "unexpected EOF"),
