@@ -15,6 +15,7 @@ from typing import Protocol
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import (
+    PUSH_EVIDENCE,
     Group,
     Histogram,
     Labels,
@@ -101,6 +102,8 @@ def check_alone(pushed: list[MetricFamily]) -> None:
         )
     findings = _Findings()
     for family in pushed:
+        if family.name in PUSH_EVIDENCE:
+            continue  # overridden, whatever it is
         if family.name.startswith(RESERVED_PREFIX):
             findings.add(
                 "reserved_name",

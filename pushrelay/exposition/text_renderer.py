@@ -141,12 +141,14 @@ class _Renderer:
         return ",".join([pairs[pair] for pair in labels])
 
     def _line(self, suffix: str, labels: str, value: float) -> str:
+        # The format knows only floats, so that large counts lose digits.
+        number = format_float(float(value))
         if self._is_legacy:
             braces = f"{{{labels}}}" if labels else ""
-            return f"{self._name}{suffix}{braces} {format_float(value)}\n"
+            return f"{self._name}{suffix}{braces} {number}\n"
         comma = "," if labels else ""
         name = _quote(self._name + suffix)
-        return f"{{{name}{comma}{labels}}} {format_float(value)}\n"
+        return f"{{{name}{comma}{labels}}} {number}\n"
 
 
 def _with_bound(labels: str, name: str, bound: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from pushrelay.errors import StartupError, StoreUnavailable
 
@@ -82,6 +82,13 @@ class Database:
         """Open a connection whose transactions are writing ones."""
         return self._writers.connect()
 
+    def is_current(self, connection: Connection) -> bool:
+        """Whether `connection` is to the file that is at `path` now.
+
+        What is written to a file that was replaced or deleted would be lost.
+        """
+        return bool(connection.info.get(_FILE) == _identity(self.path))
+
     def close(self) -> None:
         """Close all connections that are not in use."""
         self._readers.dispose()
@@ -111,15 +118,36 @@ def _without_password(url: str) -> str:
     return scheme + separator + rest.rpartition("@")[2]
 
 
+_FILE = "file"
+"""Key, among what is noted of a connection, of the identity of its file."""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _engine(url: URL, sync: str, begin: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    path = Path(str(url.database))
 
     @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: Any) -> None:
+    def configure(connection: Any, record: Any) -> None:
         # The driver would otherwise begin transactions of its own, deferred ones.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
+        if begin != "BEGIN":
+            # The file remembers it. Who only reads leaves a foreign file as it is.
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {sync}")
+        record.info[_FILE] = _identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def reconnect_to_another_file(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info[_FILE] != _identity(path):
+            raise DisconnectionError("the file of the database was replaced")
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:

@@ -141,20 +141,24 @@ class Writer:
         tickets = [ticket for ticket, _ in batch]
         try:
             answers = self._commit([write for _, write in batch])
-        except (DataError, IntegrityError) as error:
-            if len(batch) > 1:
-                # One write that the database does not take must not fail the others.
-                return [pair for entry in batch for pair in self._answers([entry])]
-            log.exception("the database refused a write")
-            answers = [unavailable(error)]
         except (SQLAlchemyError, OSError) as error:
+            if len(batch) > 1 and isinstance(error, (DataError, IntegrityError)):
+                return self._answers_one_by_one(batch)
             unavailable_error = unavailable(error)
             log.error("%s", unavailable_error)
             answers = [unavailable_error] * len(batch)
         except Exception as error:  # whoever waits must get an answer
-            log.exception("a batch of writes failed")
-            answers = [error] * len(batch)
+            if len(batch) > 1:
+                return self._answers_one_by_one(batch)
+            log.exception("a write failed")
+            answers = [error]
         return list(zip(tickets, answers, strict=True))
+
+    def _answers_one_by_one(
+        self, batch: list[tuple[Any, Any]]
+    ) -> list[tuple[Any, Any]]:
+        # One write that cannot be stored must not fail the others.
+        return [pair for entry in batch for pair in self._answers([entry])]
 
     def _commit(self, writes: list[Any]) -> list[Any]:
         started = time.monotonic()
@@ -200,6 +204,9 @@ class Writer:
             return is_committed(connection, nonce)
 
     def _connect(self) -> Connection:
+        kept = self._connection
+        if kept is not None and not self._database.is_current(kept):
+            self._disconnect()
         if self._connection is None:
             self._connection = self._database.connect_writer()
         return self._connection
@@ -239,7 +246,8 @@ _PRUNABLE = select(func.max(commits.c.revision)).where(
 _OLDEST = select(func.min(commits.c.revision))
 _PRUNE_COMMITS = delete(commits).where(commits.c.revision <= bindparam("through"))
 _PRUNE_GROUPS = delete(groups).where(
-    groups.c.revision <= bindparam("through"), groups.c.families.is_(None)
+    groups.c.revision.between(bindparam("oldest"), bindparam("through")),
+    groups.c.families.is_(None),
 )
 
 
@@ -255,6 +263,7 @@ def _prune(connection: Connection, newest: int, now: int) -> None:
     if through is None:
         return
     oldest = connection.execute(_OLDEST).scalar_one()
-    bounded = {"through": min(through, oldest + 2 * PRUNE_EVERY)}
-    connection.execute(_PRUNE_GROUPS, bounded)
-    connection.execute(_PRUNE_COMMITS, bounded)
+    bounded = min(through, oldest + 2 * PRUNE_EVERY)
+    # What was emptied before the oldest commit went with its commit.
+    connection.execute(_PRUNE_GROUPS, {"oldest": oldest, "through": bounded})
+    connection.execute(_PRUNE_COMMITS, {"through": bounded})

@@ -27,12 +27,24 @@ class Block:
     __slots__ = ("derived", "keys", "pieces", "size")
 
     def __init__(
-        self, keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...]
+        self, keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...], size: int
     ) -> None:
         self.keys = keys
         self.pieces = pieces
-        self.size = sum([len(piece.series) for piece in pieces])
+        self.size = size
         self.derived: dict[Any, Any] = {}
+
+    @staticmethod
+    def of(keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...]) -> Block:
+        """Return a block of `pieces`, which `keys` belong to."""
+        return Block(keys, pieces, sum([len(piece.series) for piece in pieces]))
+
+    def with_piece(self, position: int, piece: StoredFamily) -> Block:
+        """Return a block where `piece` stands at `position`."""
+        pieces = list(self.pieces)
+        size = self.size + len(piece.series) - len(pieces[position].series)
+        pieces[position] = piece
+        return Block(self.keys, tuple(pieces), size)
 
 
 class BlockList:
@@ -46,7 +58,7 @@ class BlockList:
         ordered = sorted(pieces, key=lambda entry: entry[0])
         for start in range(0, len(ordered), BLOCK_GROUPS):
             keys, parts = zip(*ordered[start : start + BLOCK_GROUPS], strict=True)
-            self._blocks.append(Block(keys, parts))
+            self._blocks.append(Block.of(keys, parts))
         self._first_keys = [block.keys[0] for block in self._blocks]
         self.series = sum(piece.size for _, piece in ordered)
 
@@ -65,21 +77,20 @@ class BlockList:
         self._snapshot = None
         self.series += piece.size
         if not self._blocks:
-            self._insert(0, [Block((key,), (piece,))])
+            self._insert(0, [Block.of((key,), (piece,))])
             return
         at, block, position = self._find(key)
         keys, pieces = block.keys, block.pieces
         if position < len(keys) and keys[position] == key:
             self.series -= pieces[position].size
-            after = (*pieces[:position], piece, *pieces[position + 1 :])
-            self._blocks[at] = Block(keys, after)
+            self._blocks[at] = block.with_piece(position, piece)
             return
         keys = (*keys[:position], key, *keys[position:])
         pieces = (*pieces[:position], piece, *pieces[position:])
         half = len(keys) // 2 if len(keys) > 2 * BLOCK_GROUPS else len(keys)
         del self._blocks[at], self._first_keys[at]
         halves = [(keys[:half], pieces[:half]), (keys[half:], pieces[half:])]
-        self._insert(at, [Block(*part) for part in halves if part[0]])
+        self._insert(at, [Block.of(*part) for part in halves if part[0]])
 
     def remove(self, key: bytes) -> None:
         """Remove the piece of the group `key`, which must be there."""
@@ -90,7 +101,7 @@ class BlockList:
         pieces = block.pieces[:position] + block.pieces[position + 1 :]
         del self._blocks[at], self._first_keys[at]
         if keys:
-            self._insert(at, [Block(keys, pieces)])
+            self._insert(at, [Block.of(keys, pieces)])
 
     def _find(self, key: bytes) -> tuple[int, Block, int]:
         at = max(bisect_right(self._first_keys, key) - 1, 0)

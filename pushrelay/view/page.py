@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from isal import isal_zlib
@@ -25,11 +25,7 @@ from pushrelay.exposition.protobuf_encoder import (
     to_text,
 )
 from pushrelay.exposition.stored import from_stored
-from pushrelay.exposition.text_renderer import (
-    render_header,
-    render_series,
-    sort_metrics,
-)
+from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.model import MetricFamily, MetricType, StoredFamily
 from pushrelay.view.blocks import Block
 from pushrelay.view.view import FamilySnapshot, Snapshot
@@ -136,9 +132,8 @@ class _TextWriter:
     def _series(self, piece: StoredFamily) -> bytes:
         if not piece.utf8_names or self._escaping is Escaping.ALLOW_UTF8:
             return piece.series
-        family = from_stored(piece)
-        family.metrics = sort_metrics(family.metrics)
-        return b"".join(render_series(family, self._escaping))
+        exposed = from_stored(replace(piece, pushed_order=None))
+        return b"".join(render_series(exposed, self._escaping))
 
 
 class _ProtobufWriter:
@@ -164,7 +159,8 @@ class _ProtobufWriter:
         return encoded
 
     def _metrics(self, piece: StoredFamily) -> bytes:
-        return encode_metrics(from_stored(piece), self._escaping)
+        exposed = from_stored(replace(piece, pushed_order=None))
+        return encode_metrics(exposed, self._escaping)
 
 
 class _ProtobufTextWriter(_ProtobufWriter):

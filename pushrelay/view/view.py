@@ -149,7 +149,9 @@ class View:
         return sorted(found, key=attrgetter("key.canonical"))
 
     def _take_snapshot(self) -> Snapshot:
-        families = [self.families[name] for name in self._names]
+        held = [self.families[name] for name in self._names]
+        # Families without metrics are kept for the query API, and not exposed.
+        families = [family for family in held if family.pieces.series]
         return Snapshot(
             self.position or Position(-1, b""),
             tuple(
@@ -176,13 +178,24 @@ class View:
         if new is not None:
             self.key_shapes[new.key.names] += 1
             self.groups[id_] = new
-        held = {} if old is None else _exposed(old)
-        for name, piece in ({} if new is None else _exposed(new)).items():
-            before = held.pop(name, None)
+            self._put(old, new)
+        elif old is not None:
+            for name, piece in _exposed(old).items():
+                self._remove(name, old.key.canonical, piece)
+
+    def _put(self, old: Group | None, new: Group) -> None:
+        key = new.key.canonical
+        held = {} if old is None else old.families
+        for name, piece in new.families.items():
+            before = held.get(name)
             if before is not piece:
-                self._family(name).put(new.key.canonical, before, piece)  # type: ignore[union-attr]  # there are pieces only of a group
+                self._family(name).put(key, before, piece)
         for name, piece in held.items():
-            self._remove(name, old.key.canonical, piece)  # type: ignore[union-attr]  # as above
+            if name not in new.families:
+                self._remove(name, key, piece)
+        for name, piece in push_evidence(new).items():
+            # Type and help never change, so that any piece stands for the one before.
+            self._family(name).put(key, None if old is None else piece, piece)
 
     def _family(self, name: str) -> Family:
         family = self.families.get(name)

@@ -155,7 +155,7 @@ def _metric(metric: Metric, native: list[NativeBucket] | None) -> dict[str, Any]
             "sum": format_go_value(value.sample_sum),
             "buckets": _pairs(value.buckets) if native is None else _bounds(native),
         }
-    return {"labels": labels, "value": format_go_value(value or 0.0)}
+    return {"labels": labels, "value": format_go_value(0 if value is None else value)}
 
 
 def _pairs(pairs: list[tuple[float, float]]) -> dict[str, str]:

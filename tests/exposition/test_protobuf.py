@@ -260,7 +260,8 @@ def test_limits_hold(limits: Limits, name: str) -> None:
     metric = 'metric { label { name: "a" value: "123" } label { name: "b" } gauge {} }'
     pushed = [message(f'name: "{n}" type: GAUGE {metric} {metric}') for n in "ab"]
 
-    assert len(parse(*pushed, limits=Limits(4, 4, 2, 3))) == 2
+    just_enough = Limits(series=4, labels=2, label_value_bytes=3)
+    assert len(parse(*pushed, limits=just_enough)) == 2
     with pytest.raises(LimitExceeded) as caught:
         parse(*pushed, limits=limits)
     assert caught.value.limit == name
@@ -279,8 +280,7 @@ NOT_KEPT_BY_TEXT = {
     "counter created": "metric { counter { created_timestamp {} } }",
     "untyped negative zero": "type: UNTYPED metric { untyped { value: -0.0 } }",
     "summary created": "type: SUMMARY metric { summary { created_timestamp {} } }",
-    "summary count": "type: SUMMARY metric { summary { sample_count: %d } }"
-    % (2**53 + 1),
+    "summary count": "type: SUMMARY metric {summary {sample_count: 0x20000000000001}}",
     "summary sum": "type: SUMMARY metric { summary { sample_sum: -0.0 } }",
     "quantile": "type: SUMMARY metric { summary { quantile { quantile: -0.0 } } }",
     "quantile value": "type: SUMMARY metric { summary { quantile { value: -0.0 } } }",
@@ -400,6 +400,12 @@ def test_a_family_with_a_message_is_encoded_as_it_is() -> None:
     family = parse_one('name: "a" type: GAUGE unit: "s"')
 
     assert encode_family(family) == family.message
+
+
+def test_a_metric_without_a_value_is_encoded_without() -> None:
+    family = MetricFamily("a", MetricType.GAUGE, metrics=[Metric(PLACED, None)])
+
+    assert metrics_of(encode_family(family)) == family.metrics
 
 
 def test_pieces_of_several_groups_make_one_family() -> None:

@@ -1,0 +1,270 @@
+"""The page for people: which groups there are, when they were pushed, and their end.
+
+It works without JavaScript, except for deletions. Links are relative, so that it does
+not matter below which path a proxy shows the relay.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import shlex
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    render_template,
+    request,
+    send_from_directory,
+)
+from werkzeug.exceptions import NotFound
+
+from pushrelay import __version__
+from pushrelay.config import Settings
+from pushrelay.exposition.escaping import Escaping, escape_label_name
+from pushrelay.exposition.evidence import NANOSECONDS
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Group, StoredFamily
+
+GROUPS_PER_PAGE = 100
+PAGE_BYTES = 4 * 1024 * 1024
+"""A page ends with the group that takes it beyond this, before markup."""
+
+FAMILIES_PER_GROUP = 200
+SERIES_BYTES = 8 * 1024
+"""How much of a family's text is shown."""
+
+NAME_CHARACTERS = 200
+"""How much of a name or of a label's value is shown."""
+
+HELP_CHARACTERS = 2_000
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Headers of the page and of its assets: what was pushed can run nothing, even if it
+were not escaped."""
+
+_STATIC = Path(__file__).parent / "static"
+
+blueprint = Blueprint("status_page", __name__, template_folder="templates")
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyEntry:
+    """A family as the page shows it; `series` may be cut."""
+
+    name: str
+    type: str
+    help: str
+    pushed_at: datetime
+    size: int
+    series: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEntry:
+    """A group as the page shows it.
+
+    labels: without the job, values cut. families: sorted by name, not all of them if
+    they are many; family_count and series_count count all. path: what follows
+    `metrics/` in its push URL. Times are None for never.
+    """
+
+    job: str
+    labels: list[tuple[str, str]]
+    path: str
+    pushed_at: datetime | None
+    failed_at: datetime | None
+    last_push_successful: bool
+    families: list[FamilyEntry]
+    family_count: int
+    series_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupList:
+    """One page of the groups; next_after: where the next one goes on, "" at the end.
+
+    total: all groups there are. matching: those that the search left.
+    """
+
+    entries: list[GroupEntry]
+    total: int
+    matching: int
+    next_after: str
+
+
+@blueprint.after_request
+def _secure(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    return response
+
+
+@blueprint.route("/", methods=["GET"], provide_automatic_options=False)
+@blueprint.route("/status", methods=["GET"], provide_automatic_options=False)
+def page() -> Response:
+    """Show a page of the groups, and the relay's own state."""
+    relay = current_app.extensions["pushrelay"]
+    settings: Settings = current_app.extensions["pushrelay_settings"]
+    search, after = request.args.get("search", ""), request.args.get("after", "")
+    is_current = relay.refresh_blocking()
+    groups = list_groups(relay.groups(), search, after)
+    html = render_template(
+        "status.html",
+        groups=groups,
+        search=search,
+        is_first=not after,
+        first_query=urlencode({"search": search}),
+        next_query=urlencode({"search": search, "after": groups.next_after}),
+        is_current=is_current,
+        settings=settings,
+        started_at=_time(round(relay.telemetry.started_at * NANOSECONDS)),
+        version=__version__,
+        example=_example(settings),
+    )
+    return Response(html, headers={"Cache-Control": "no-store"})
+
+
+@blueprint.route("/static/", defaults={"name": ""}, provide_automatic_options=False)
+@blueprint.route("/static/<path:name>", provide_automatic_options=False)
+def asset(name: str) -> Response:
+    """Send an asset of the page."""
+    try:
+        return send_from_directory(_STATIC, name)
+    except NotFound:
+        return Response("404 page not found\n", 404, mimetype="text/plain")
+
+
+def list_groups(groups: list[Group], search: str, after: str) -> GroupList:
+    """Return the page of `groups` (sorted) that follows the position `after`.
+
+    search: what the text of a grouping key must contain, whatever the case.
+    after: `next_after` of another page; what is none stands for the beginning.
+    """
+    wanted = search.casefold()
+    found = [g for g in groups if wanted in _text(g.key).casefold()]
+    start = bisect_right(found, _canonical(after), key=lambda g: g.key.canonical)
+    entries: list[GroupEntry] = []
+    size = 0
+    for group in islice(found, start, start + GROUPS_PER_PAGE):
+        entries.append(_group_entry(group))
+        size += _size(entries[-1])
+        if size > PAGE_BYTES:
+            break
+    end = start + len(entries)
+    return GroupList(
+        entries,
+        total=len(groups),
+        matching=len(found),
+        next_after=_position(found[end - 1]) if end < len(found) else "",
+    )
+
+
+def _text(key: GroupingKey) -> str:
+    """Return `key` as a person reads it on the page, except that nothing is cut."""
+    return " ".join(f'{name}="{value}"' for name, value in key.labels)
+
+
+def _position(group: Group) -> str:
+    return base64.urlsafe_b64encode(group.key.canonical).decode().rstrip("=")
+
+
+def _canonical(position: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(position + "=" * (-len(position) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _group_entry(group: Group) -> GroupEntry:
+    families = sorted(group.families.values(), key=lambda family: family.name)
+    (_, job), *others = group.key.labels
+    return GroupEntry(
+        job=_cut(job),
+        labels=[(_cut(name), _cut(value)) for name, value in others],
+        path=_path(group.key),
+        pushed_at=_time(group.pushed_at),
+        failed_at=_time(group.failed_at),
+        last_push_successful=group.last_push_successful,
+        families=[_family_entry(f) for f in families[:FAMILIES_PER_GROUP]],
+        family_count=len(families),
+        series_count=sum(family.size for family in families),
+    )
+
+
+def _family_entry(family: StoredFamily) -> FamilyEntry:
+    series = family.series
+    is_cut = len(series) > SERIES_BYTES
+    if is_cut:
+        # Between two lines, if the first one is not too long already.
+        series = series[: series.rfind(b"\n", 0, SERIES_BYTES) + 1 or SERIES_BYTES]
+    return FamilyEntry(
+        name=_cut(family.name),
+        type=family.type.name.lower().replace("_", " "),
+        help=_cut(family.help, HELP_CHARACTERS),
+        pushed_at=_utc(family.pushed_at),
+        size=family.size,
+        series=series.decode(errors="ignore"),
+        is_cut=is_cut,
+    )
+
+
+def _size(entry: GroupEntry) -> int:
+    return len(entry.path) + sum(
+        len(family.help) + len(family.series) for family in entry.families
+    )
+
+
+def _cut(text: str, length: int = NAME_CHARACTERS) -> str:
+    return text if len(text) <= length else text[:length] + "…"
+
+
+def _path(key: GroupingKey) -> str:
+    """Return `key` as a path that a browser leaves as it is.
+
+    All values are base64, because browsers take `.` and `..` for steps of the path
+    even if they are percent-encoded: another group would be deleted.
+    """
+    return "/".join(
+        f"{_path_name(name)}/{_base64(value)}" for name, value in key.labels
+    )
+
+
+def _path_name(name: str) -> str:
+    # Names beyond the legacy ones came in UTF-8 mode, which reads this escaping.
+    return quote(escape_label_name(name, Escaping.VALUES), safe="") + "@base64"
+
+
+def _base64(value: str) -> str:
+    return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=") + "="
+
+
+def _time(nanoseconds: int) -> datetime | None:
+    """Return a Unix time that may be 0 for never."""
+    return _utc(nanoseconds) if nanoseconds else None
+
+
+def _utc(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // NANOSECONDS, UTC)
+
+
+def _example(settings: Settings) -> str:
+    """Return a command that pushes to this relay, as the client sees it."""
+    prefix = settings.external_path or settings.route_prefix
+    url = f"{request.scheme}://{request.host}{prefix}/metrics/job/example"
+    return f"echo 'example_rows 42' | curl --data-binary @- {shlex.quote(url)}"

@@ -1,0 +1,273 @@
+"""A real Prometheus scrapes a relay, once in the text format and once in protobuf."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from relay_process import RelayProcess, StartRelay, free_port
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "compat"))
+
+from metric_messages import HEADERS, HISTOGRAM, delimited, family  # noqa: E402
+
+pytestmark = pytest.mark.system
+
+PROMETHEUS = shutil.which("prometheus")
+PROMTOOL = shutil.which("promtool")
+START_DEADLINE = 30.0  # the first scrape comes some six seconds after the start
+
+CONFIGURATION = """
+global: {{scrape_interval: 1s}}
+scrape_configs:
+  - job_name: relay
+    honor_labels: true
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+
+BATCH = r"""# HELP job_duration_seconds Duration of the job.
+# TYPE job_duration_seconds gauge
+job_duration_seconds{step="load"} 12.5
+job_duration_seconds{step="Zürich \"x\\y\"\n"} -1e-09
+job_duration_seconds{step="nan"} NaN
+# HELP rows_read_total Rows read.
+# TYPE rows_read_total counter
+rows_read_total{table="orders"} 123456789
+# HELP op_latency_seconds Latency.
+# TYPE op_latency_seconds histogram
+op_latency_seconds_bucket{le="0.1"} 1
+op_latency_seconds_bucket{le="1"} 3
+op_latency_seconds_bucket{le="+Inf"} 4
+op_latency_seconds_sum 5.5
+op_latency_seconds_count 4
+# HELP payload_bytes Payload.
+# TYPE payload_bytes summary
+payload_bytes{quantile="0.5"} 50
+payload_bytes_sum 5050
+payload_bytes_count 100
+"""
+NATIVE = family(
+    "native_seconds",
+    HISTOGRAM,
+    {
+        "histogram": {
+            "sample_count": 24,
+            "sample_sum": 100,
+            "schema": 0,
+            "zero_threshold": 0.001,
+            "zero_count": 4,
+            "positive_span": [{"offset": 1, "length": 2}],
+            "positive_delta": [10, 0],
+        }
+    },
+    help="Native.",
+)
+
+OWN = {"job": "batch", "instance": "db1"}
+
+# PromQL, and the labels (less the name) and the value of its one series.
+QUERIES = [
+    ('job_duration_seconds{step="load"}', {**OWN, "step": "load"}, 12.5),
+    (
+        'job_duration_seconds{step=~"Z.*"}',
+        {**OWN, "step": 'Zürich "x\\y"\n'},
+        -1e-09,
+    ),
+    ('job_duration_seconds{step="nan"}', {**OWN, "step": "nan"}, math.nan),
+    ("rows_read_total", {**OWN, "table": "orders"}, 123456789),
+    ("op_latency_seconds_count", OWN, 4),
+    ("op_latency_seconds_sum", OWN, 5.5),
+    ('op_latency_seconds_bucket{le="+Inf"}', {**OWN, "le": "+Inf"}, 4),
+    ("histogram_quantile(0.25, op_latency_seconds_bucket)", OWN, 0.1),
+    ('payload_bytes{quantile="0.5"}', {**OWN, "quantile": "0.5"}, 50),
+    ("payload_bytes_count", OWN, 100),
+    # without an instance of its own a group has none, not the relay's
+    ("without_instance", {"job": "adhoc"}, 1),
+    ('push_failure_time_seconds{job="batch"}', OWN, 0),
+    ('time() - push_time_seconds{job="batch"} < bool 60', OWN, 1),
+    ('push_time_seconds{job="adhoc"} > bool 0', {"job": "adhoc"}, 1),
+]
+
+class Prometheus:
+    """A Prometheus that scrapes one relay every second."""
+
+    def __init__(self, directory: Path, relay: RelayProcess, *flags: str) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.log = directory / "prometheus.log"
+        configuration = directory / "prometheus.yml"
+        configuration.write_text(CONFIGURATION.format(address=relay.address))
+        command = [
+            str(PROMETHEUS),
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address={self.address}",
+            *flags,
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series that `promql` gives now."""
+        query = urllib.parse.urlencode({"query": promql})
+        url = f"http://{self.address}/api/v1/query?{query}"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            answer = json.load(response)
+        return [
+            (series["metric"], float(series["value"][1]))
+            for series in answer["data"]["result"]
+        ]
+
+    def wait_for(self, promql: str, *, present: bool = True) -> None:
+        """Wait until `promql` gives something, or nothing any more."""
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if bool(self.query(promql)) is present:
+                    return
+            except OSError:
+                pass  # not listening yet
+            time.sleep(0.1)
+        raise AssertionError(f"{promql}: {self.log.read_text()}")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def scraped(start_relay: StartRelay) -> RelayProcess:
+    """A relay with the groups that the queries ask for."""
+    if PROMETHEUS is None:
+        pytest.skip("there is no prometheus")
+    relay = start_relay()
+    assert relay.put("/metrics/job/batch/instance/db1", BATCH).status == 200
+    adhoc = "# TYPE without_instance gauge\nwithout_instance 1\n"
+    assert relay.put("/metrics/job/adhoc", adhoc).status == 200
+    native = relay.put("/metrics/job/native", delimited(NATIVE), HEADERS)
+    assert native.status == 200, native.text
+    return relay
+
+
+@contextmanager
+def _running(directory: Path, relay: RelayProcess, *flags: str) -> Iterator[Any]:
+    prometheus = Prometheus(directory, relay, *flags)
+    try:
+        yield prometheus
+    finally:
+        prometheus.stop()
+
+
+@pytest.fixture(scope="module")
+def both(
+    scraped: RelayProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Prometheus]]:
+    """Two servers that start at the same time, because the first scrape is late."""
+    flags = {"text": [], "protobuf": ["--enable-feature=native-histograms"]}
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(
+                _running(tmp_path_factory.mktemp(name), scraped, *more)
+            )
+            for name, more in flags.items()
+        }
+
+
+@pytest.fixture(scope="module", params=["text", "protobuf"])
+def prometheus(
+    both: dict[str, Prometheus], request: pytest.FixtureRequest
+) -> Prometheus:
+    """A Prometheus that has scraped at least once."""
+    chosen = both[request.param]
+    chosen.wait_for("without_instance")
+    return chosen
+
+
+def test_the_relay_is_up(prometheus: Prometheus) -> None:
+    [(_, up)] = prometheus.query("up")
+    assert up == 1
+
+
+@pytest.mark.parametrize(("promql", "labels", "value"), QUERIES)
+def test_pushed_values_come_back_with_pushed_labels(
+    prometheus: Prometheus, promql: str, labels: dict[str, str], value: float
+) -> None:
+    [(found, shown)] = prometheus.query(promql)
+    found.pop("__name__", None)
+    assert found == labels
+    assert shown == value or math.isnan(shown) and math.isnan(value)
+
+
+def test_a_native_histogram_can_be_queried(both: dict[str, Prometheus]) -> None:
+    prometheus = both["protobuf"]
+    prometheus.wait_for("native_seconds")
+    for promql, value in [
+        ("histogram_count(native_seconds)", 24),
+        ("histogram_sum(native_seconds)", 100),
+        ("histogram_quantile(1, native_seconds)", 4),
+    ]:
+        assert prometheus.query(promql) == [({"job": "native"}, value)]
+
+
+def test_its_text_form_shows_the_sum_and_the_count(
+    both: dict[str, Prometheus],
+) -> None:
+    prometheus = both["text"]
+    prometheus.wait_for("native_seconds_count")
+    [(labels, count)] = prometheus.query("native_seconds_count")
+    assert (labels["job"], count) == ("native", 24)
+
+
+def test_a_push_and_a_delete_are_seen_by_the_next_scrape(
+    scraped: RelayProcess, prometheus: Prometheus
+) -> None:
+    scraped.put("/metrics/job/short-lived", "short_lived 1\n")
+    prometheus.wait_for("short_lived")
+    scraped.delete("/metrics/job/short-lived")
+    prometheus.wait_for("short_lived", present=False)
+    assert prometheus.query('push_time_seconds{job="short-lived"}') == []
+
+
+def test_no_sample_was_dropped(prometheus: Prometheus) -> None:
+    log = prometheus.log.read_text()
+    assert "level=warn" not in log
+    assert "level=error" not in log
+
+
+def test_promtool_accepts_the_page(scraped: RelayProcess) -> None:
+    if PROMTOOL is None:
+        pytest.skip("there is no promtool")
+    checked = subprocess.run(
+        [PROMTOOL, "check", "metrics"],
+        input=_page_of_good_names(scraped),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_prometheus_client_parses_the_page(scraped: RelayProcess) -> None:
+    names = {f.name for f in text_string_to_metric_families(scraped.page())}
+    assert {"job_duration_seconds", "rows_read", "pushrelay_build_info"} <= names
+
+
+def _page_of_good_names(relay: RelayProcess) -> str:
+    """Return the page without what was named to be odd, or lacks a help."""
+    lines = relay.page().splitlines(keepends=True)
+    return "".join(line for line in lines if "without_instance" not in line)

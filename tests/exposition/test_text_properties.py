@@ -1,0 +1,228 @@
+"""What holds for all bodies: the two ways of reading agree, and reading undoes
+rendering."""
+
+from __future__ import annotations
+
+from math import inf, isnan, nan
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from pushrelay.config import Limits
+from pushrelay.errors import LimitExceeded, ParseError
+from pushrelay.exposition import text_parser
+from pushrelay.exposition.escaping import Escaping
+from pushrelay.exposition.stored import from_stored, to_stored
+from pushrelay.exposition.text_parser import parse_text
+from pushrelay.exposition.text_renderer import render_header, render_series
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import (
+    Histogram,
+    Metric,
+    MetricFamily,
+    MetricType,
+    Summary,
+)
+
+KEY = GroupingKey.of({"job": "etl"})
+LIMITS = Limits(series=20, labels=4, label_value_bytes=40)
+
+PIECES = [
+    *"a b x x_sum x_count x_bucket le quantile __name__ job 1 0.5 -1 -0 1e400 nan".split(),
+    *"+Inf # HELP TYPE gauge summary histogram gaugehistogram foo é \udcff".split(),
+    *[
+        '"',
+        "\\",
+        "\n",
+        "{",
+        "}",
+        ",",
+        "=",
+        " ",
+        "\t",
+        "\r",
+        "\x00",
+        ':"',
+        '="1"',
+        "\\n",
+    ],
+    *['{a="b"} ', "\nx 1", "\n# TYPE x ", "\n# HELP x ", '{le="1"} ', '{"x"} ', "\n"],
+]
+bodies = st.lists(st.sampled_from(PIECES), max_size=30).map(
+    lambda pieces: "".join(pieces).encode(errors="surrogateescape")
+)
+lines = st.lists(
+    st.sampled_from(
+        [
+            b"# TYPE x summary",
+            b"# TYPE x histogram",
+            b"# TYPE y gauge",
+            b"# HELP x  h\\n",
+            b"# HELP y h",
+            b"y 1",
+            b'y{a="b"} NaN',
+            b"y 1 5",
+            b'x{quantile="0.5",a="b"} 3',
+            b'x{a="b",quantile="0.5"} 3',
+            b'x_bucket{le="1"} 0.5',
+            b'x_bucket{le="1",} 2',
+            b'x_bucket{le="+Inf"} 2',
+            b'x_bucket{le="z"} 2',
+            b'x_bucket{le="1",le="1"} 2',
+            b"x_count 3",
+            b"x_count -3",
+            b'x_sum{a="b"} -0',
+            b'y{a="1",a="2"} 1',
+            b'y{__name__="1"} 1',
+            b'y{a="\xff"} 1',
+            b'y{a="1",b="2",c="3",d="4",e="5"} 1',
+            b'y{a="' + b"v" * 41 + b'"} 1',
+            b'y{a="' + "é".encode() * 20 + b'"} 1',
+            b"",
+            b"y",
+            b"y 1_0",
+        ]
+    ),
+    max_size=12,
+).map(lambda lines: b"".join(line + b"\n" for line in lines))
+
+Outcome = list[tuple[object, ...]] | str
+
+
+def outcome(body: bytes, *, utf8_names: bool) -> Outcome:
+    try:
+        families = parse_text(body, KEY, LIMITS, utf8_names=utf8_names)
+    except (ParseError, LimitExceeded) as error:
+        return str(error)
+    return [
+        (
+            family.name,
+            family.type,
+            family.help,
+            family.timestamped,
+            repr(family.metrics),
+        )
+        for family in families
+    ]
+
+
+@given(st.one_of(bodies, lines, st.binary(max_size=60)), st.booleans())
+@example(b'# TYPE x summary\nx{quantile="0.5",quantile="1"} 1\n', False)
+def test_the_short_ways_agree_with_the_careful_scanner(
+    body: bytes, utf8_names: bool
+) -> None:
+    usual = outcome(body, utf8_names=utf8_names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_parser._Reader, "_read_usual", lambda *_: False)
+        careful = outcome(body, utf8_names=utf8_names)
+    assert usual == careful
+
+
+@given(st.binary(), st.booleans())
+def test_any_bytes_are_read_or_refused(body: bytes, utf8_names: bool) -> None:
+    outcome(body, utf8_names=utf8_names)
+
+
+legacy_names = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]*", fullmatch=True)
+texts = st.text(
+    st.one_of(
+        st.sampled_from('\\"\n\r\t\x00 {},=#é\U0001f600'),
+        st.characters(exclude_categories=("Cs",)),
+    ),
+    max_size=8,
+)
+names = st.one_of(legacy_names, texts.filter(bool))
+label_names = st.one_of(
+    st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]*", fullmatch=True), texts.filter(bool)
+).filter(lambda name: name not in ("__name__", "le", "quantile", "job", "instance"))
+numbers = st.one_of(
+    st.floats(), st.sampled_from([nan, inf, -inf, -0.0, 1e6, 1e-5, 5e-324, 1e300])
+)
+bounds = st.floats(allow_nan=False)
+# Larger ones are rounded up to 2**64, which is no count any more.
+integers = st.integers(0, 2**64 - 1025)
+histograms = st.one_of(
+    st.builds(
+        Histogram, integers, numbers, st.lists(st.tuples(bounds, integers), max_size=3)
+    ),
+    st.builds(
+        Histogram,
+        st.floats(0.1, 0.9),
+        numbers,
+        st.lists(st.tuples(bounds, st.floats(0, 1e300)), max_size=3),
+    ),
+)
+summaries = st.builds(
+    Summary, integers, numbers, st.lists(st.tuples(bounds, numbers), max_size=3)
+)
+
+
+@st.composite
+def families(draw: st.DrawFn) -> MetricFamily:
+    type_ = draw(st.sampled_from(MetricType))
+    values = {
+        MetricType.SUMMARY: summaries,
+        MetricType.HISTOGRAM: histograms,
+        MetricType.GAUGE_HISTOGRAM: histograms,
+    }.get(type_, numbers)
+    label_sets = draw(
+        st.lists(
+            st.dictionaries(label_names, texts, max_size=3),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda labels: tuple(sorted(labels.items())),
+        )
+    )
+    metrics = [
+        Metric(
+            tuple(sorted({**labels, "instance": "", "job": "etl"}.items())),
+            draw(values),
+        )
+        for labels in label_sets
+    ]
+    return MetricFamily(draw(names), type_, draw(texts), metrics)
+
+
+def page_of(family: MetricFamily) -> bytes:
+    header = render_header(family.name, family.type, family.help, Escaping.ALLOW_UTF8)
+    return header + b"".join(render_series(family, Escaping.ALLOW_UTF8))
+
+
+@given(families())
+def test_what_was_rendered_renders_the_same_once_read(family: MetricFamily) -> None:
+    page = page_of(family)
+    (back,) = parse_text(page, KEY, Limits(), utf8_names=True)
+    # A HELP text begins with its first character that is no blank.
+    assert back.help == family.help.lstrip(" \t")
+    assert back.name == family.name
+    back.help = family.help
+    assert page_of(back) == page
+
+
+@given(families())
+def test_a_stored_family_comes_back_as_it_was(family: MetricFamily) -> None:
+    back = from_stored(to_stored(family, 5))
+    assert (back.name, back.type, back.help) == (family.name, family.type, family.help)
+    assert repr(back.metrics) == repr(family.metrics)
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.sampled_from('ab\\"\né,={} '), max_size=6), st.floats()),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_python_client_reads_the_same_samples(
+    samples: list[tuple[str, float]],
+) -> None:
+    metrics = [Metric((("l", text),), value) for text, value in samples]
+    page = page_of(MetricFamily("m", MetricType.GAUGE, "h", metrics))
+    (family,) = text_string_to_metric_families(page.decode())
+    read = [(sample.labels["l"], sample.value) for sample in family.samples]
+    assert len(read) == len(samples)
+    for (text, value), (read_text, read_value) in zip(samples, read, strict=True):
+        assert read_text == text
+        assert read_value == value or (isnan(value) and isnan(read_value))
