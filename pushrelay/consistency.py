@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from pushrelay.errors import InconsistentPush, InvalidGroupingKey
+from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import (
     PUSH_EVIDENCE,
@@ -89,7 +89,7 @@ def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
     twin = catalog.group(GroupingKey.of(labels))
     if twin is not None:
         raise InvalidGroupingKey(
-            f"the group {key} cannot exist beside the group {twin.key}: both are "
+            f"{REFUSAL}the group {key} cannot exist beside the group {twin.key}: both are "
             'exposed with instance=""; push to that one, or delete it first'
         )
 

@@ -52,6 +52,10 @@ class LimitExceeded(PushrelayError):
         self.limit = limit
 
 
+REFUSAL = "pushed metrics are invalid or inconsistent with existing metrics: "
+"""How the Pushgateway begins to say that it refuses a push it could read."""
+
+
 class InconsistentPush(PushrelayError):
     """A push that would make the exposition illegal.
 
@@ -59,15 +63,13 @@ class InconsistentPush(PushrelayError):
     for the pusher. The text begins as the Pushgateway's does.
     """
 
-    PREFIX = "pushed metrics are invalid or inconsistent with existing metrics: "
-
     def __init__(self, reason: str, problems: list[str]) -> None:
         if len(problems) == 1:
             text = problems[0]
         else:
             lines = "".join(f"* {problem}\n" for problem in problems)
             text = f"{len(problems)} error(s) occurred:\n{lines}"
-        super().__init__(self.PREFIX + text)
+        super().__init__(REFUSAL + text)
         self.reason = reason
         self.problems = problems
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
-from pushrelay.errors import InvalidGroupingKey
+from pushrelay.errors import REFUSAL, InvalidGroupingKey
 from pushrelay.model import is_legacy_label_name, is_utf8
 from pushrelay.quoting import quote
 
@@ -21,7 +21,7 @@ BASE64_SUFFIX = "@base64"
 _UTF8_NAME_PREFIX = "U__"
 _NAME_END = b"\xff"
 _PAIR_END = b"\xfe"
-_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_\r\n-]")
 _ESCAPED_RUNE = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 
 
@@ -98,7 +98,8 @@ def _parse(path: str, utf8_names: bool) -> GroupingKey:
     for name, value in labels.items():
         if not is_utf8(name) or not is_utf8(value):
             raise InvalidGroupingKey(
-                f"grouping label {quote(name)} is not valid UTF-8: {quote(value)}"
+                f"{REFUSAL}the grouping label {quote(name)} is not valid UTF-8: "
+                f"{quote(value)}"
             )
     return GroupingKey.of(labels)
 
@@ -161,15 +162,25 @@ def _decode_base64(value: str) -> tuple[str, int | None]:
 
     Returns what could be decoded and the byte position of what could not, or None.
     """
-    text = value.rstrip("=").replace("\r", "").replace("\n", "")
+    written = value.rstrip("=")
+    text = written.replace("\r", "").replace("\n", "")
     legal = len(_BASE64.match(text)[0])  # type: ignore[index]  # it always matches
     illegal = None
     if legal < len(text):
         illegal, text = legal, text[: legal - legal % 4]
     elif legal % 4 == 1:
         illegal, text = legal - 1, text[:-1]
+    if illegal is not None:
+        illegal = _position_with_line_ends(written, illegal)
     decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     return decoded.decode(errors="surrogateescape"), illegal
+
+
+def _position_with_line_ends(written: str, position: int) -> int:
+    """Return where in `written` the character is that, CR and LF not counted, is at
+    `position`."""
+    others = [i for i, character in enumerate(written) if character not in "\r\n"]
+    return others[position]
 
 
 def _unescape_utf8_name(name: str) -> str:
@@ -193,9 +204,22 @@ def _unescape_utf8_name(name: str) -> str:
     return "".join(decoded)
 
 
+def _escape_utf8_name(name: str) -> str:
+    """Write a name so that `_unescape_utf8_name` gives it back."""
+    return _UTF8_NAME_PREFIX + "".join(
+        "__"
+        if character == "_"
+        else character
+        if character.isascii() and character.isalnum()
+        else f"_{ord(character):x}_"
+        for character in name
+    )
+
+
 def _path_pair(name: str, value: str) -> str:
-    name = percent_encode(name, safe="")
-    if value and "/" not in value:
+    name = name if is_legacy_label_name(name) else _escape_utf8_name(name)
+    # Clients and servers clean dots and empty components away, also encoded ones.
+    if value not in ("", ".", "..") and "/" not in value:
         return f"{name}/{percent_encode(value, safe='')}"
     encoded = base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
     return f"{name}{BASE64_SUFFIX}/{encoded or '='}"

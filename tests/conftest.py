@@ -56,7 +56,7 @@ def utf8_relay(session_utf8_relay: RelayProcess) -> RelayProcess:
 
 
 @pytest.fixture(scope="module")
-def start_relay_x(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay]:
+def start_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay]:
     """Start relays with flags of one's own; they end with the module."""
     _skip_with_foreign_target()
     with ExitStack() as relays:

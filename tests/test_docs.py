@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,15 @@ from pushrelay.errors import PushrelayError
 from pushrelay.telemetry import OWN_FAMILIES
 from pushrelay.web.routing import Found, Router
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "Makefile",
+    ROOT / "Dockerfile",
+    *DOCS.glob("*.md"),
+    *(path for path in (ROOT / "contrib").rglob("*") if path.is_file()),
+]
 
 
 def table(page: str, heading: str) -> list[list[str]]:
@@ -111,6 +121,37 @@ def test_every_flag_is_documented_with_its_variable_and_default() -> None:
         if isinstance(option, click.Option)
     ]
     assert sorted(documented) == sorted(own)
+
+
+def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
+    ours = {
+        name
+        for option in serve.params
+        for name in (*option.opts, *option.secondary_opts)
+    }
+    for page in PAGES:
+        for flag in re.findall(
+            r"--(?:no-)?[a-z]+\.[a-z0-9.-]*[a-z0-9]", page.read_text()
+        ):
+            assert flag in ours, f"{page.name}: {flag}"
+
+
+@pytest.mark.system
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed"
+)
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [("README.md", "config"), ("docs/operations.md", "rules")],
+)
+def test_prometheus_accepts_the_examples(page: str, kind: str, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    file = tmp_path / "example.yml"
+    file.write_text(example)
+    done = subprocess.run(
+        ["promtool", "check", kind, file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def written_default(option: click.Option) -> str:

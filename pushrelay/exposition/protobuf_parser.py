@@ -37,6 +37,9 @@ def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[Metric
     families: dict[str, MetricFamily] = {}
     left = limits.series
     for position, message in enumerate(split_delimited(body), start=1):
+        if not message:
+            # A family without a name is refused, but one without anything is nothing.
+            continue
         _check_series(message, left, limits)
         family = _parse_family(message, position, key, limits)
         families[family.name] = family

@@ -191,7 +191,7 @@ class _Reader:
             sample.family.timestamped = True
 
 
-# Label texts come again with every push; this spares a sixth of the time of a small one.
+# Label texts come again with every push; this spares a sixth of a small one's time.
 @lru_cache(maxsize=_REMEMBERED)
 def _read_usual_labels(
     text: str, bound_label: str | None

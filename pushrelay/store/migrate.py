@@ -45,7 +45,10 @@ def upgrade(database: Database) -> bool:
             database.connect_writer() as connection,
             connection.begin(),
         ):
-            _refuse_unknown(_current(connection))
+            current = _current(connection)
+            if current == HEAD:
+                return False
+            _refuse_unknown(current)
             _run_migrations(connection)
     except (DBAPIError, OSError) as error:
         raise _unusable(database, error) from error

@@ -21,17 +21,10 @@ class RequestTimeout(PushrelayError):
     reason = "timeout"
 
 
-class UnknownExpectation(PushrelayError):
-    """An `Expect` header other than 100-continue."""
-
-    reason = "expectation"
-
-
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
     RequestTimeout: 408,
-    UnknownExpectation: 417,
     StoreUnavailable: 503,
 }
 

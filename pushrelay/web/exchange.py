@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -19,6 +20,8 @@ Send = Callable[[Message], Awaitable[None]]
 TEXT = "text/plain; charset=utf-8"
 DRAIN_SECONDS = 1.0
 
+_ORIGIN = re.compile(r"^https?://[^/]*", re.IGNORECASE)
+
 
 class ClientGone(Exception):
     """The client went away before its request was complete."""
@@ -27,7 +30,8 @@ class ClientGone(Exception):
 class Exchange:
     """A request to read and an answer to give.
 
-    status: of the answer, 0 until it began. started_at: monotonic clock, seconds.
+    status: of the answer, 0 until it began; on_status is called when it is known, and
+    before the client can know it. started_at: monotonic clock, seconds.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.status = 0
         self.started_at = time.monotonic()
+        self.on_status: Callable[[], None] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._receive = receive
         self._send = send
@@ -48,9 +53,12 @@ class Exchange:
 
     @property
     def raw_path(self) -> str:
-        """The undecoded path of the request target, without the query."""
+        """The undecoded path of the request target, without the query.
+
+        A target in absolute form, as clients send it to a proxy, is its path.
+        """
         raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return raw.decode("latin-1")
+        return _ORIGIN.sub("", raw.decode("latin-1"), count=1)
 
     @property
     def query(self) -> str:
@@ -162,7 +170,7 @@ class Exchange:
 
     async def begin(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Send the head of an answer."""
-        self.status = status
+        self._set_status(status)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}
@@ -179,10 +187,15 @@ class Exchange:
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.status = message["status"]
+                self._set_status(message["status"])
             await self._send(message)
 
         await application(self.scope, self._receive, send)
+
+    def _set_status(self, status: int) -> None:
+        self.status = status
+        if self.on_status is not None:
+            self.on_status()
 
 
 def _too_large(limits: Limits) -> LimitExceeded:

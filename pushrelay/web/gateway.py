@@ -21,6 +21,7 @@ from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
 from pushrelay.errors import (
     InconsistentPush,
+    InvalidRequest,
     LimitExceeded,
     PushrelayError,
     StoreUnavailable,
@@ -39,7 +40,6 @@ from pushrelay.relay import Push, Relay, prepare_push
 from pushrelay.web.app import CORS_HEADERS, create_app
 from pushrelay.web.errors import (
     RETRY_AFTER_SECONDS,
-    UnknownExpectation,
     status_of,
     text_of,
 )
@@ -137,8 +137,11 @@ class Gateway:
                 f"the request target is longer than the limit of "
                 f"{self._limits.target_bytes} bytes",
             )
+        if exchange.header("host") is None and exchange.scope["http_version"] == "1.1":
+            raise InvalidRequest("missing required Host header")
         if exchange.header("expect") not in (None, "100-continue"):
-            raise UnknownExpectation("only 100-continue can be expected")
+            await exchange.answer(417, headers=(("Connection", "close"),))
+            return "other"
         method, path = exchange.method, exchange.raw_path
         resolution = self._router.resolve(method, path)
         is_final = isinstance(resolution, Redirected) and resolution.by_cleaning
@@ -163,18 +166,21 @@ class Gateway:
             check_encoding(await exchange.body(), encoding)
 
     async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
+        if name not in _UNCOUNTED:
+            exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
             await self._handlers[name](exchange, rest)
         except (PushrelayError, ValueError) as error:
             await self._answer_error(exchange, error)
             if name in ("push", "delete"):
                 self._note_rejection(exchange, error)
-        if name not in _UNCOUNTED:
-            self._telemetry.compatible_request(name, exchange.method, exchange.status)
         if name in ("push", "delete"):
             now = time.monotonic()
             seconds = now - exchange.started_at
             self._telemetry.push(exchange.method, seconds, exchange.size, now)
+
+    def _count_compatible(self, exchange: Exchange, name: str) -> None:
+        self._telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         status = status_of(error)

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from pushrelay import __version__
-from pushrelay.exposition.evidence import NANOSECONDS, push_evidence
+from pushrelay.exposition.evidence import HELP, NANOSECONDS
 from pushrelay.exposition.floats import format_go_value
 from pushrelay.exposition.native_histogram import NativeBucket, native_buckets_of
 from pushrelay.exposition.stored import from_stored
@@ -23,6 +23,7 @@ from pushrelay.model import (
     Histogram,
     Metric,
     MetricFamily,
+    MetricType,
     StoredFamily,
     Summary,
 )
@@ -65,7 +66,7 @@ def rfc3339(nanoseconds: int) -> str:
     """Return a Unix time as RFC 3339 has it, in UTC, with the fraction as short as
     Go prints it."""
     seconds, fraction = divmod(nanoseconds, NANOSECONDS)
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
     return f"{whole}.{fraction:09d}".rstrip("0").rstrip(".") + "Z"
 
 
@@ -99,17 +100,13 @@ def _in_parts(pieces: Iterator[str]) -> Iterator[str]:
 
 
 def _group(group: Group) -> dict[str, Any]:
-    shown = {
-        name: _family(family, family.pushed_at)
-        for name, family in group.families.items()
-    }
-    evidence = push_evidence(group)
+    shown = {name: _family(family) for name, family in group.families.items()}
     # A time that is still 0 was written along with the other one.
-    written_at = {
-        PUSH_FAILURE_TIME: group.failed_at or group.pushed_at,
-        PUSH_TIME: group.pushed_at or group.failed_at,
-    }
-    shown |= {name: _family(evidence[name], at) for name, at in written_at.items()}
+    pushed, failed = group.pushed_at, group.failed_at
+    shown[PUSH_FAILURE_TIME] = _push_time(
+        group, PUSH_FAILURE_TIME, failed, failed or pushed
+    )
+    shown[PUSH_TIME] = _push_time(group, PUSH_TIME, pushed, pushed or failed)
     # The keys of the group win over families of these names: without them, nobody
     # could tell which group it is.
     return shown | {
@@ -118,11 +115,21 @@ def _group(group: Group) -> dict[str, Any]:
     }
 
 
-def _family(stored: StoredFamily, written_at: int) -> dict[str, Any]:
+def _push_time(group: Group, name: str, at: int, written_at: int) -> dict[str, Any]:
+    labels = {"instance": "", **dict(group.key.labels)}
+    return {
+        "time_stamp": rfc3339(written_at),
+        "type": MetricType.GAUGE.name,
+        "help": HELP[name],
+        "metrics": [{"labels": labels, "value": format_go_value(at / NANOSECONDS)}],
+    }
+
+
+def _family(stored: StoredFamily) -> dict[str, Any]:
     family = from_stored(stored)
     help_ = {"help": family.help} if family.help else {}
     return {
-        "time_stamp": rfc3339(written_at),
+        "time_stamp": rfc3339(stored.pushed_at),
         "type": family.type.name,
         **help_,
         "metrics": _metrics(family),

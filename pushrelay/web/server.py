@@ -36,35 +36,28 @@ def serve(settings: Settings) -> None:
     _Server(settings).run()
 
 
-def bind_addresses(settings: Settings) -> list[str]:
-    """Return the addresses to listen on as gunicorn writes them.
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens on `address`, HOST:PORT.
 
     An empty host is every address, IPv6 included where the machine has it. Raises
-    StartupError for what is not HOST:PORT.
+    StartupError.
     """
-    return [_bind_address(address) for address in settings.listen_addresses]
-
-
-def _bind_address(address: str) -> str:
     match = _ADDRESS.fullmatch(address)
     if match is None or int(match[2]) > 65535:
         raise StartupError(
             f"--web.listen-address is not HOST:PORT: {address!r}; write :9091, "
             "127.0.0.1:9091 or [::1]:9091"
         )
-    host = match[1] or ("[::]" if _has_ipv6() else "0.0.0.0")  # noqa: S104  # as asked
-    return f"{host}:{match[2]}"
-
-
-def _has_ipv6() -> bool:
-    if not socket.has_ipv6:
-        return False
+    host, port = match[1].strip("[]"), int(match[2])
     try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartupError(f"cannot listen on {address}: {error.strerror}") from error
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -102,7 +95,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         else:
             # gunicorn would take sockets that were not asked for.
             os.environ.pop("LISTEN_FDS", None)
-            options["bind"] = bind_addresses(self.settings)
+            sockets = map(listen, self.settings.listen_addresses)
+            options["bind"] = [f"fd://{sock.detach()}" for sock in sockets]
         for name, value in options.items():
             self.cfg.set(name, value)
 

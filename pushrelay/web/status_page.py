@@ -10,6 +10,7 @@ import base64
 import binascii
 import shlex
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -95,6 +96,11 @@ class GroupEntry:
     family_count: int
     series_count: int
 
+    @property
+    def name(self) -> str:
+        """The grouping key, values cut."""
+        return _text((("job", self.job), *self.labels))
+
 
 @dataclass(frozen=True, slots=True)
 class GroupList:
@@ -157,7 +163,7 @@ def list_groups(groups: list[Group], search: str, after: str) -> GroupList:
     after: `next_after` of another page; what is none stands for the beginning.
     """
     wanted = search.casefold()
-    found = [g for g in groups if wanted in _text(g.key).casefold()]
+    found = [g for g in groups if wanted in _text(g.key.labels).casefold()]
     start = bisect_right(found, _canonical(after), key=lambda g: g.key.canonical)
     entries: list[GroupEntry] = []
     size = 0
@@ -175,9 +181,9 @@ def list_groups(groups: list[Group], search: str, after: str) -> GroupList:
     )
 
 
-def _text(key: GroupingKey) -> str:
-    """Return `key` as a person reads it on the page, except that nothing is cut."""
-    return " ".join(f'{name}="{value}"' for name, value in key.labels)
+def _text(labels: Iterable[tuple[str, str]]) -> str:
+    """Return a grouping key as a person reads it on the page."""
+    return " ".join(f'{name}="{value}"' for name, value in labels)
 
 
 def _position(group: Group) -> str:

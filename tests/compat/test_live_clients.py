@@ -146,7 +146,14 @@ def curl(relay: HTTPClient) -> HTTPClient:
 def _curl(relay: HTTPClient, path: str, *options: str, body: bytes = b"") -> str:
     """Run curl and return the status and the body that it printed."""
     finished = subprocess.run(
-        [str(CURL), "-sS", "-w", "%{http_code}", *options, f"http://{relay.address}{path}"],
+        [
+            str(CURL),
+            "-sS",
+            "-w",
+            "%{http_code}",
+            *options,
+            f"http://{relay.address}{path}",
+        ],
         input=body,
         capture_output=True,
         timeout=20,

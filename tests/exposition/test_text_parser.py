@@ -456,3 +456,18 @@ def test_many_lines_of_a_histogram_are_one_series() -> None:
     body = HISTOGRAM + b"".join(b'x_bucket{le="%d"} 1\n' % n for n in range(100))
     (family,) = parse_text(body, KEY, Limits(series=1, labels=1))
     assert len(family.metrics) == 1
+
+
+def test_long_labels_are_read() -> None:
+    value = "v" * 10_000
+    metric = only_metric(f'a{{b="{value}"}} 1\n'.encode())
+    assert own_labels(metric) == {"b": value}
+
+
+def test_many_series_are_read() -> None:
+    body = b"".join(b'a{b="%d"} %d\n' % (n, n) for n in range(10_000))
+    (family,) = parse(body + body.replace(b"a{", b"b{"))[:1]
+    assert [own_labels(metric)["b"] for metric in family.metrics] == [
+        str(metric.value).removesuffix(".0") for metric in family.metrics
+    ]
+    assert len(family.metrics) == 10_000

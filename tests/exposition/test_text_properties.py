@@ -30,8 +30,9 @@ KEY = GroupingKey.of({"job": "etl"})
 LIMITS = Limits(series=20, labels=4, label_value_bytes=40)
 
 PIECES = [
-    *"a b x x_sum x_count x_bucket le quantile __name__ job 1 0.5 -1 -0 1e400 nan".split(),
-    *"+Inf # HELP TYPE gauge summary histogram gaugehistogram foo é \udcff".split(),
+    *["a", "b", "x", "x_sum", "x_count", "x_bucket", "le", "quantile", "__name__"],
+    *["job", "1", "0.5", "-1", "-0", "1e400", "nan", "+Inf", "#", "HELP", "TYPE"],
+    *["gauge", "summary", "histogram", "gaugehistogram", "foo", "é", "\udcff"],
     *[
         '"',
         "\\",
@@ -201,11 +202,21 @@ def test_what_was_rendered_renders_the_same_once_read(family: MetricFamily) -> N
     assert page_of(back) == page
 
 
+def comparable(metrics: list[Metric]) -> list[str]:
+    """What is shown of `metrics`: NaN equals itself, -0 is not 0, but a count of 0 may
+    be a float or not."""
+    for metric in metrics:
+        if isinstance(metric.value, Histogram):
+            buckets = [(bound, count or 0) for bound, count in metric.value.buckets]
+            metric.value.buckets = buckets
+    return list(map(repr, metrics))
+
+
 @given(families())
 def test_a_stored_family_comes_back_as_it_was(family: MetricFamily) -> None:
     back = from_stored(to_stored(family, 5))
     assert (back.name, back.type, back.help) == (family.name, family.type, family.help)
-    assert repr(back.metrics) == repr(family.metrics)
+    assert comparable(back.metrics) == comparable(family.metrics)
 
 
 @given(

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from builders import group_of, key_of, new_database
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from pushrelay.changes import Emptied
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Group, MetricType, StoredFamily
+from pushrelay.store.group_rows import from_row, to_row
+from pushrelay.store.schema import groups
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TIME = st.integers(0, 2**63 - 1)
+KEYS = st.dictionaries(TEXT, TEXT, max_size=4).map(
+    lambda labels: GroupingKey.of({"job": "a", **labels})
+)
+FAMILIES = st.builds(
+    StoredFamily,
+    name=TEXT,
+    type=st.sampled_from(MetricType),
+    help=TEXT,
+    pushed_at=TIME,
+    series=st.binary(max_size=50),
+    size=st.integers(0, 10**6),
+    pushed_order=st.none() | st.lists(st.integers(0, 99), max_size=5).map(tuple),
+    message=st.none() | st.binary(max_size=50),
+    utf8_names=st.booleans(),
+)
+GROUPS = st.builds(
+    lambda key, revision, pushed_at, failed_at, families: Group(
+        key, revision, pushed_at, failed_at, {f.name: f for f in families}
+    ),
+    KEYS,
+    TIME,
+    TIME,
+    TIME,
+    st.lists(FAMILIES, max_size=4),
+)
+
+
+def contents(group: object) -> object:
+    """All that a group holds, in a form that compares by value."""
+    assert isinstance(group, Group)
+    families = [
+        {field.name: getattr(family, field.name) for field in fields(StoredFamily)}
+        for family in group.families.values()
+    ]
+    times = (group.pushed_at, group.failed_at)
+    return group.key, group.revision, times, list(group.families), families
+
+
+@given(GROUPS)
+def test_a_group_comes_back_from_its_row_as_it_was(group: Group) -> None:
+    assert contents(from_row(to_row(group))) == contents(group)
+
+
+def test_a_deleted_group_comes_back_as_its_id_and_revision() -> None:
+    emptied = Emptied(key_of().id, 7)
+    assert from_row(to_row(emptied)) == emptied
+
+
+def test_a_group_without_families_is_not_a_deleted_one() -> None:
+    group = group_of("")
+    assert contents(from_row(to_row(group))) == contents(group)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x 1",
+        '# HELP x Two\\nlines.\n# TYPE x counter\nx{l="\x00 \\n \\" é 🦆"} 1',
+        '{"metric with\nline end 🦆","label.é"="v"} NaN'.replace("\n", "\\n"),
+        "b 1\na 1\nc 1",
+        "x 1\ny 2\nx 3".replace("x 3", 'x{a="b"} 3'),
+        '# TYPE s summary\ns{quantile="0.5"} NaN\ns_sum 1\ns_count 2',
+        "# TYPE h histogram\nh_sum -0\nh_count 0",
+    ],
+)
+def test_a_pushed_group_survives_the_database(tmp_path: Path, body: str) -> None:
+    key = key_of("\x00\n\x7f", instance="", **{"label é": "value\x00"})
+    group = group_of(body, key, revision=5, pushed_at=2**62 + 1, failed_at=3)
+    database = new_database(tmp_path)
+    with database.connect_writer() as connection, connection.begin():
+        connection.execute(insert(groups), to_row(group))
+    with database.snapshot() as connection:
+        row = connection.execute(select(groups)).one()
+    database.close()
+    assert contents(from_row(row._asdict())) == contents(group)

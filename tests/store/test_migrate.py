@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from pushrelay.errors import StartupError
+from pushrelay.store.engine import Database
+from pushrelay.store.migrate import HEAD, current_schema, require_head, upgrade
+from pushrelay.store.schema import metadata
+
+REPOSITORY = Path(__file__).parents[2]
+UPGRADE = """
+import os, sys
+from pushrelay.errors import StartupError
+from pushrelay.store.engine import Database
+from pushrelay.store.migrate import upgrade
+database = Database(sys.argv[1])
+sys.stdin.readline()
+if len(sys.argv) > 2:
+    os.setuid(int(sys.argv[2]))
+try:
+    print(upgrade(database))
+except StartupError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path}/relay.db")
+    yield database
+    database.close()
+
+
+def start_upgrade(database: Database, *user: str) -> subprocess.Popen[str]:
+    """Start another process that upgrades `database` once it is told to; user: the id
+    of one to become before."""
+    return subprocess.Popen(
+        [sys.executable, "-c", UPGRADE, str(database.url), *user],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+
+
+def test_a_fresh_database_gets_the_newest_schema(database: Database) -> None:
+    assert current_schema(database) is None
+    assert upgrade(database)
+    assert current_schema(database) == HEAD
+    require_head(database)
+
+
+def test_a_second_upgrade_does_nothing(database: Database) -> None:
+    upgrade(database)
+    before = database.path.stat()
+    assert not upgrade(database)
+    assert database.path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_clock_of_a_fresh_store_has_a_newest_row(database: Database) -> None:
+    upgrade(database)
+    with sqlite3.connect(database.path) as connection:
+        rows = connection.execute("SELECT revision, length(nonce) FROM commits")
+        assert rows.fetchall() == [(0, 16)]
+    connection.close()
+
+
+def test_processes_that_upgrade_at_once_do_it_once(database: Database) -> None:
+    processes = [start_upgrade(database) for _ in range(2)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=30) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 2, answers
+    assert sorted(out for out, _ in answers) == ["False\n", "True\n"]
+    require_head(database)
+    with sqlite3.connect(database.path) as connection:
+        assert connection.execute("SELECT count(*) FROM commits").fetchone() == (1,)
+    connection.close()
+
+
+def test_a_newer_schema_is_refused_and_left_as_it_is(database: Database) -> None:
+    upgrade(database)
+    with sqlite3.connect(database.path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StartupError, match="schema 9999, which is newer"):
+        upgrade(database)
+    with pytest.raises(StartupError, match=r"has schema 9999, this version needs"):
+        require_head(database)
+    assert current_schema(database) == "9999"
+
+
+def test_a_schema_that_is_not_there_is_asked_for(database: Database) -> None:
+    with pytest.raises(StartupError, match="schema none.*pushrelay db upgrade"):
+        require_head(database)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(
+    database: Database,
+) -> None:
+    content = b"precious notes, no database\n" * 100
+    database.path.write_bytes(content)
+    with pytest.raises(StartupError, match="file is not a database"):
+        upgrade(database)
+    assert database.path.read_bytes() == content
+
+
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(
+    database: Database,
+) -> None:
+    with sqlite3.connect(database.path) as connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER)")
+    connection.close()
+    content = database.path.read_bytes()
+    with pytest.raises(StartupError, match="tables: accounts"):
+        upgrade(database)
+    database.close()
+    assert database.path.read_bytes() == content
+
+
+def test_a_directory_in_the_files_place_is_refused(database: Database) -> None:
+    database.path.mkdir()
+    with pytest.raises(StartupError, match="unable to open database file"):
+        upgrade(database)
+
+
+def test_a_directory_that_cannot_be_written_is_said() -> None:
+    directory = Path(tempfile.mkdtemp())
+    try:
+        directory.chmod(0o555)
+        database = Database(f"sqlite:///{directory}/relay.db")
+        # Nothing keeps root from writing.
+        nobody = ("65534",) if os.geteuid() == 0 else ()
+        process = start_upgrade(database, *nobody)
+        _, error = process.communicate("\n", timeout=30)
+        assert "cannot be used: unable to open database file" in error
+        assert list(directory.iterdir()) == []
+    finally:
+        directory.chmod(0o755)
+        shutil.rmtree(directory)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("secrets.token_bytes", fail)
+    with pytest.raises(StartupError, match="the disk is gone"):
+        upgrade(database)
+    assert current_schema(database) is None
+    monkeypatch.undo()
+    assert upgrade(database)
+
+
+def test_the_code_knows_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(REPOSITORY / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_the_migrations_build_the_schema_of_the_code(database: Database) -> None:
+    upgrade(database)
+    with database.snapshot() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []

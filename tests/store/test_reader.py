@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from builders import group_of, key_of, new_database
+from sqlalchemy import insert
+
+from pushrelay.changes import Emptied, GroupChange, Position
+from pushrelay.errors import StoreUnavailable
+from pushrelay.model import Group
+from pushrelay.store.engine import Database
+from pushrelay.store.group_rows import to_row
+from pushrelay.store.reader import is_committed, newest_position, read_snapshot
+from pushrelay.store.schema import commits, groups
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = new_database(tmp_path)
+    yield database
+    database.close()
+
+
+def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
+    """Commit `changes` at the next revision."""
+    with database.connect_writer() as connection, connection.begin():
+        revision = newest_position(connection).revision + 1
+        mark = f"{nonce}{revision}".ljust(16).encode()
+        connection.execute(
+            insert(commits), {"revision": revision, "nonce": mark, "at": 0}
+        )
+        for change in changes:
+            row = to_row(change) | {"revision": revision}
+            connection.execute(groups.delete().where(groups.c.id == row["id"]))
+            connection.execute(insert(groups), row)
+    return Position(revision, mark)
+
+
+def ids(changes: list[GroupChange]) -> set[bytes]:
+    return {c.id if isinstance(c, Emptied) else c.key.id for c in changes}
+
+
+def test_an_empty_store_has_a_position(database: Database) -> None:
+    changes = read_snapshot(database, None)
+    assert changes is not None
+    assert (changes.since, changes.position.revision, changes.groups) == (None, 0, [])
+
+
+def test_nothing_is_read_where_nothing_happened(database: Database) -> None:
+    position = commit(database, group_of())
+    assert read_snapshot(database, position) is None
+
+
+def test_only_what_changed_since_is_read(database: Database) -> None:
+    a, b, c = (group_of(key=key_of(job)) for job in "abc")
+    first = commit(database, a, b)
+    second = commit(database, c)
+    third = commit(database, Emptied(b.key.id, 3))
+    changes = read_snapshot(database, first)
+    assert changes is not None
+    assert (changes.since, changes.position) == (first, third)
+    assert ids(changes.groups) == ids([b, c])
+    changes = read_snapshot(database, second)
+    assert changes is not None
+    assert changes.groups == [Emptied(b.key.id, 3)]
+
+
+def test_another_history_with_the_same_revision_is_read_whole(
+    database: Database,
+) -> None:
+    commit(database, group_of(key=key_of("kept")))
+    here = commit(database, group_of(key=key_of("here")))
+    elsewhere = Position(here.revision, b"another history!")
+    changes = read_snapshot(database, elsewhere)
+    assert changes is not None
+    assert changes.since is None
+    assert ids(changes.groups) == {key_of("kept").id, key_of("here").id}
+
+
+def test_a_restored_backup_is_read_whole(database: Database, tmp_path: Path) -> None:
+    commit(database, group_of(key=key_of("kept")))
+    with (
+        sqlite3.connect(database.path) as source,
+        sqlite3.connect(tmp_path / "backup.db") as backup,
+    ):
+        source.backup(backup)
+    source.close()
+    backup.close()
+    lost = commit(database, group_of(key=key_of("lost")))
+    database.close()
+    (tmp_path / "backup.db").rename(database.path)
+
+    changes = read_snapshot(database, lost)
+
+    assert changes is not None
+    assert changes.since is None
+    assert ids(changes.groups) == {key_of("kept").id}
+    # The lost revision is given again, to something else.
+    again = commit(database, group_of(key=key_of("new")), nonce="other")
+    assert again.revision == lost.revision
+    changes = read_snapshot(database, lost)
+    assert changes is not None
+    assert changes.since is None
+
+
+def test_a_position_whose_commit_was_pruned_is_read_whole(database: Database) -> None:
+    old = commit(database, group_of(key=key_of("a")))
+    commit(database, group_of(key=key_of("b")))
+    with database.connect_writer() as connection, connection.begin():
+        connection.execute(commits.delete().where(commits.c.revision <= old.revision))
+    changes = read_snapshot(database, old)
+    assert changes is not None
+    assert changes.since is None
+    assert len(changes.groups) == 2
+
+
+def test_the_commits_of_another_process_are_seen(database: Database) -> None:
+    position = commit(database, group_of(key=key_of("a")))
+    code = """
+import sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from builders import group_of, key_of
+from store.test_reader import commit
+from pushrelay.store.engine import Database
+commit(Database(sys.argv[1]), group_of(key=key_of("b")))
+"""
+    subprocess.run(
+        [sys.executable, "-c", code, str(database.url)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        check=True,
+        timeout=30,
+    )
+    changes = read_snapshot(database, position)
+    assert changes is not None
+    assert changes.since == position
+    [group] = changes.groups
+    assert isinstance(group, Group)
+    assert group.key == key_of("b")
+
+
+def test_a_commit_is_found_by_its_nonce(database: Database) -> None:
+    position = commit(database)
+    with database.snapshot() as connection:
+        assert is_committed(connection, position.nonce)
+        assert not is_committed(connection, b"never written...")
+
+
+def test_a_store_without_its_tables_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        read_snapshot(database, None)
+    database.close()
