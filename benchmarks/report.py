@@ -38,7 +38,7 @@ class Verdict:
 
     def __str__(self) -> str:
         word = {True: "PASS", False: "FAIL", None: "not measured"}[self.passed]
-        found = "" if self.measured is None else f" (it is {self.measured:.3g} ×)"
+        found = "" if self.measured is None else f" (it is {self.measured:.3g} x)"
         return f"{word}: {self.promise}{found}"
 
 

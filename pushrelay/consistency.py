@@ -89,8 +89,8 @@ def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
     twin = catalog.group(GroupingKey.of(labels))
     if twin is not None:
         raise InvalidGroupingKey(
-            f"{REFUSAL}the group {key} cannot exist beside the group {twin.key}: both are "
-            'exposed with instance=""; push to that one, or delete it first'
+            f"{REFUSAL}the group {key} cannot exist beside the group {twin.key}: both "
+            'are exposed with instance=""; push to that one, or delete it first'
         )
 
 

@@ -21,7 +21,7 @@ BASE64_SUFFIX = "@base64"
 _UTF8_NAME_PREFIX = "U__"
 _NAME_END = b"\xff"
 _PAIR_END = b"\xfe"
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_\r\n-]")
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _ESCAPED_RUNE = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import insert
+
+from pushrelay.changes import GroupChange, Position
 from pushrelay.config import Limits
 from pushrelay.exposition.stored import to_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, MetricFamily
 from pushrelay.store.engine import Database
+from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
+from pushrelay.store.reader import newest_position
+from pushrelay.store.schema import commits, groups
 
 
 def key_of(job: str = "a", **labels: str) -> GroupingKey:
@@ -43,3 +49,18 @@ def new_database(directory: Path, sync: str = "normal") -> Database:
     database = Database(f"sqlite:///{directory}/relay.db", sync)
     upgrade(database)
     return database
+
+
+def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
+    """Commit `changes` at the next revision, as another relay might."""
+    with database.connect_writer() as connection, connection.begin():
+        revision = newest_position(connection).revision + 1
+        mark = f"{nonce}{revision}".ljust(16).encode()
+        connection.execute(
+            insert(commits), {"revision": revision, "nonce": mark, "at": 0}
+        )
+        for change in changes:
+            row = to_row(change) | {"revision": revision}
+            connection.execute(groups.delete().where(groups.c.id == row["id"]))
+            connection.execute(insert(groups), row)
+    return Position(revision, mark)

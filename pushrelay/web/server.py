@@ -57,7 +57,8 @@ def listen(address: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise StartupError(f"cannot listen on {address}: {error.strerror}") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise StartupError(f"cannot listen on {address}: {reason}") from error
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import group_of, key_of, new_database
-from sqlalchemy import insert
+from builders import commit, group_of, key_of, new_database
 
 from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
 from pushrelay.model import Group
 from pushrelay.store.engine import Database
-from pushrelay.store.group_rows import to_row
-from pushrelay.store.reader import is_committed, newest_position, read_snapshot
-from pushrelay.store.schema import commits, groups
+from pushrelay.store.reader import is_committed, read_snapshot
+from pushrelay.store.schema import commits
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -27,21 +25,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     database = new_database(tmp_path)
     yield database
     database.close()
-
-
-def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
-    """Commit `changes` at the next revision."""
-    with database.connect_writer() as connection, connection.begin():
-        revision = newest_position(connection).revision + 1
-        mark = f"{nonce}{revision}".ljust(16).encode()
-        connection.execute(
-            insert(commits), {"revision": revision, "nonce": mark, "at": 0}
-        )
-        for change in changes:
-            row = to_row(change) | {"revision": revision}
-            connection.execute(groups.delete().where(groups.c.id == row["id"]))
-            connection.execute(insert(groups), row)
-    return Position(revision, mark)
 
 
 def ids(changes: list[GroupChange]) -> set[bytes]:
@@ -127,9 +110,7 @@ def test_the_commits_of_another_process_are_seen(database: Database) -> None:
     code = """
 import sys
 sys.path.insert(0, "tests")
-from pathlib import Path
-from builders import group_of, key_of
-from store.test_reader import commit
+from builders import commit, group_of, key_of
 from pushrelay.store.engine import Database
 commit(Database(sys.argv[1]), group_of(key=key_of("b")))
 """

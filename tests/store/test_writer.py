@@ -1,0 +1,510 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+from builders import commit, group_of, key_of, new_database
+from sqlalchemy import event, func, select
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
+
+from pushrelay.changes import Changes, Emptied, Position
+from pushrelay.errors import StoreUnavailable
+from pushrelay.model import Group
+from pushrelay.store import engine, writer
+from pushrelay.store.engine import Database
+from pushrelay.store.reader import ReadChanges, read_snapshot
+from pushrelay.store.schema import commits, groups
+from pushrelay.store.writer import Decision, Writer
+
+PATIENCE = 10.0
+GONE = OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+
+
+class PlainDecider:
+    """Does what the writes say: groups are stored, keys deleted, exceptions answered,
+    and what can be called is called."""
+
+    def __init__(self) -> None:
+        self.position: Position | None = None
+        self.groups: dict[bytes, Group] = {}
+        self.batches: list[list[Any]] = []
+        self.taken_over: list[Changes] = []
+        self.whole_readings = 0
+
+    def catch_up(self, read: ReadChanges) -> Position:
+        changes = read(self.position)
+        if changes is not None:
+            self._apply(changes)
+        assert self.position is not None
+        return self.position
+
+    def decide(self, writes: list[Any], revision: int) -> Decision:
+        self.batches.append(list(writes))
+        decision = Decision()
+        for write in writes:
+            if isinstance(write, Exception):
+                decision.answers.append(write)
+                continue
+            if callable(write):
+                write()
+            elif isinstance(write, Group):
+                decision.changes.append(at(write, revision))
+            else:
+                decision.changes.append(Emptied(write.id, revision))
+            decision.answers.append(None)
+        return decision
+
+    def committed(self, changes: Changes) -> None:
+        self.taken_over.append(changes)
+        self._apply(changes)
+
+    def _apply(self, changes: Changes) -> None:
+        if changes.since is None:
+            self.groups = {}
+            self.whole_readings += 1
+        for change in changes.groups:
+            if isinstance(change, Group):
+                self.groups[change.key.id] = change
+            else:
+                self.groups.pop(change.id, None)
+        self.position = changes.position
+
+    @property
+    def jobs(self) -> dict[str, str]:
+        """The series text of each job's family `x`."""
+        return {
+            group.key.labels[0][1]: group.families["x"].series.decode()
+            for group in self.groups.values()
+        }
+
+
+def at(group: Group, revision: int) -> Group:
+    return Group(
+        group.key, revision, group.pushed_at, group.failed_at, group.families
+    )
+
+
+def x(job: str, value: int = 1) -> Group:
+    return group_of(f"x {value}", key_of(job))
+
+
+class Desk:
+    """A writer, and what it answers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.decider = PlainDecider()
+        self.deliveries: SimpleQueue[list[tuple[Any, Any]]] = SimpleQueue()
+        self.observed: list[tuple[float, int]] = []
+        self.writer = Writer(
+            database,
+            self.decider,
+            self.deliveries.put,
+            lambda seconds, writes: self.observed.append((seconds, writes)),
+        )
+        self.started = False
+
+    def write(self, *writes: Any) -> list[Any]:
+        """Have `writes` done, in one batch if the writer is not yet started; return
+        the answers in the order of the writes."""
+        for ticket, write in enumerate(writes):
+            self.writer.submit(ticket, write)
+        if not self.started:
+            self.started = True
+            self.writer.start()
+        answers: dict[Any, Any] = {}
+        while len(answers) < len(writes):
+            answers |= dict(self.deliveries.get(timeout=PATIENCE))
+        return [answers[ticket] for ticket in range(len(writes))]
+
+    def stored(self) -> dict[str, str]:
+        """The series text of each job's family `x`, as another relay reads it."""
+        other = PlainDecider()
+        other.catch_up(lambda since: read_snapshot(self.database, since))
+        return other.jobs
+
+    def count(self, table: Any) -> int:
+        with self.database.snapshot() as connection:
+            found: int = connection.execute(
+                select(func.count()).select_from(table)
+            ).scalar_one()
+            return found
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = new_database(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def desk(database: Database) -> Iterator[Desk]:
+    desk = Desk(database)
+    yield desk
+    if desk.started:
+        desk.writer.stop()
+
+
+def in_commit(database: Database, act: Callable[[Connection], None]) -> None:
+    """Do `act` in place of the next commit only."""
+
+    def commit_once(connection: Connection) -> None:
+        event.remove(database._writers, "commit", commit_once)
+        act(connection)
+
+    event.listen(database._writers, "commit", commit_once)
+
+
+def fail(_connection: Connection) -> None:
+    raise GONE
+
+
+def commit_and_lose_the_confirmation(connection: Connection) -> None:
+    driver_connection = connection.connection.dbapi_connection
+    assert driver_connection is not None
+    driver_connection.execute("COMMIT")  # type: ignore[attr-defined]
+    raise GONE
+
+
+def test_a_write_is_answered_when_it_is_on_disk(desk: Desk) -> None:
+    assert desk.write(x("a")) == [None]
+    assert desk.stored() == desk.decider.jobs == {"a": 'x{instance="",job="a"} 1\n'}
+
+
+def test_writes_that_wait_are_one_commit(desk: Desk) -> None:
+    assert desk.write(x("a"), x("b"), x("c")) == [None] * 3
+    assert [len(batch) for batch in desk.decider.batches] == [3]
+    assert desk.decider.position is not None
+    assert desk.decider.position.revision == 1
+    assert [writes for _, writes in desk.observed] == [3]
+    assert set(desk.stored()) == {"a", "b", "c"}
+
+
+def test_a_batch_has_a_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_BATCH", 4)
+    assert desk.write(*(x(f"j{n}") for n in range(10))) == [None] * 10
+    assert [len(batch) for batch in desk.decider.batches] == [4, 4, 2]
+    assert len(desk.stored()) == 10
+
+
+def test_writes_are_done_in_the_order_they_came(desk: Desk) -> None:
+    a = key_of("a")
+    desk.write(x("a", 1), x("b", 1), a, x("a", 2), x("b", 2), key_of("b"))
+    assert desk.stored() == desk.decider.jobs == {"a": 'x{instance="",job="a"} 2\n'}
+
+
+def test_a_refused_write_leaves_the_others_of_its_batch_alone(desk: Desk) -> None:
+    refusal = ValueError("no")
+    assert desk.write(x("a"), refusal, x("b")) == [None, refusal, None]
+    assert set(desk.stored()) == {"a", "b"}
+
+
+def test_what_changes_nothing_does_not_advance_the_clock(desk: Desk) -> None:
+    desk.write(ValueError("no"))
+    assert desk.count(commits) == 1
+    assert desk.decider.taken_over == []
+
+
+def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> None:
+    bad = x("bad")
+    broken = Group(bad.key, 1, None, 0, bad.families)  # type: ignore[arg-type]
+    answers = desk.write(x("a"), broken, x("b"))
+    assert [type(answer) for answer in answers] == [
+        type(None),
+        StoreUnavailable,
+        type(None),
+    ]
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
+    assert desk.write(x("c")) == [None]
+
+
+def test_a_write_that_cannot_be_put_in_a_row_does_not_fail_its_batch(
+    desk: Desk,
+) -> None:
+    bad = group_of("x 1\n# HELP x \udcff".replace("\udcff", "?"), key_of("bad"))
+    [family] = bad.families.values()
+    object.__setattr__(family, "help", "\udcff")
+    answers = desk.write(x("a"), bad, x("b"))
+    assert [answers[0], type(answers[1]), answers[2]] == [
+        None,
+        UnicodeEncodeError,
+        None,
+    ]
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
+
+
+def test_a_decision_that_fails_is_answered_and_forgotten(desk: Desk) -> None:
+    def explode() -> None:
+        raise ZeroDivisionError
+
+    answers = desk.write(x("a"), explode)
+    assert answers[0] is None
+    assert isinstance(answers[1], ZeroDivisionError)
+    assert set(desk.stored()) == {"a"}
+
+
+def test_a_commit_that_fails_answers_all_and_keeps_nothing(
+    desk: Desk, database: Database
+) -> None:
+    desk.write(x("before"))
+    in_commit(database, fail)
+    assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"before"}
+    assert desk.write(x("b")) == [None]
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"before", "b"}
+
+
+def test_a_batch_whose_commit_fails_fails_as_a_whole(
+    desk: Desk, database: Database
+) -> None:
+    in_commit(database, fail)
+    answers = desk.write(x("a"), x("b"))
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+    assert "disk I/O error" in str(answers[0])
+    assert len(desk.decider.batches) == 1
+    assert desk.stored() == {}
+
+
+def test_a_commit_whose_confirmation_was_lost_is_looked_up(
+    desk: Desk, database: Database
+) -> None:
+    in_commit(database, commit_and_lose_the_confirmation)
+    assert desk.write(x("a"), x("b")) == [None, None]
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
+    assert desk.count(commits) == 2
+    assert desk.write(x("c")) == [None]
+    assert desk.decider.whole_readings == 1
+
+
+def test_a_commit_that_cannot_be_looked_up_is_found_by_the_next_one(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.write(x("before"))
+
+    def lose_more(connection: Connection) -> None:
+        def refuse() -> None:
+            raise OSError("no more files")
+
+        monkeypatch.setattr(database, "write_lock", refuse)
+        commit_and_lose_the_confirmation(connection)
+
+    in_commit(database, lose_more)
+    assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
+    monkeypatch.undo()
+    desk.write(x("b"))
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"before", "a", "b"}
+
+
+def test_a_locked_database_is_unavailable_until_it_is_unlocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.1)
+    database = new_database(tmp_path)
+    desk = Desk(database)
+    with database.connect_writer() as other, other.begin():
+        [answer] = desk.write(x("a"))
+        assert isinstance(answer, StoreUnavailable)
+        assert "locked" in str(answer)
+        with pytest.raises(StoreUnavailable, match="locked"):
+            desk.writer.probe()
+    assert desk.write(x("b")) == [None]
+    desk.writer.probe()
+    assert set(desk.stored()) == {"b"}
+    desk.writer.stop()
+    database.close()
+
+
+def test_a_full_disk_is_unavailable_until_there_is_room(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    desk = Desk(database)
+    desk.write(x("a"))
+    kept = desk.writer._connection
+    assert kept is not None
+    pages = kept.exec_driver_sql("PRAGMA page_count").scalar()
+    kept.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    kept.rollback()
+    [answer] = desk.write(group_of("x 1\n# HELP x " + "y" * 10**6, key_of("b")))
+    assert isinstance(answer, StoreUnavailable)
+    assert "full" in str(answer)
+    assert desk.write(x("c")) == [None]
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "c"}
+    desk.writer.stop()
+    database.close()
+
+
+def test_a_replaced_database_is_written_and_not_the_lost_one(
+    desk: Desk, database: Database, tmp_path: Path
+) -> None:
+    desk.write(x("a"))
+    (tmp_path / "other").mkdir()
+    other = new_database(tmp_path / "other")
+    commit(other, x("restored"))
+    other.close()
+    for suffix in ("-wal", "-shm"):
+        database.path.with_name(database.path.name + suffix).unlink()
+    other.path.rename(database.path)
+
+    assert desk.write(x("b")) == [None]
+
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"restored", "b"}
+
+
+def test_a_deleted_database_is_unavailable(desk: Desk, database: Database) -> None:
+    desk.write(x("a"))
+    for path in database.path.parent.glob("relay.db*"):
+        path.unlink()
+    [answer] = desk.write(x("b"))
+    assert isinstance(answer, StoreUnavailable)
+    with pytest.raises(StoreUnavailable):
+        read_snapshot(database, desk.decider.position)
+
+
+def test_what_others_commit_is_seen_before_anything_is_decided(
+    desk: Desk, database: Database
+) -> None:
+    desk.write(x("a"))
+    commit(database, x("theirs"))
+    desk.write(lambda: seen.append(set(desk.decider.jobs)) if True else None)
+    assert seen == [{"a", "theirs"}]
+
+
+seen: list[set[str]] = []
+
+
+def test_two_writers_of_one_database_take_turns(database: Database) -> None:
+    desks = [Desk(database), Desk(Database(str(database.url), "normal"))]
+
+    def work(number: int) -> None:
+        for value in range(25):
+            assert desks[number].write(x(f"{number}-{value}"), x("both", value)) == [
+                None,
+                None,
+            ]
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for desk in desks:
+        desk.writer.stop()
+    with database.snapshot() as connection:
+        revisions = connection.execute(select(commits.c.revision)).scalars().all()
+    # No gaps, none twice.
+    assert sorted(revisions) == list(range(len(revisions)))
+    assert len(desks[0].stored()) == 51
+    for desk in desks:
+        desk.decider.catch_up(lambda since: read_snapshot(database, since))
+        assert desk.decider.jobs == desks[0].stored()
+        assert desk.decider.whole_readings == 1
+    desks[1].database.close()
+
+
+def test_stop_finishes_what_waits(desk: Desk) -> None:
+    for ticket in range(50):
+        desk.writer.submit(ticket, x(f"j{ticket}"))
+    desk.writer.start()
+    desk.writer.stop()
+    assert len(desk.stored()) == 50
+    assert desk.deliveries.qsize() >= 1
+
+
+def test_stop_ends_a_writer_that_has_nothing_to_do(desk: Desk) -> None:
+    desk.writer.start()
+    desk.writer.stop()
+    assert desk.deliveries.empty()
+
+
+def test_the_time_of_the_last_commit_is_known(desk: Desk) -> None:
+    assert desk.writer.committed_at == -float("inf")
+    before = time.monotonic()
+    desk.write(x("a"))
+    assert before <= desk.writer.committed_at <= time.monotonic()
+
+
+def test_a_probe_does_not_advance_the_clock(desk: Desk) -> None:
+    desk.writer.probe()
+    assert desk.count(commits) == 1
+
+
+@pytest.fixture
+def quick_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "PRUNE_EVERY", 4)
+    monkeypatch.setattr(writer, "KEPT_COMMITS", 10)
+
+
+@pytest.mark.usefixtures("quick_pruning")
+def test_old_commits_and_deletions_are_pruned(desk: Desk) -> None:
+    for number in range(20):
+        desk.write(x(f"j{number}"))
+        desk.write(key_of(f"j{number}"))
+    assert desk.count(commits) <= 10 + 4
+    # A deletion is kept as long as its commit.
+    assert desk.count(groups) <= 7
+    assert desk.stored() == desk.decider.jobs == {}
+
+
+@pytest.mark.usefixtures("quick_pruning")
+def test_groups_outlive_the_commits_that_wrote_them(desk: Desk) -> None:
+    desk.write(x("kept"))
+    for number in range(30):
+        desk.write(x("changing", number))
+    assert set(desk.stored()) == {"kept", "changing"}
+
+
+@pytest.mark.usefixtures("quick_pruning")
+def test_a_view_within_what_is_kept_reads_on(desk: Desk, database: Database) -> None:
+    other = PlainDecider()
+    for number in range(40):
+        desk.write(x(f"j{number % 7}", number), key_of(f"j{(number + 3) % 7}"))
+        if number % 5 == 0:
+            other.catch_up(lambda since: read_snapshot(database, since))
+            assert other.jobs == desk.decider.jobs
+    assert other.whole_readings == 1
+
+
+@pytest.mark.usefixtures("quick_pruning")
+def test_a_view_below_what_was_pruned_reloads(desk: Desk, database: Database) -> None:
+    desk.write(x("deleted"), x("kept"))
+    other = PlainDecider()
+    other.catch_up(lambda since: read_snapshot(database, since))
+    desk.write(key_of("deleted"))
+    for number in range(30):
+        desk.write(x("changing", number))
+    other.catch_up(lambda since: read_snapshot(database, since))
+    assert other.jobs == desk.decider.jobs
+    assert other.whole_readings == 2
+
+
+def test_commits_of_an_hour_ago_are_pruned(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PRUNE_EVERY", 4)
+    now = time.time_ns()
+    monkeypatch.setattr(writer.time, "time_ns", lambda: now)
+    for number in range(5):
+        desk.write(x("a", number), key_of("b"))
+    now += (writer.KEPT_SECONDS + 1) * 10**9
+    for number in range(4):
+        desk.write(x("a", number))
+    assert desk.count(commits) == 4  # 6 to 9; what is left of 8 was the pruner
+    assert set(desk.stored()) == {"a"}
+
+
+def test_the_newest_commit_is_never_pruned(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "PRUNE_EVERY", 1)
+    monkeypatch.setattr(writer, "KEPT_COMMITS", 0)
+    for number in range(5):
+        desk.write(x("a", number))
+        assert desk.count(commits) == 1
+    assert desk.decider.whole_readings == 1
