@@ -370,13 +370,11 @@ def test_a_deleted_database_is_unavailable(desk: Desk, database: Database) -> No
 def test_what_others_commit_is_seen_before_anything_is_decided(
     desk: Desk, database: Database
 ) -> None:
+    seen: list[set[str]] = []
     desk.write(x("a"))
     commit(database, x("theirs"))
-    desk.write(lambda: seen.append(set(desk.decider.jobs)) if True else None)
+    desk.write(lambda: seen.append(set(desk.decider.jobs)))
     assert seen == [{"a", "theirs"}]
-
-
-seen: list[set[str]] = []
 
 
 def test_two_writers_of_one_database_take_turns(database: Database) -> None:

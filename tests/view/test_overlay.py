@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+from builders import group_of, key_of
+
+from pushrelay.changes import Changes, Position
+from pushrelay.model import Group, MetricType
+from pushrelay.view.overlay import Overlay
+from pushrelay.view.view import View
+
+A, B, C = key_of("a"), key_of("b"), key_of("c")
+GAUGE = "# TYPE x gauge\nx 1"
+COUNTER = "# TYPE x counter\nx 1"
+
+
+def overlay_of(*groups: Group) -> Overlay:
+    view = View()
+    view.apply(Changes(None, Position(1, b""), list(groups)))
+    return Overlay(view, {"own": MetricType.GAUGE})
+
+
+@pytest.fixture
+def overlay() -> Overlay:
+    """An overlay of the groups a and b, which hold the gauge x."""
+    return overlay_of(group_of(GAUGE, A), group_of(GAUGE, B))
+
+
+def test_what_is_committed_shows_through(overlay: Overlay) -> None:
+    assert overlay.holders("x", C) == {MetricType.GAUGE: A}
+    assert overlay.holders("x", A) == {MetricType.GAUGE: B}
+    assert overlay.holders("y", A) == {}
+    found = overlay.group(A)
+    assert found is not None
+    assert found.key == A
+    assert overlay.group(C) is None
+    assert list(overlay.key_shapes()) == [("job",)]
+
+
+def test_own_types_are_known(overlay: Overlay) -> None:
+    assert overlay.own_type("own") is MetricType.GAUGE
+    assert overlay.own_type("x") is None
+
+
+def test_a_group_in_the_overlay_hides_the_committed_one(overlay: Overlay) -> None:
+    changed = group_of(COUNTER, A)
+    overlay.put(A, changed)
+    assert overlay.group(A) is changed
+    assert overlay.holders("x", B) == {MetricType.COUNTER: A}
+    assert overlay.holders("x", C) == {MetricType.COUNTER: A, MetricType.GAUGE: B}
+
+
+def test_a_deletion_hides_the_committed_group(overlay: Overlay) -> None:
+    overlay.put(A, None)
+    assert overlay.group(A) is None
+    assert overlay.holders("x", C) == {MetricType.GAUGE: B}
+    overlay.put(B, None)
+    assert overlay.holders("x", C) == {}
+    assert overlay.all_keys() == []
+
+
+def test_a_later_write_hides_an_earlier_one(overlay: Overlay) -> None:
+    overlay.put(C, group_of(COUNTER, C))
+    assert overlay.holders("x", A)[MetricType.COUNTER] == C
+    overlay.put(C, group_of("y 1", C))
+    assert overlay.holders("x", A) == {MetricType.GAUGE: B}
+    assert overlay.holders("y", A) == {MetricType.UNTYPED: C}
+    overlay.put(C, None)
+    assert overlay.holders("y", A) == {}
+    overlay.put(C, group_of("y 1", C))
+    assert overlay.holders("y", A) == {MetricType.UNTYPED: C}
+
+
+def test_a_group_that_is_put_back_is_held_by_the_overlay(overlay: Overlay) -> None:
+    overlay.put(A, None)
+    overlay.put(A, group_of(GAUGE, A))
+    overlay.put(B, None)
+    assert overlay.holders("x", C) == {MetricType.GAUGE: A}
+
+
+def test_all_keys_are_those_of_both(overlay: Overlay) -> None:
+    overlay.put(C, group_of("", C))
+    overlay.put(A, None)
+    assert {key.canonical for key in overlay.all_keys()} == {B.canonical, C.canonical}
+
+
+def test_key_shapes_are_those_of_both(overlay: Overlay) -> None:
+    zoned = key_of("a", zone="1")
+    overlay.put(zoned, group_of("", zoned))
+    assert set(overlay.key_shapes()) == {("job",), ("job", "zone")}
+    overlay.put(zoned, None)
+    assert set(overlay.key_shapes()) == {("job",)}
+
+
+def test_the_view_stays_as_it_is() -> None:
+    view = View()
+    view.apply(Changes(None, Position(1, b""), [group_of(GAUGE, A)]))
+    before = view.snapshot()
+    overlay = Overlay(view, {})
+    overlay.put(A, None)
+    overlay.put(B, group_of(COUNTER, B))
+    assert view.snapshot() is before
+    assert Overlay(view, {}).holders("x", C) == {MetricType.GAUGE: A}
+
+
+def test_the_label_sets_of_a_family_are_found(overlay: Overlay) -> None:
+    [family] = group_of('x{l="1"} 1\nx{l="2",instance="i"} 2', A).families.values()
+    assert overlay.label_sets(family) == {
+        (("instance", ""), ("job", "a"), ("l", "1")),
+        (("instance", "i"), ("job", "a"), ("l", "2")),
+    }

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from builders import group_of, key_of
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from pushrelay.changes import Changes, Emptied, GroupChange, Position
+from pushrelay.exposition.evidence import push_evidence
+from pushrelay.exposition.negotiation import negotiate
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Group, StoredFamily
+from pushrelay.view.page import Page
+from pushrelay.view.view import View
+
+TEXT = negotiate(None)
+BODIES = [
+    "",
+    "x 1",
+    "# HELP x One text.\n# TYPE x untyped\nx 2",
+    '# HELP x Another text.\nx{l="a"} 3\nx{l="b"} 4',
+    "# TYPE y counter\ny 1\n# TYPE a_gauge gauge\na_gauge 2",
+    '# TYPE z histogram\nz_bucket{le="+Inf"} 1\nz_sum 1\nz_count 1\nx 5',
+    "# TYPE Z summary\nZ_sum 1\nZ_count 1",
+]
+KEYS = [
+    key_of("a"),
+    key_of("a", instance="i"),
+    key_of("a b"),
+    key_of("a", zone="1", instance=""),
+    key_of("b"),
+    key_of("\x00"),
+    key_of("é🦆"),
+]
+
+
+def page_of(view: View) -> str:
+    return b"".join(Page(view.snapshot(), [], TEXT).chunks()).decode()
+
+
+def naive_page(groups: Iterable[Group]) -> str:
+    """The page of `groups`, by the shortest way to say what it is."""
+    held: dict[str, list[StoredFamily]] = {}
+    for group in sorted(groups, key=lambda group: group.key.canonical):
+        for name, family in {**group.families, **push_evidence(group)}.items():
+            held.setdefault(name, []).append(family)
+    page = ""
+    for name, families in sorted(held.items()):
+        helps = Counter(family.help for family in families if family.help)
+        if helps:
+            help_ = max(helps, key=lambda text: (helps[text], text))
+            page += f"# HELP {name} {help_}\n"
+        page += f"# TYPE {name} {families[0].type.name.lower()}\n"
+        page += "".join(family.series.decode() for family in families)
+    return page
+
+
+def position(revision: int, nonce: bytes = b"here") -> Position:
+    return Position(revision, nonce)
+
+
+def loaded(*groups: GroupChange, revision: int = 1) -> View:
+    view = View()
+    view.apply(Changes(None, position(revision), list(groups)))
+    return view
+
+
+def change(view: View, *groups: GroupChange, revision: int) -> None:
+    view.apply(Changes(view.position, position(revision), list(groups)))
+
+
+class ViewMachine(RuleBasedStateMachine):
+    """A view beside a dict of the groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = loaded(revision=0)
+        self.groups: dict[bytes, Group] = {}
+        self.revision = 0
+
+    @rule(
+        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True),
+        data=st.data(),
+    )
+    def commit(self, keys: list[GroupingKey], data: Any) -> None:
+        self.revision += 1
+        changes: list[GroupChange] = []
+        for key in keys:
+            body = data.draw(st.none() | st.sampled_from(BODIES))
+            if body is None:
+                self.groups.pop(key.id, None)
+                changes.append(Emptied(key.id, self.revision))
+            else:
+                group = group_of(
+                    body, key, revision=self.revision, pushed_at=self.revision
+                )
+                self.groups[key.id] = group
+                changes.append(group)
+        change(self.view, *changes, revision=self.revision)
+
+    @rule()
+    def reload(self) -> None:
+        self.view.apply(
+            Changes(None, position(self.revision), list(self.groups.values()))
+        )
+
+    @invariant()
+    def shows_all_groups(self) -> None:
+        assert page_of(self.view) == naive_page(self.groups.values())
+        snapshot = self.view.snapshot()
+        assert snapshot.groups == len(self.groups)
+        assert snapshot.position == position(self.revision)
+        lines = [line for line in page_of(self.view).splitlines() if line[0] != "#"]
+        assert snapshot.series <= len(lines)
+
+    @invariant()
+    def a_reload_gives_the_same(self) -> None:
+        again = loaded(*self.groups.values(), revision=self.revision)
+        assert page_of(again) == page_of(self.view)
+        assert again.key_shapes == self.view.key_shapes
+        assert again.families.keys() == self.view.families.keys()
+        for name, family in again.families.items():
+            held = self.view.families[name]
+            assert (held.types, held.helps) == (family.types, family.helps)
+
+
+TestView = ViewMachine.TestCase
+TestView.settings = settings(max_examples=30, stateful_step_count=15)
+
+
+def test_a_view_before_its_first_reading_is_empty() -> None:
+    view = View()
+    assert page_of(view) == ""
+    assert view.snapshot().sample().families == ()
+
+
+def test_groups_are_listed_by_their_keys() -> None:
+    view = loaded(*(group_of("x 1", key) for key in KEYS))
+    listed = [group.key.canonical for group in view.sorted_groups()]
+    assert listed == sorted(key.canonical for key in KEYS)
+
+
+def test_changes_of_the_past_are_not_applied_again() -> None:
+    view = loaded(group_of("x 1", KEYS[0], revision=1), revision=1)
+    first = position(1)
+    change(view, group_of("x 2", KEYS[0], revision=2), revision=2)
+    page = page_of(view)
+    view.apply(
+        Changes(first, position(2), [group_of("x 0", KEYS[0], revision=2)])
+    )
+    view.apply(Changes(position(0), first, [Emptied(KEYS[0].id, 1)]))
+    assert page_of(view) == page
+    assert view.position == position(2)
+
+
+def test_changes_that_overlap_are_applied_from_where_the_view_is() -> None:
+    view = loaded(group_of("x 1", KEYS[0], revision=3), revision=3)
+    late = group_of("x 9", KEYS[0], revision=2)
+    new = group_of("y 1", KEYS[1], revision=5)
+    view.apply(Changes(position(1), position(5), [late, new]))
+    assert "x{" in page_of(view)
+    assert "} 9" not in page_of(view)
+    assert view.position == position(5)
+
+
+def test_changes_after_a_gap_wait_for_the_next_reading() -> None:
+    view = loaded(revision=1)
+    view.apply(
+        Changes(position(2), position(3), [group_of("x 1", KEYS[0], revision=3)])
+    )
+    assert view.position == position(1)
+    assert page_of(view) == ""
+
+
+def test_a_whole_reading_replaces_a_newer_revision_of_another_history() -> None:
+    view = loaded(group_of("x 1", KEYS[0], revision=9), revision=9)
+    restored = group_of("y 1", KEYS[1], revision=4)
+    view.apply(Changes(None, position(4, b"restored"), [restored]))
+    assert page_of(view) == naive_page([restored])
+    assert view.position == position(4, b"restored")
+
+
+def test_a_snapshot_is_not_changed_by_what_comes_later() -> None:
+    view = loaded(group_of("x 1", KEYS[0]))
+    page = Page(view.snapshot(), [], TEXT)
+    before = b"".join(page.chunks())
+    change(view, group_of("y 2", KEYS[0], revision=2), revision=2)
+    assert b"".join(page.chunks()) == before
+
+
+def test_a_family_vanishes_with_its_last_group() -> None:
+    view = loaded(group_of("x 1", KEYS[0]), group_of("x 1", KEYS[4]))
+    change(view, Emptied(KEYS[0].id, 2), revision=2)
+    assert page_of(view).count("# TYPE x ") == 1
+    change(view, group_of("y 1", KEYS[4], revision=3), revision=3)
+    assert "# TYPE x " not in page_of(view)
+    change(view, Emptied(KEYS[4].id, 4), revision=4)
+    assert page_of(view) == ""
+    assert not view.key_shapes
+
+
+@pytest.mark.parametrize(
+    ("helps", "shown"),
+    [
+        (["", ""], None),
+        (["", "Only."], "Only."),
+        (["Rare.", "Common.", "Common."], "Common."),
+        (["Alpha.", "Beta."], "Beta."),
+    ],
+)
+def test_the_help_that_most_groups_give_is_shown(
+    helps: list[str], shown: str | None
+) -> None:
+    groups = [
+        group_of(f"# HELP x {text}\nx 1" if text else "x 1", key)
+        for text, key in zip(helps, KEYS, strict=False)
+    ]
+    lines = page_of(loaded(*groups)).splitlines()
+    found = [line for line in lines if line.startswith("# HELP x ")]
+    assert found == ([] if shown is None else [f"# HELP x {shown}"])
+
+
+def test_the_type_follows_the_only_group_that_changes_it() -> None:
+    view = loaded(group_of("# TYPE x gauge\nx 1", KEYS[0]))
+    change(view, group_of("# TYPE x counter\nx 1", KEYS[0], revision=2), revision=2)
+    assert "# TYPE x counter\n" in page_of(view)
+
+
+def test_a_sample_of_a_snapshot_is_one_block() -> None:
+    view = loaded(*(group_of("x 1", key_of(f"j{n:04}")) for n in range(1000)))
+    sample = view.snapshot().sample()
+    assert [len(family.blocks) for family in sample.families] == [1]
+
+
+def test_the_evidence_of_a_group_says_when_it_was_pushed() -> None:
+    group = group_of(
+        "", key_of("a", instance="i"), pushed_at=15 * 10**8, failed_at=25 * 10**8
+    )
+    assert page_of(loaded(group)).splitlines()[1:3] == [
+        "# TYPE push_failure_time_seconds gauge",
+        'push_failure_time_seconds{instance="i",job="a"} 2.5',
+    ]
+    assert 'push_time_seconds{instance="i",job="a"} 1.5\n' in page_of(loaded(group))
