@@ -8,6 +8,7 @@ switched on; tests that need other flags are skipped then. Its groups are wiped!
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -45,6 +46,8 @@ def session_utf8_relay(
 def relay(session_relay: HTTPClient) -> HTTPClient:
     """The relay of this run, without groups."""
     session_relay.wipe()
+    if TARGET:
+        _wait_until_wiped(session_relay)
     return session_relay
 
 
@@ -68,6 +71,13 @@ def start_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay
             return relay
 
         yield start
+
+
+def _wait_until_wiped(server: HTTPClient) -> None:
+    """Wait for a Pushgateway, which answers before it has deleted anything."""
+    deadline = time.monotonic() + 10
+    while server.groups():
+        assert time.monotonic() < deadline, "groups are left after a wipe"
 
 
 def _skip_with_foreign_target() -> None:

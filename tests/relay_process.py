@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,9 @@ class HTTPClient:
         """Send exactly `request` and return the final response to it."""
         address = (self.host, self.port)
         with socket.create_connection(address, timeout=timeout) as connection:
-            try:
+            # It may be refused before all of it was read; the answer is there then.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before all of it was read; the answer is there
             bodiless = request.startswith(b"HEAD ")
             with connection.makefile("rb") as stream:
                 return _read_response(stream, bodiless=bodiless)
@@ -127,17 +127,13 @@ class HTTPClient:
         return found[0] if found else None
 
     def grouping_keys(self) -> list[dict[str, str]]:
-        """Return the labels of all groups, in no order."""
-        return [group["labels"] for group in self.groups()]
+        """Return the labels of all groups, sorted by name and value."""
+        return sorted((group["labels"] for group in self.groups()), key=by_labels)
 
     def wipe(self) -> None:
-        """Delete all groups and wait until they are gone."""
+        """Delete all groups."""
         response = self.request("PUT", "/api/v1/admin/wipe")
         assert response.status == 202, response.text
-        # The Pushgateway queues its deletions; the relay has done them by now.
-        deadline = time.monotonic() + ANSWER_DEADLINE
-        while self.groups():
-            assert time.monotonic() < deadline, "groups are left after a wipe"
 
 
 class RelayProcess(HTTPClient):
@@ -211,10 +207,8 @@ class RelayProcess(HTTPClient):
     def kill(self) -> None:
         """End it and its children at once (SIGKILL), whatever they are doing."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait()
 
     def __enter__(self) -> RelayProcess:
@@ -229,6 +223,11 @@ class RelayProcess(HTTPClient):
 
 StartRelay = Callable[..., RelayProcess]
 """Starts a relay with the flags given; `ready` names the path that says when."""
+
+
+def by_labels(labels: dict[str, str]) -> list[tuple[str, str]]:
+    """Return what grouping keys are sorted by in comparisons."""
+    return sorted(labels.items())
 
 
 def free_port() -> int:

@@ -170,7 +170,7 @@ class Gateway:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
             await self._handlers[name](exchange, rest)
-        except (PushrelayError, ValueError) as error:
+        except PushrelayError as error:
             await self._answer_error(exchange, error)
             if name in ("push", "delete"):
                 self._note_rejection(exchange, error)
@@ -262,11 +262,15 @@ class Gateway:
         # proper error and not half a page.
         part = await self._in_pool(_next_part, chunks)
         await exchange.begin(200, headers)
-        async with asyncio.timeout(self._limits.request_seconds):
-            while part:
-                await exchange.send(part, more=True)
-                part = await self._in_pool(_next_part, chunks)
-            await exchange.send(b"", more=False)
+        try:
+            async with asyncio.timeout(self._limits.request_seconds):
+                while part:
+                    await exchange.send(part, more=True)
+                    part = await self._in_pool(_next_part, chunks)
+                await exchange.send(b"", more=False)
+        except TimeoutError:
+            log.info("a scraper read too slowly: %s", exchange.client)
+            raise ClientGone from None
 
     async def _in_pool(self, call: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()

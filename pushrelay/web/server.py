@@ -10,6 +10,7 @@ import socket
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from pushrelay.config import Settings
@@ -33,7 +34,7 @@ _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*):(\d+)")
 
 def serve(settings: Settings) -> None:
     """Serve until a signal ends it. Raises StartupError; does not return otherwise."""
-    _Server(settings).run()
+    _Arbiter(_Server(settings)).run()
 
 
 def listen(address: str) -> socket.socket:
@@ -61,9 +62,32 @@ def listen(address: str) -> socket.socket:
         raise StartupError(f"cannot listen on {address}: {reason}") from error
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+def _binds(settings: Settings) -> list[str]:
+    """Return where gunicorn is to listen; nothing if systemd passes the sockets."""
+    if settings.systemd_socket:
+        if os.environ.get("LISTEN_PID") != str(os.getpid()):
+            raise StartupError(
+                "--web.systemd-socket: systemd passed no socket (LISTEN_FDS); start the "
+                "service by its .socket unit"
+            )
+        return []
+    # gunicorn would take sockets that were not asked for.
+    os.environ.pop("LISTEN_FDS", None)
+    sockets = [listen(address) for address in settings.listen_addresses]
+    return [f"fd://{sock.detach()}" for sock in sockets]
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    def handle_int(self) -> None:
+        """End gracefully, as on SIGTERM; gunicorn would drop open requests."""
+        self.handle_term()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # as above
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        # Once and for all: gunicorn loads its configuration again on SIGHUP.
+        self._binds = _binds(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -87,17 +111,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             # A disk that stalls must not look like a worker that hangs.
             "worker_tmp_dir": _SHARED_MEMORY if os.path.isdir(_SHARED_MEMORY) else None,
         }
-        if self.settings.systemd_socket:
-            if os.environ.get("LISTEN_PID") != str(os.getpid()):
-                raise StartupError(
-                    "--web.systemd-socket: systemd passed no socket (LISTEN_FDS); "
-                    "start the service by its .socket unit"
-                )
-        else:
-            # gunicorn would take sockets that were not asked for.
-            os.environ.pop("LISTEN_FDS", None)
-            sockets = map(listen, self.settings.listen_addresses)
-            options["bind"] = [f"fd://{sock.detach()}" for sock in sockets]
+        if self._binds:
+            options["bind"] = self._binds
         for name, value in options.items():
             self.cfg.set(name, value)
 

@@ -7,6 +7,7 @@ internals: the version is pinned, and tests watch over both.
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -111,6 +112,11 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         # The worker names its protocol class in this module only.
         gasgi.ASGIProtocol = RelayProtocol
         super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        # Ctrl-C reaches the worker too; open requests are finished all the same.
+        self.loop.add_signal_handler(signal.SIGINT, self.handle_exit_signal)
 
     async def _shutdown(self) -> None:
         for connection in list(self.connections):

@@ -57,9 +57,6 @@ REFUSED = {
     "a series of another group by two labels": Case(
         [("job/x/l/v", 'a{m="w"} 1\n')], "job/x/m/w", 'a{l="v"} 2\n'
     ),
-    "a group that differs in an empty instance only": Case(
-        [("job/x", "a 1\n")], "job/x/instance/", "b 1\n"
-    ),
     # labels
     "a reserved label name": Case([], "job/x", 'a{__l="v"} 1\n'),
     "a quantile of the URL on a summary": Case([], "job/x/quantile/1", SUMMARY),
