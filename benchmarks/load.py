@@ -108,7 +108,8 @@ class Pushes:
     def __init__(self, groups: int) -> None:
         self._groups = groups
         self._template = push_template()
-        self._numbers = count(1)
+        # No two runs begin with the same values.
+        self._numbers = count(time.time_ns() // 1_000_000 % 1_000_000_007)
 
     def next(self, group: int | None = None) -> bytes:
         """Return a push for `group`, else for each group in turn."""

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from pushrelay.errors import InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey, parse_path
 

@@ -67,8 +67,8 @@ def _binds(settings: Settings) -> list[str]:
     if settings.systemd_socket:
         if os.environ.get("LISTEN_PID") != str(os.getpid()):
             raise StartupError(
-                "--web.systemd-socket: systemd passed no socket (LISTEN_FDS); start the "
-                "service by its .socket unit"
+                "--web.systemd-socket: systemd passed no socket (LISTEN_FDS); start "
+                "the service by its .socket unit"
             )
         return []
     # gunicorn would take sockets that were not asked for.

@@ -124,5 +124,7 @@ def _read_sample(line: str, kind: str) -> Sample:
 def _unquote(text: str) -> str:
     if not text.startswith('"'):
         return text
+    if "\\" not in text:
+        return text[1:-1]
     escapes = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
     return re.sub(r"\\.", lambda match: escapes[match[0]], text[1:-1])
