@@ -25,7 +25,12 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from pushrelay.changes import Changes, GroupChange, Position
 from pushrelay.store.engine import Database, unavailable
 from pushrelay.store.group_rows import to_row
-from pushrelay.store.reader import ReadChanges, is_committed, read_changes
+from pushrelay.store.reader import (
+    ReadChanges,
+    is_committed,
+    newest_position,
+    read_changes,
+)
 from pushrelay.store.schema import commits, groups
 
 log = logging.getLogger(__name__)
@@ -110,6 +115,7 @@ class Writer:
                 self._database.connect_writer() as connection,
                 connection.begin() as transaction,
             ):
+                newest_position(connection)
                 transaction.rollback()
         except (SQLAlchemyError, OSError) as error:
             raise unavailable(error) from error

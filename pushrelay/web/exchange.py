@@ -86,6 +86,11 @@ class Exchange:
         length = self._headers.get(b"content-length")
         return None if length is None else int(length)
 
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers, names in lower case."""
+        return [(n.decode(), v.decode("latin-1")) for n, v in self.scope["headers"]]
+
     def header(self, name: str) -> str | None:
         """Return the first header of this lower-case `name`."""
         value = self._headers.get(name.encode())
@@ -170,7 +175,9 @@ class Exchange:
 
     async def begin(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         """Send the head of an answer."""
-        self._set_status(status)
+        self.status = status
+        if self.on_status is not None:
+            self.on_status()
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}
@@ -181,21 +188,6 @@ class Exchange:
         await self._send(
             {"type": "http.response.body", "body": body, "more_body": more}
         )
-
-    async def forward(self, application: Callable[..., Awaitable[None]]) -> None:
-        """Let another ASGI application answer."""
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._set_status(message["status"])
-            await self._send(message)
-
-        await application(self.scope, self._receive, send)
-
-    def _set_status(self, status: int) -> None:
-        self.status = status
-        if self.on_status is not None:
-            self.on_status()
 
 
 def _too_large(limits: Limits) -> LimitExceeded:

@@ -15,8 +15,6 @@ from functools import partial
 from html import escape
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
-
 from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
 from pushrelay.errors import (
@@ -44,6 +42,7 @@ from pushrelay.web.errors import (
     text_of,
 )
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange
+from pushrelay.web.flask_bridge import Headers, call_flask
 from pushrelay.web.routing import Found, Redirected, Refused, Router
 
 log = logging.getLogger(__name__)
@@ -73,10 +72,7 @@ class Gateway:
         self._terminate = terminate
         self._router = Router(settings)
         self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
-        flask = create_app(settings, relay)
-        # Flask takes the prefix from the root path, so that its routes lack it.
-        wsgi: Any = flask.wsgi_app  # a2wsgi has its own types of the same thing
-        self._flask = WSGIMiddleware(wsgi, workers=POOL_THREADS)
+        self._flask = create_app(settings, relay)
         self._handlers: dict[str, Handler] = {
             "push": self._push,
             "delete": self._delete,
@@ -189,7 +185,7 @@ class Gateway:
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error
-        headers: tuple[tuple[str, str], ...] = ()
+        headers: Headers = ()
         if isinstance(error, StoreUnavailable):
             headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
         await exchange.error(status, text_of(error), headers)
@@ -250,7 +246,7 @@ class Gateway:
         page = await self._relay.page(format_)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = page.gzip_chunks() if gzip else page.chunks()
-        headers: tuple[tuple[str, str], ...] = (("Content-Type", format_.content_type),)
+        headers: Headers = (("Content-Type", format_.content_type),)
         if gzip:
             headers += (("Content-Encoding", "gzip"),)
         if page.series <= INLINE_PAGE_SERIES:
@@ -258,10 +254,19 @@ class Gateway:
             await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
             await exchange.send(body, more=False)
             return
+        await self._stream(exchange, 200, headers, chunks)
+
+    async def _stream(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: Headers,
+        chunks: Iterator[bytes],
+    ) -> None:
         # The first part is made before the head is sent: what fails until then is a
         # proper error and not half a page.
         part = await self._in_pool(_next_part, chunks)
-        await exchange.begin(200, headers)
+        await exchange.begin(status, headers)
         try:
             async with asyncio.timeout(self._limits.request_seconds):
                 while part:
@@ -269,7 +274,7 @@ class Gateway:
                     part = await self._in_pool(_next_part, chunks)
                 await exchange.send(b"", more=False)
         except TimeoutError:
-            log.info("a scraper read too slowly: %s", exchange.client)
+            log.info("a client read too slowly: %s", exchange.client)
             raise ClientGone from None
 
     async def _in_pool(self, call: Callable[..., Any], *arguments: Any) -> Any:
@@ -301,8 +306,12 @@ class Gateway:
         await exchange.answer(200, headers=CORS_HEADERS)
 
     async def _page(self, exchange: Exchange, _rest: str) -> None:
-        exchange.scope["root_path"] = self._settings.route_prefix
-        await exchange.forward(self._flask)
+        prefix = self._settings.route_prefix
+        answer = await self._in_pool(call_flask, self._flask, exchange, prefix)
+        try:
+            await self._stream(exchange, answer.status, answer.headers, answer.parts)
+        finally:
+            self._pool.submit(answer.close)
 
 
 _UNCOUNTED = ("metrics", "quit", "quit_refused")

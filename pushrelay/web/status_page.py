@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from flask import (
     Blueprint,
@@ -29,9 +29,7 @@ from werkzeug.exceptions import NotFound
 
 from pushrelay import __version__
 from pushrelay.config import Settings
-from pushrelay.exposition.escaping import Escaping, escape_label_name
 from pushrelay.exposition.evidence import NANOSECONDS
-from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, StoredFamily
 
 GROUPS_PER_PAGE = 100
@@ -203,7 +201,7 @@ def _group_entry(group: Group) -> GroupEntry:
     return GroupEntry(
         job=_cut(job),
         labels=[(_cut(name), _cut(value)) for name, value in others],
-        path=_path(group.key),
+        path=group.key.path,
         pushed_at=_time(group.pushed_at),
         failed_at=_time(group.failed_at),
         last_push_successful=group.last_push_successful,
@@ -238,26 +236,6 @@ def _size(entry: GroupEntry) -> int:
 
 def _cut(text: str, length: int = NAME_CHARACTERS) -> str:
     return text if len(text) <= length else text[:length] + "…"
-
-
-def _path(key: GroupingKey) -> str:
-    """Return `key` as a path that a browser leaves as it is.
-
-    All values are base64, because browsers take `.` and `..` for steps of the path
-    even if they are percent-encoded: another group would be deleted.
-    """
-    return "/".join(
-        f"{_path_name(name)}/{_base64(value)}" for name, value in key.labels
-    )
-
-
-def _path_name(name: str) -> str:
-    # Names beyond the legacy ones came in UTF-8 mode, which reads this escaping.
-    return quote(escape_label_name(name, Escaping.VALUES), safe="") + "@base64"
-
-
-def _base64(value: str) -> str:
-    return base64.urlsafe_b64encode(value.encode()).decode().rstrip("=") + "="
 
 
 def _time(nanoseconds: int) -> datetime | None:

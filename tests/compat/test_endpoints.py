@@ -138,7 +138,8 @@ def test_misspelt_paths_are_redirected(
 def test_methods_without_a_route_are_not_redirected(
     relay: HTTPClient, request_line: str
 ) -> None:
-    assert relay.request(*request_line.split()).status == 404
+    method, path = request_line.split()
+    assert relay.request(method, path).status == 404
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
-from exposition_page import block, read_page
+from exposition_page import Sample, block, read_page
 from relay_process import HTTPClient
 
 # A request, and the labels under which it is counted.
@@ -159,7 +159,7 @@ def test_a_scrape_shows_the_push_before_it(relay: HTTPClient) -> None:
         assert after == before + 1
 
 
-def _samples(relay: HTTPClient, name: str) -> list:  # type: ignore[type-arg]
+def _samples(relay: HTTPClient, name: str) -> list[Sample]:
     return [sample for sample in read_page(relay.page()) if sample.name == name]
 
 

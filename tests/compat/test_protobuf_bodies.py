@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from exposition_page import lines_of, pushed
 from metric_messages import (
@@ -379,7 +381,7 @@ def test_the_bookkeeping_is_scraped_in_protobuf(relay: HTTPClient) -> None:
     assert pushed_at.metric[0].gauge.value > 1.7e9
 
 
-def _scraped_family(relay: HTTPClient, name: str) -> object:
+def _scraped_family(relay: HTTPClient, name: str) -> Any:
     accept = HEADERS["Content-Type"]
     response = relay.get("/metrics", {"Accept": accept})
     assert response.status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import urllib.parse
+from typing import Any
 
 import pytest
 from exposition_page import block, lines_of, pushed, read_page
@@ -350,7 +351,7 @@ def test_names_are_escaped_as_negotiated(
 
 
 def test_names_beyond_the_legacy_set_are_quoted(relay: HTTPClient) -> None:
-    metrics = [
+    metrics: list[dict[str, Any]] = [
         {"gauge": {"value": 1}},
         {"label": labels(**{"l.m": "v"}), "gauge": {"value": 2}},
     ]

@@ -53,11 +53,13 @@ ACCEPTED = {
     "a type": ('# TYPE "a.b" gauge\n{"a.b"} 1\n', ["a.b 1 gauge"]),
     "a counter": ('# TYPE "a.b" counter\n{"a.b",l="v"} 1\n', ['a.b{l="v"} 1 counter']),
     "a summary": (
-        '# TYPE "a.b" summary\n{"a.b",quantile="0.5"} 1\n{"a.b_sum"} 2\n{"a.b_count"} 3\n',
+        '# TYPE "a.b" summary\n'
+        '{"a.b",quantile="0.5"} 1\n{"a.b_sum"} 2\n{"a.b_count"} 3\n',
         ['a.b{quantile="0.5"} 1 summary', "a.b_count 3 summary", "a.b_sum 2 summary"],
     ),
     "a histogram": (
-        '# TYPE "a.b" histogram\n{"a.b_bucket",le="1"} 1\n{"a.b_sum"} 2\n{"a.b_count"} 3\n',
+        '# TYPE "a.b" histogram\n'
+        '{"a.b_bucket",le="1"} 1\n{"a.b_sum"} 2\n{"a.b_count"} 3\n',
         [
             'a.b_bucket{le="+Inf"} 3 histogram',
             'a.b_bucket{le="1"} 1 histogram',

@@ -1,0 +1,50 @@
+"""Calls Flask for one request, and takes its answer part by part.
+
+A thread is used only while a part of the answer is made. a2wsgi's middleware keeps it
+until the client has read all, and for ever once the request is cancelled: four clients
+that went away amid a large answer were the end of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flask import Flask
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from pushrelay.web.exchange import Exchange
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlaskAnswer:
+    """An answer; `parts` of its body are made as they are taken. Close it."""
+
+    status: int
+    headers: Headers
+    parts: Iterator[bytes]
+
+    def close(self) -> None:
+        """Give up what is left of the body."""
+        close = getattr(self.parts, "close", None)
+        if close is not None:
+            # A part may still be in the making, if the request was cancelled.
+            with suppress(ValueError):
+                close()
+
+
+def call_flask(app: Flask, exchange: Exchange, prefix: str) -> FlaskAnswer:
+    """Return the answer of `app`, which is below the path `prefix`, to a request
+    without a body."""
+    builder = EnvironBuilder(
+        method=exchange.method,
+        path=exchange.raw_path.removeprefix(prefix),
+        base_url=f"{exchange.scope['scheme']}://{exchange.header('host')}{prefix}/",
+        query_string=exchange.query,
+        headers=exchange.headers,
+    )
+    parts, status, headers = run_wsgi_app(app.wsgi_app, builder.get_environ())
+    return FlaskAnswer(int(status[:3]), tuple(headers), iter(parts))

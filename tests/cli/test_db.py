@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from pushrelay.cli.main import cli
+from pushrelay.store.migrate import HEAD
+
+
+def run(command: str, database: Path) -> Result:
+    return CliRunner().invoke(
+        cli, ["db", command, f"--database.url=sqlite:///{database}"]
+    )
+
+
+def test_upgrade_creates_the_database_once(tmp_path: Path) -> None:
+    database = tmp_path / "new" / "relay.db"
+    first, second = run("upgrade", database), run("upgrade", database)
+    assert first.exit_code == second.exit_code == 0
+    assert first.output == f"{database} upgraded to schema {HEAD}\n"
+    assert second.output == f"{database} is already at schema {HEAD}\n"
+
+
+def test_current_and_check_tell_the_schema(tmp_path: Path) -> None:
+    database = tmp_path / "relay.db"
+    run("upgrade", database)
+    assert run("current", database).output == f"{HEAD}\n"
+    assert run("check", database).output == f"{database} is at schema {HEAD}\n"
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    database = tmp_path / "relay.db"
+    for command in ("current", "check"):
+        result = run(command, database)
+        assert result.exit_code == 1
+        assert f"there is no database {database}" in result.output
+    assert not database.exists()
+
+
+def test_check_refuses_a_database_without_tables(tmp_path: Path) -> None:
+    database = tmp_path / "relay.db"
+    database.touch()
+    result = run("check", database)
+    assert result.exit_code == 1
+    assert "run `pushrelay db upgrade`" in result.output
+
+
+def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cli, ["db", "check", "--database.url=mysql://u:secret@h/d"]
+    )
+    assert result.exit_code == 1
+    assert "mysql is not supported" in result.output
+    assert "secret" not in result.output

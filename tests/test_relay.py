@@ -1,0 +1,689 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import commit, families_of, group_of, key_of, new_database
+from sqlalchemy import text
+
+from pushrelay import relay as relay_module
+from pushrelay.aggregation import Mode
+from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
+from pushrelay.exposition.negotiation import negotiate
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Group
+from pushrelay.relay import Relay, prepare_push
+from pushrelay.store import engine
+from pushrelay.telemetry import Telemetry
+
+A, B = key_of("a"), key_of("b")
+A_I = key_of("a", instance="i")
+SECOND = 10**9
+GAUGE = "# TYPE x gauge\nx 1"
+COUNTER = "# TYPE x counter\nx 1"
+
+
+@asynccontextmanager
+async def open_relay(directory: Path) -> AsyncIterator[Relay]:
+    database = new_database(directory)
+    relay = Relay(database, Telemetry())
+    relay.start()
+    try:
+        yield relay
+    finally:
+        await asyncio.to_thread(relay.stop)
+
+
+def with_relay(
+    test: Callable[[Relay], Coroutine[Any, Any, None]],
+) -> Callable[[Path], None]:
+    """Run `test` on an event loop with a relay of an empty database."""
+
+    def run(tmp_path: Path) -> None:
+        async def main() -> None:
+            async with open_relay(tmp_path) as relay:
+                await test(relay)
+
+        asyncio.run(main())
+
+    run.__name__ = test.__name__
+    return run
+
+
+async def put(
+    relay: Relay,
+    key: GroupingKey,
+    body: str,
+    *,
+    at: int = SECOND,
+    mode: Mode = Mode.REPLACE,
+) -> None:
+    await relay.push(prepare_push(key, families_of(body, key), mode, at))
+
+
+async def post(relay: Relay, key: GroupingKey, body: str, *, at: int = SECOND) -> None:
+    await put(relay, key, body, at=at, mode=Mode.UPDATE)
+
+
+async def page_of(relay: Relay) -> str:
+    page = await relay.page(negotiate(None))
+    return b"".join(page.chunks()).decode()
+
+
+async def samples(relay: Relay) -> list[str]:
+    """The pushed lines of the page without the push times."""
+    return [
+        line
+        for line in (await page_of(relay)).splitlines()
+        if 'job="' in line and not line.startswith("push_")
+    ]
+
+
+async def group(relay: Relay, key: GroupingKey) -> Group | None:
+    await relay.refresh()
+    return next((found for found in relay.groups() if found.key == key), None)
+
+
+async def times(relay: Relay, key: GroupingKey) -> tuple[int, int] | None:
+    """When pushes to the group succeeded and failed last; None without a group."""
+    found = await group(relay, key)
+    return None if found is None else (found.pushed_at, found.failed_at)
+
+
+async def refusal_of(push: Awaitable[None]) -> Exception | None:
+    """Return what `push` raises, if anything."""
+    try:
+        await push
+    except (InconsistentPush, InvalidGroupingKey, StoreUnavailable) as error:
+        return error
+    return None
+
+
+# --- pushes ---
+
+
+@with_relay
+async def test_a_push_is_seen_by_the_next_scrape(relay: Relay) -> None:
+    for value in range(20):
+        await put(relay, A, f"x {value}")
+        assert await samples(relay) == [f'x{{instance="",job="a"}} {value}']
+
+
+@with_relay
+async def test_a_push_sets_the_push_time(relay: Relay) -> None:
+    await put(relay, A, "x 1", at=1_500_000_000)
+    page = await page_of(relay)
+    assert 'push_time_seconds{instance="",job="a"} 1.5\n' in page
+    assert 'push_failure_time_seconds{instance="",job="a"} 0\n' in page
+
+
+@with_relay
+async def test_put_replaces_all_of_its_group(relay: Relay) -> None:
+    await put(relay, A, "x 1\ny 1")
+    await put(relay, B, "x 1")
+    await put(relay, A, "z 1")
+    assert await samples(relay) == [
+        'x{instance="",job="b"} 1',
+        'z{instance="",job="a"} 1',
+    ]
+
+
+@with_relay
+async def test_post_replaces_families_as_a_whole(relay: Relay) -> None:
+    await put(relay, A, 'x{l="1"} 1\nx{l="2"} 1\ny 1', at=1 * SECOND)
+    await post(relay, A, 'x{l="3"} 1\nz 1', at=2 * SECOND)
+    assert await samples(relay) == [
+        'x{instance="",job="a",l="3"} 1',
+        'y{instance="",job="a"} 1',
+        'z{instance="",job="a"} 1',
+    ]
+    found = await group(relay, A)
+    assert found is not None
+    # Untouched families keep their push time.
+    pushed = {name: family.pushed_at for name, family in found.families.items()}
+    assert pushed == {"x": 2 * SECOND, "y": 1 * SECOND, "z": 2 * SECOND}
+    assert found.pushed_at == 2 * SECOND
+
+
+@with_relay
+async def test_put_of_nothing_empties_the_group_and_keeps_it(relay: Relay) -> None:
+    await put(relay, A, "x 1", at=1 * SECOND)
+    await put(relay, A, "", at=2 * SECOND)
+    assert await samples(relay) == []
+    assert await times(relay, A) == (2 * SECOND, 0)
+
+
+@with_relay
+async def test_post_of_nothing_refreshes_the_time(relay: Relay) -> None:
+    await put(relay, A, "x 1", at=1 * SECOND)
+    await post(relay, A, "", at=2 * SECOND)
+    assert await samples(relay) == ['x{instance="",job="a"} 1']
+    assert await times(relay, A) == (2 * SECOND, 0)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_push_of_nothing_makes_the_group(tmp_path: Path, mode: Mode) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "", at=3 * SECOND, mode=mode)
+            assert await times(relay, A) == (3 * SECOND, 0)
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_families_keep_the_order_in_which_they_were_pushed(relay: Relay) -> None:
+    await put(relay, A, "z 1\nx 1\ny 1")
+    await post(relay, A, "a 1\nx 2")
+    found = await group(relay, A)
+    assert found is not None
+    assert list(found.families) == ["z", "x", "y", "a"]
+
+
+@with_relay
+async def test_push_times_in_a_body_are_overridden(relay: Relay) -> None:
+    await put(relay, B, "x 1")
+    body = "# TYPE push_time_seconds counter\npush_time_seconds 7\ny 1"
+    await put(relay, A, f"{body}\npush_failure_time_seconds 8", at=SECOND)
+    page = await page_of(relay)
+    assert 'push_time_seconds{instance="",job="a"} 1\n' in page
+    assert 'push_failure_time_seconds{instance="",job="a"} 0\n' in page
+    found = await group(relay, A)
+    assert found is not None
+    assert list(found.families) == ["y"]
+
+
+# --- refused pushes ---
+
+
+@with_relay
+async def test_a_refused_push_makes_its_group(relay: Relay) -> None:
+    with pytest.raises(InconsistentPush):
+        await put(relay, A, "x 1 1", at=2 * SECOND)
+    assert await times(relay, A) == (0, 2 * SECOND)
+    assert 'push_time_seconds{instance="",job="a"} 0\n' in await page_of(relay)
+    found = await group(relay, A)
+    assert found is not None
+    assert not found.last_push_successful
+
+
+@with_relay
+async def test_a_refused_push_changes_nothing_but_the_failure_time(
+    relay: Relay,
+) -> None:
+    await put(relay, B, GAUGE)
+    await put(relay, A, "y 1", at=1 * SECOND)
+    for body in (COUNTER, "y 2 5", "y 1\ny 2"):
+        with pytest.raises(InconsistentPush):
+            await put(relay, A, body, at=2 * SECOND)
+    assert await times(relay, A) == (1 * SECOND, 2 * SECOND)
+    assert await samples(relay) == [
+        'x{instance="",job="b"} 1',
+        'y{instance="",job="a"} 1',
+    ]
+
+
+@pytest.mark.parametrize("body", ["y 1", ""])
+def test_a_later_push_keeps_the_failure_time(tmp_path: Path, body: str) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            assert await refusal_of(put(relay, A, "x 1 1", at=2 * SECOND))
+            await put(relay, A, body, at=3 * SECOND)
+            assert await times(relay, A) == (3 * SECOND, 2 * SECOND)
+            found = await group(relay, A)
+            assert found is not None
+            assert found.last_push_successful
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_a_refused_push_in_a_batch_does_not_disturb_others(
+    relay: Relay,
+) -> None:
+    pushes = [
+        put(relay, A, GAUGE),
+        put(relay, B, COUNTER),
+        put(relay, key_of("c"), "x 1 1"),
+        put(relay, key_of("d"), "y 1"),
+        put(relay, A, COUNTER),
+        put(relay, B, COUNTER),
+    ]
+    answers = await asyncio.gather(*map(refusal_of, pushes))
+    assert [type(answer) for answer in answers] == [
+        type(None),
+        InconsistentPush,
+        InconsistentPush,
+        type(None),
+        type(None),  # by now the only group with x
+        type(None),
+    ]
+    assert await samples(relay) == [
+        'x{instance="",job="a"} 1',
+        'x{instance="",job="b"} 1',
+        'y{instance="",job="d"} 1',
+    ]
+    assert "# TYPE x counter\n" in await page_of(relay)
+
+
+@with_relay
+async def test_a_push_sees_the_deletions_of_its_batch(relay: Relay) -> None:
+    await put(relay, A, GAUGE)
+    answers = await asyncio.gather(
+        refusal_of(put(relay, B, COUNTER)),
+        refusal_of(relay.delete(A)),
+        refusal_of(put(relay, B, COUNTER)),
+        refusal_of(put(relay, A, GAUGE)),
+    )
+    assert [answer is None for answer in answers] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(A, key_of("a", instance="")), (key_of("a", instance=""), A)]
+)
+def test_a_key_with_the_evidence_of_another_group_leaves_no_trace(
+    tmp_path: Path, first: GroupingKey, second: GroupingKey
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, first, "x 1")
+            for body in ("y 1", "y 1 1"):
+                with pytest.raises(InvalidGroupingKey):
+                    await put(relay, second, body)
+            assert [found.key for found in relay.groups()] == [first]
+            # Nor is there a group to delete.
+            await relay.delete(second)
+            assert await group(relay, first) is not None
+            await relay.delete(first)
+            await put(relay, second, "x 1")
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_of_two_ambiguous_keys_in_a_batch_one_is_refused(relay: Relay) -> None:
+    answers = await asyncio.gather(
+        refusal_of(put(relay, A, "x 1")),
+        refusal_of(put(relay, key_of("a", instance=""), "x 1")),
+    )
+    assert [type(answer) for answer in answers] == [type(None), InvalidGroupingKey]
+
+
+# --- deletions ---
+
+
+@with_relay
+async def test_a_deletion_takes_exactly_its_group(relay: Relay) -> None:
+    for key in (A, A_I, B):
+        await put(relay, key, "x 1")
+    await relay.delete(A)
+    assert [found.key for found in relay.groups()] == [A_I, B]
+    await relay.delete(key_of("a", zone="1"))
+    await relay.delete(A)
+    assert await samples(relay) == [
+        'x{instance="i",job="a"} 1',
+        'x{instance="",job="b"} 1',
+    ]
+
+
+@with_relay
+async def test_a_deletion_takes_the_push_times_with_it(relay: Relay) -> None:
+    assert await refusal_of(put(relay, A, "x 1 1"))
+    await relay.delete(A)
+    assert "push_time_seconds" not in await page_of(relay)
+    await put(relay, A, "x 1")
+    assert await times(relay, A) == (SECOND, 0)
+
+
+@with_relay
+async def test_a_wipe_takes_all_groups(relay: Relay) -> None:
+    await relay.wipe()
+    for job in "abc":
+        await put(relay, key_of(job), "x 1")
+    await asyncio.gather(put(relay, key_of("d"), "x 1"), relay.wipe())
+    assert relay.groups() == []
+    assert await samples(relay) == []
+    await asyncio.gather(relay.wipe(), put(relay, A, "x 1"))
+    assert [found.key for found in relay.groups()] == [A]
+
+
+# --- concurrency ---
+
+
+@with_relay
+async def test_conflicting_types_are_never_both_admitted(relay: Relay) -> None:
+    async def push_one_type(number: int) -> None:
+        key = key_of(f"j{number}")
+        type_ = "gauge" if number % 2 else "counter"
+        for _ in range(15):
+            await refusal_of(put(relay, key, f"# TYPE x {type_}\nx 1"))
+            await relay.refresh()
+            types = {
+                found.families["x"].type
+                for found in relay.groups()
+                if "x" in found.families
+            }
+            assert len(types) <= 1
+            await relay.delete(key)
+
+    await asyncio.gather(*(push_one_type(number) for number in range(8)))
+
+
+@with_relay
+async def test_equal_series_are_never_both_admitted(relay: Relay) -> None:
+    async def push(number: int) -> None:
+        for _ in range(15):
+            if number % 2:
+                await refusal_of(put(relay, A_I, "x 1"))
+                await relay.delete(A_I)
+            else:
+                await refusal_of(put(relay, A, 'x{instance="i"} 1'))
+                await relay.delete(A)
+
+    async def scrape() -> None:
+        while not done.is_set():
+            lines = [s for s in await samples(relay) if s.startswith("x{")]
+            assert len(lines) <= 1
+            await asyncio.sleep(0)
+
+    done = asyncio.Event()
+    scraping = asyncio.create_task(scrape())
+    await asyncio.gather(*(push(number) for number in range(8)))
+    done.set()
+    await scraping
+
+
+def test_two_relays_of_a_database_agree(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as one, open_relay(tmp_path) as other:
+            for number in range(10):
+                key = key_of(f"j{number}")
+                await put(one, key, GAUGE)
+                with pytest.raises(InconsistentPush):
+                    await put(other, B, COUNTER)
+                assert await samples(other) == await samples(one)
+                await other.delete(key)
+                assert await samples(one) == []
+            answers = await asyncio.gather(
+                *(
+                    refusal_of(put(relay, key_of(f"{name}{n}"), body))
+                    for n in range(20)
+                    for name, relay, body in (
+                        ("one", one, GAUGE),
+                        ("other", other, COUNTER),
+                    )
+                )
+            )
+            admitted = {n % 2 for n, answer in enumerate(answers) if answer is None}
+            assert len(admitted) == 1
+            assert await samples(one) == await samples(other)
+
+    asyncio.run(test())
+
+
+def test_what_was_pushed_is_there_after_a_restart(tmp_path: Path) -> None:
+    async def push() -> tuple[str, list[Any]]:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "# HELP x Help.\nz 1\nx 2", at=5)
+            assert await refusal_of(put(relay, B, "x 1 1", at=6))
+            await put(relay, key_of("c"), "x 1")
+            await relay.delete(key_of("c"))
+            return without_own(await page_of(relay)), state(relay)
+
+    async def look() -> tuple[str, list[Any]]:
+        async with open_relay(tmp_path) as relay:
+            return without_own(await page_of(relay)), state(relay)
+
+    def without_own(page: str) -> str:
+        return "\n".join(line for line in page.split("\n") if "push" not in line[:9])
+
+    def state(relay: Relay) -> list[Any]:
+        return [
+            (found.key, found.pushed_at, found.failed_at, list(found.families))
+            for found in relay.groups()
+        ]
+
+    before = asyncio.run(push())
+    after = asyncio.run(look())
+    assert before[1] == after[1]
+    for line in before[0].splitlines():
+        if 'job="' in line:
+            assert line in after[0]
+
+
+def test_stop_finishes_what_was_accepted(tmp_path: Path) -> None:
+    async def test() -> None:
+        relay = Relay(new_database(tmp_path), Telemetry())
+        relay.start()
+        pushes = [
+            asyncio.create_task(put(relay, key_of(f"j{n}"), "x 1")) for n in range(100)
+        ]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(relay.stop)
+        await asyncio.gather(*pushes)
+        async with open_relay(tmp_path) as again:
+            assert len(again.groups()) == 100
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_a_pusher_that_went_away_disturbs_nobody(relay: Relay) -> None:
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: complaints.append(context)
+    )
+    gone = asyncio.create_task(put(relay, A, "x 1 1"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await put(relay, B, "x 1")
+    del gone
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
+    assert await samples(relay) == ['x{instance="",job="b"} 1']
+
+
+# --- a database that does not answer ---
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(relay_module, "CLOCK_DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(relay_module, "READY_SECONDS", 0.0)
+
+
+async def is_up(relay: Relay) -> bool:
+    page = await page_of(relay)
+    assert ("pushrelay_store_up 1\n" in page) != ("pushrelay_store_up 0\n" in page)
+    return "pushrelay_store_up 1\n" in page
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_locked_database_stops_pushes_and_no_scrape(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            other = new_database(tmp_path)
+            with other.connect_writer() as lock, lock.begin():
+                with pytest.raises(StoreUnavailable, match="locked"):
+                    await put(relay, B, "x 1")
+                with pytest.raises(StoreUnavailable):
+                    await relay.require_ready()
+                relay.require_alive()
+                assert len(await samples(relay)) == 1
+            other.close()
+            await relay.require_ready()
+            await put(relay, B, "x 1")
+            assert len(await samples(relay)) == 2
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_write_lock_that_is_not_given_is_unavailable_in_time(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            other = new_database(tmp_path)
+            with other.write_lock():
+                with pytest.raises(StoreUnavailable, match="in time"):
+                    await put(relay, B, "x 1")
+                with pytest.raises(StoreUnavailable, match="in time"):
+                    await relay.require_ready()
+                assert len(await samples(relay)) == 1
+            other.close()
+            await put(relay, key_of("c"), "x 1")
+            await relay.require_ready()
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("damage", ["replaced by garbage", "deleted", "truncated"])
+def test_pages_outlive_the_database(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            before = await samples(relay)
+            assert await is_up(relay)
+            files = list(tmp_path.glob("relay.db*"))
+            safe = tmp_path / "safe"
+            safe.mkdir()
+            for file in files:
+                file.rename(safe / file.name)
+            if damage != "deleted":
+                content = b"garbage " * 1000 if "garbage" in damage else b""
+                (tmp_path / "relay.db").write_bytes(content)
+
+            assert not await is_up(relay)
+            assert await samples(relay) == before
+            with pytest.raises(StoreUnavailable):
+                await put(relay, B, "x 1")
+            with pytest.raises(StoreUnavailable):
+                await relay.require_ready()
+            relay.require_alive()
+            assert not relay.refresh_blocking()
+
+            for file in tmp_path.glob("relay.db*"):
+                file.unlink()
+            for file in files:
+                (safe / file.name).rename(file)
+            assert await is_up(relay)
+            await put(relay, B, "x 1")
+            assert len(await samples(relay)) == 2
+            await relay.require_ready()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(test())
+    told = [r for r in caplog.records if "last known state" in r.getMessage()]
+    assert len(told) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_database_that_hangs_delays_one_scrape_and_not_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            read = relay_module.read_snapshot
+
+            def hang(*arguments: Any) -> Any:
+                time.sleep(0.8)
+                return read(*arguments)
+
+            monkeypatch.setattr(relay_module, "read_snapshot", hang)
+            assert not await is_up(relay)
+            monkeypatch.setattr(relay_module, "read_snapshot", read)
+            # The hanging call is past its deadline: nobody waits for it any more.
+            started = time.monotonic()
+            for _ in range(20):
+                assert not await is_up(relay)
+            assert not relay.refresh_blocking()
+            assert time.monotonic() - started < 0.5
+            while not await relay.refresh():
+                await asyncio.sleep(0.02)
+            assert await is_up(relay)
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_relay_does_not_start_without_its_tables(tmp_path: Path) -> None:
+    async def test() -> None:
+        database = new_database(tmp_path)
+        with database.connect_writer() as connection, connection.begin():
+            connection.execute(text("DROP TABLE groups"))
+        with pytest.raises(StoreUnavailable, match="no such table"):
+            Relay(database, Telemetry()).start()
+        database.close()
+
+    asyncio.run(test())
+
+
+def test_a_scrape_shows_what_was_committed_before_it_was_asked(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            other = new_database(tmp_path)
+            for number in range(20):
+                # Refreshes that began before the commit must not be shared.
+                earlier = [asyncio.create_task(relay.refresh()) for _ in range(3)]
+                await asyncio.sleep(0)
+                commit(other, group_of("x 1", key_of(f"j{number:02}")))
+                assert len(await samples(relay)) == number + 1
+                await asyncio.gather(*earlier)
+            other.close()
+
+    asyncio.run(test())
+
+
+def test_a_blocking_refresh_sees_what_others_wrote(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            other = new_database(tmp_path)
+            commit(other, group_of("x 1", A))
+            assert await asyncio.to_thread(relay.refresh_blocking)
+            assert [found.key for found in relay.groups()] == [A]
+            other.close()
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_ready_needs_no_probe_after_a_commit(relay: Relay) -> None:
+    await relay.require_ready()
+    revision = "pushrelay_store_revision 0\n"
+    assert revision in await page_of(relay)
+    await put(relay, A, "x 1")
+    await relay.require_ready()
+
+
+def test_own_metrics_tell_of_the_store(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1\ny 2")
+            await put(relay, B, "x 1")
+            page = await page_of(relay)
+            for line in (
+                "pushrelay_groups 2",
+                "pushrelay_series 7",
+                "pushrelay_store_revision 2",
+                "pushrelay_store_up 1",
+                "pushrelay_store_commit_writes_count 2",
+                "pushrelay_store_commit_duration_seconds_count 2",
+            ):
+                assert f"\n{line}\n" in page
+
+    asyncio.run(test())

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+import pytest
+
+from pushrelay import __version__
+from pushrelay.exposition.escaping import Escaping
+from pushrelay.exposition.text_renderer import render_series
+from pushrelay.model import Histogram, MetricFamily, MetricType, Summary
+from pushrelay.telemetry import (
+    BATCH_BUCKETS,
+    OWN_FAMILIES,
+    OWN_TYPES,
+    Gauges,
+    HistogramValue,
+    SlidingSummary,
+    Telemetry,
+)
+
+GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True)
+
+
+def families(telemetry: Telemetry, now: float = 0.0) -> dict[str, MetricFamily]:
+    return {family.name: family for family in telemetry.families(GAUGES, now)}
+
+
+def samples(telemetry: Telemetry, name: str, now: float = 0.0) -> list[str]:
+    family = families(telemetry, now)[name]
+    lines = b"".join(render_series(family, Escaping.UNDERSCORES)).decode()
+    return lines.splitlines()
+
+
+# --- histograms and summaries ---
+
+
+def test_a_histogram_counts_up_to_and_including_a_bound() -> None:
+    histogram = HistogramValue((1, 2))
+    for value in (0.5, 1, 1.5, 2, 99):
+        histogram.observe(value)
+    assert histogram.value() == Histogram(5, 104.0, [(1, 2), (2, 4), (math.inf, 5)])
+
+
+def test_an_empty_histogram_has_all_its_buckets() -> None:
+    assert HistogramValue((1,)).value() == Histogram(0, 0.0, [(1, 0), (math.inf, 0)])
+
+
+def test_a_summary_tells_quantiles_of_what_it_saw() -> None:
+    summary = SlidingSummary()
+    for value in range(100):
+        summary.observe(value, now=0)
+    assert summary.value(now=0) == Summary(
+        100, 4950.0, [(0.1, 10), (0.5, 50), (0.9, 90)]
+    )
+
+
+def test_the_quantiles_of_a_summary_forget_and_its_count_does_not() -> None:
+    summary = SlidingSummary()
+    summary.observe(1, now=0)
+    assert [value for _, value in summary.value(now=599).quantiles] == [1, 1, 1]
+    forgotten = summary.value(now=601)
+    assert all(math.isnan(value) for _, value in forgotten.quantiles)
+    assert (forgotten.sample_count, forgotten.sample_sum) == (1, 1.0)
+    summary.observe(3, now=700)
+    assert [value for _, value in summary.value(now=700).quantiles] == [3, 3, 3]
+
+
+def test_the_quantiles_of_a_summary_slide() -> None:
+    summary = SlidingSummary()
+    for minute in range(30):
+        summary.observe(minute, now=minute * 60)
+    lowest = summary.value(now=29 * 60).quantiles[0][1]
+    assert 18 <= lowest <= 22
+
+
+def test_a_summary_is_bounded() -> None:
+    summary = SlidingSummary()
+    for number in range(20_000):
+        summary.observe(number, now=number / 20)
+    kept = sum(len(part.values) for part in summary._slices)
+    assert kept <= SlidingSummary.SLICES * SlidingSummary.SAMPLE
+    assert summary.value(now=1000).sample_count == 20_000
+
+
+# --- the families ---
+
+
+def test_names_and_types_of_own_families_are_known() -> None:
+    telemetry = Telemetry()
+    telemetry.request("push", "PUT", 200, 0.1, 100)
+    telemetry.compatible_request("push", "PUT", 200)
+    telemetry.push("PUT", 0.1, 100, now=0)
+    telemetry.rejected("type")
+    found = families(telemetry)
+    assert {name: family.type for name, family in found.items()} == OWN_TYPES
+    assert [own.name for own in OWN_FAMILIES] == sorted(OWN_TYPES)
+    for family in found.values():
+        assert family.help.endswith(".")
+        assert family.metrics
+
+
+def test_only_old_names_are_not_the_relays_own() -> None:
+    foreign = {name for name in OWN_TYPES if not name.startswith("pushrelay_")}
+    assert {name for name in foreign if not name.startswith("process_")} == {
+        "pushgateway_build_info",
+        "pushgateway_http_push_duration_seconds",
+        "pushgateway_http_push_size_bytes",
+        "pushgateway_http_requests_total",
+    }
+
+
+def test_families_without_samples_are_left_out() -> None:
+    found = families(Telemetry())
+    assert "pushgateway_http_requests_total" not in found
+    assert "pushrelay_pushes_rejected_total" not in found
+    assert "pushgateway_http_push_size_bytes" not in found
+    assert "pushrelay_groups" in found
+
+
+def test_requests_are_counted_by_handler_method_and_code() -> None:
+    telemetry = Telemetry()
+    for code in (200, 200, 400):
+        telemetry.request("push", "PUT", code, 0.02, 300)
+    assert samples(telemetry, "pushrelay_http_requests_total") == [
+        'pushrelay_http_requests_total{code="200",handler="push",method="put"} 2',
+        'pushrelay_http_requests_total{code="400",handler="push",method="put"} 1',
+    ]
+    seconds = samples(telemetry, "pushrelay_http_request_duration_seconds")
+    assert (
+        "pushrelay_http_request_duration_seconds_bucket"
+        '{handler="push",method="put",le="0.01"} 0'
+    ) in seconds
+    assert (
+        'pushrelay_http_request_duration_seconds_count{handler="push",method="put"} 3'
+    ) in seconds
+    sizes = samples(telemetry, "pushrelay_http_request_size_bytes")
+    assert 'pushrelay_http_request_size_bytes_sum{handler="push",method="put"} 900' in (
+        sizes
+    )
+
+
+def test_pushes_are_told_under_the_pushgateways_names() -> None:
+    telemetry = Telemetry()
+    telemetry.compatible_request("push", "POST", 200)
+    telemetry.push("POST", 0.25, 100, now=10)
+    telemetry.push("POST", 0.25, 100, now=10)
+    assert samples(telemetry, "pushgateway_http_requests_total", 10) == [
+        'pushgateway_http_requests_total{code="200",handler="push",method="post"} 1'
+    ]
+    name = "pushgateway_http_push_duration_seconds"
+    assert samples(telemetry, name, 10) == [
+        f'{name}{{method="post",quantile="0.1"}} 0.25',
+        f'{name}{{method="post",quantile="0.5"}} 0.25',
+        f'{name}{{method="post",quantile="0.9"}} 0.25',
+        f'{name}_sum{{method="post"}} 0.5',
+        f'{name}_count{{method="post"}} 2',
+    ]
+
+
+def test_rejections_are_counted_by_reason() -> None:
+    telemetry = Telemetry()
+    for reason in ("type", "duplicate", "type"):
+        telemetry.rejected(reason)
+    assert samples(telemetry, "pushrelay_pushes_rejected_total") == [
+        'pushrelay_pushes_rejected_total{reason="duplicate"} 1',
+        'pushrelay_pushes_rejected_total{reason="type"} 2',
+    ]
+
+
+def test_commits_are_measured() -> None:
+    telemetry = Telemetry()
+    telemetry.commit(0.002, 3)
+    telemetry.commit(0.2, 1)
+    writes = families(telemetry)["pushrelay_store_commit_writes"].metrics[0].value
+    assert isinstance(writes, Histogram)
+    assert (writes.sample_count, writes.sample_sum) == (2, 4)
+    assert dict(writes.buckets)[BATCH_BUCKETS[0]] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pushrelay_groups", 2),
+        ("pushrelay_series", 9),
+        ("pushrelay_store_revision", 5),
+        ("pushrelay_store_up", 1),
+    ],
+)
+def test_gauges_are_shown_as_they_are_read(name: str, value: float) -> None:
+    assert samples(Telemetry(), name) == [f"{name} {value}"]
+
+
+def test_a_store_that_is_down_is_told() -> None:
+    down = Gauges(groups=0, series=0, revision=0, store_up=False)
+    found = {family.name: family for family in Telemetry().families(down, 0)}
+    assert found["pushrelay_store_up"].metrics[0].value == 0
+
+
+def test_the_build_is_named_under_both_names() -> None:
+    telemetry = Telemetry()
+    for name in ("pushrelay_build_info", "pushgateway_build_info"):
+        [line] = samples(telemetry, name)
+        assert f'version="{__version__}"' in line
+        assert line.endswith(" 1")
+    labels = [name for name, _ in families(telemetry)["pushgateway_build_info"].metrics[0].labels]
+    assert labels == [
+        "branch",
+        "goarch",
+        "goos",
+        "goversion",
+        "revision",
+        "tags",
+        "version",
+    ]
+
+
+def test_the_process_is_measured() -> None:
+    found = families(Telemetry())
+
+    def value(name: str) -> float:
+        number = found[name].metrics[0].value
+        assert isinstance(number, float)
+        return number
+
+    assert 0 < value("process_open_fds") <= value("process_max_fds")
+    assert 10**6 < value("process_resident_memory_bytes")
+    assert value("process_resident_memory_bytes") < value(
+        "process_virtual_memory_bytes"
+    )
+    assert value("process_cpu_seconds_total") > 0
+    assert abs(value("process_start_time_seconds") - time.time()) < 60
+    assert found["process_cpu_seconds_total"].type is MetricType.COUNTER
+
+
+def test_a_scrape_may_happen_while_numbers_are_recorded() -> None:
+    telemetry = Telemetry()
+    done = threading.Event()
+
+    def record() -> None:
+        for number in range(3000):
+            telemetry.request(f"h{number}", "GET", 200, 0.1, 1)
+            telemetry.rejected(f"r{number}")
+        done.set()
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    while not done.is_set():
+        families(telemetry)
+    thread.join()
+    assert len(families(telemetry)["pushrelay_http_requests_total"].metrics) == 3000
