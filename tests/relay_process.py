@@ -57,13 +57,18 @@ class HTTPClient:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def send(self, request: bytes, *, timeout: float = ANSWER_DEADLINE) -> Response:
-        """Send exactly `request` and return the final response to it."""
+    def send(self, request: bytes, *, half_close: bool = False) -> Response:
+        """Send exactly `request` and return the final response to it.
+
+        half_close: whether to tell the server that nothing more will come.
+        """
         address = (self.host, self.port)
-        with socket.create_connection(address, timeout=timeout) as connection:
+        with socket.create_connection(address, timeout=ANSWER_DEADLINE) as connection:
             # It may be refused before all of it was read; the answer is there then.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)
+                if half_close:
+                    connection.shutdown(socket.SHUT_WR)
             bodiless = request.startswith(b"HEAD ")
             with connection.makefile("rb") as stream:
                 return _read_response(stream, bodiless=bodiless)
@@ -165,10 +170,11 @@ class RelayProcess(HTTPClient):
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait_until_ready(ready)
+        self.wait_until_ready(ready)
         return self
 
-    def _wait_until_ready(self, path: str) -> None:
+    def wait_until_ready(self, path: str) -> None:
+        """Wait until it answers 200 at `path`; it must have been started."""
         deadline = time.monotonic() + START_DEADLINE
         while time.monotonic() < deadline and self.running:
             try:

@@ -37,20 +37,22 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self.worker.connections.add(self)
         self._expect_head()
 
-    def data_received(self, data: bytes) -> None:
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        # All bytes come this way: new ones, and those held back behind a request.
         self._last_byte_at = self.worker.loop.time()
         if not self._awaits_head:
-            super().data_received(data)
-            return
+            return bool(super()._feed_callback_parser(data))
         if self._head_timer is None:
             self._expect_head()
         self._head_bytes += len(data)
-        super().data_received(data)
+        going_on = bool(super()._feed_callback_parser(data))
         if not self._awaits_head:
             self._disarm()
             self._head_bytes = 0
         elif self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
             self._refuse_head(414, "the request's target or head is too long\n")
+            return False
+        return going_on
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.worker.connections.discard(self)

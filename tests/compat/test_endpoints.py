@@ -72,6 +72,7 @@ REDIRECTS = [
     ("PUT", "/metrics/job/x/..", 307, "/metrics/job"),
     ("PUT", "//metrics/job/x?a=b", 307, "/metrics/job/x?a=b"),
     ("PUT", "//metrics/job/x/a%20b", 307, "/metrics/job/x/a%20b"),
+    ("PUT", "//metrics/job/x/a/#b", 307, "/metrics/job/x/a/%23b"),
     ("GET", "//metrics", 307, "/metrics"),
     ("GET", "//nope", 307, "/nope"),
     ("HEAD", "//metrics", 307, "/metrics"),
@@ -274,6 +275,34 @@ def test_http_1_1_without_a_host_is_refused(relay: HTTPClient) -> None:
 
 def test_an_unknown_expectation_fails(relay: HTTPClient) -> None:
     assert relay.put("/metrics/job/x", "", {"Expect": "200-ok"}).status == 417
+    assert relay.groups() == []
+
+
+def test_an_expectation_may_be_written_in_any_case(relay: HTTPClient) -> None:
+    headers = {"Expect": "100-Continue"}
+    assert relay.put("/metrics/job/x", "a 1\n", headers).status == 200
+
+
+def test_a_refusal_before_the_body_ends_the_connection(relay: HTTPClient) -> None:
+    """Else the server would take the next request for the body of this one."""
+    head = "POST /metrics/job/x/odd HTTP/1.1\r\nHost: relay\r\nContent-Length: 4\r\n"
+    response = relay.send(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert response.status == 400
+    assert response.informational or response.header("Connection") == "close"
+
+
+def test_a_client_that_sends_no_more_is_answered(relay: HTTPClient) -> None:
+    push = (
+        "PUT /metrics/job/x HTTP/1.1\r\nHost: relay\r\nContent-Length: 4\r\n\r\na 1\n"
+    )
+    response = relay.send(push.encode(), half_close=True)
+    assert response.status == 200
+    assert relay.grouping_keys() == [{"job": "x"}]
+
+
+@pytest.mark.parametrize("path", ["/metrics/job/100%", "/metrics/job/x/l/%zz", "/%"])
+def test_a_malformed_escape_is_refused(relay: HTTPClient, path: str) -> None:
+    assert relay.put(path, "a 1\n").status == 400
     assert relay.groups() == []
 
 

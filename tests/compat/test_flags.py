@@ -172,13 +172,15 @@ def test_a_signal_ends_the_relay(
 # other flags ------------------------------------------------------------------------
 
 
-def test_several_addresses_are_listened_on(start_relay: StartRelay) -> None:
-    other = HTTPClient("127.0.0.1", free_port())
-    relay = start_relay(f"--web.listen-address={other.address}")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", ""])
+def test_several_addresses_are_listened_on(start_relay: StartRelay, host: str) -> None:
+    other = HTTPClient(host or "127.0.0.1", free_port())
+    address = f"{host}:{other.port}"
+    relay = start_relay(f"--web.listen-address={address}")
     assert relay.put("/metrics/job/x", "a 1\n").status == 200
     assert lines_of(pushed(other.page())) == ["a 1 untyped"]
     flags = json.loads(other.get("/api/v1/status").body)["data"]["flags"]
-    assert flags["web.listen-address"] == f"{relay.address},{other.address}"
+    assert flags["web.listen-address"] == f"{relay.address},{address}"
 
 
 def test_flags_without_a_meaning_are_accepted_with_a_warning(

@@ -181,8 +181,7 @@ def test_sockets_of_systemd_are_served(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        # The socket is there from the beginning, so that this waits for the relay.
-        assert relay.get("/-/ready").status == 200
+        relay.wait_until_ready("/-/ready")
         assert relay.stop() == 0
     finally:
         relay.kill()
