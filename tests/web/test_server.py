@@ -168,6 +168,7 @@ def test_sockets_of_systemd_are_served(tmp_path: Path) -> None:
         "import os, socket, sys\n"
         f"listener = socket.create_server(('127.0.0.1', {relay.port}))\n"
         "os.dup2(listener.fileno(), 3)\n"
+        "os.set_inheritable(3, True)\n"
         "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
         "os.execv(sys.executable, [sys.executable, '-m', 'pushrelay', *sys.argv[1:]])\n"
     )
