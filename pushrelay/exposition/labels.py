@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels
 from pushrelay.quoting import quote
+
+
+def check_label_limits(labels: Sequence[tuple[str, str]], limits: Limits) -> None:
+    """Raise LimitExceeded if these are too many labels, or a value is too long."""
+    if len(labels) > limits.labels:
+        raise LimitExceeded(
+            "labels", f"there are {len(labels)} labels; the limit is {limits.labels}"
+        )
+    for name, value in labels:
+        # A character takes at most four bytes, so short values need no encoding.
+        if (
+            len(value) * 4 > limits.label_value_bytes
+            and len(value.encode(errors="surrogateescape")) > limits.label_value_bytes
+        ):
+            raise LimitExceeded(
+                "label_value_bytes",
+                f"the value of label {quote(name)} is longer than the limit of "
+                f"{limits.label_value_bytes} bytes",
+            )
 
 
 def place_labels(
@@ -18,24 +39,9 @@ def place_labels(
     `instance=""`, and the pairs are sorted by name. A name that the body repeated
     stays repeated (only protobuf bodies can), for the consistency check to refuse.
 
-    Raises LimitExceeded for too many labels or too long a value.
+    Raises LimitExceeded for too many pushed labels or too long a value.
     """
-    if len(pushed) > limits.labels:
-        raise LimitExceeded(
-            "labels",
-            f"a series has {len(pushed)} labels; the limit is {limits.labels}",
-        )
-    for name, value in pushed:
-        # A character takes at most four bytes, so short values need no encoding.
-        if (
-            len(value) * 4 > limits.label_value_bytes
-            and len(value.encode(errors="surrogateescape")) > limits.label_value_bytes
-        ):
-            raise LimitExceeded(
-                "label_value_bytes",
-                f"the value of label {quote(name)} is longer than the limit of "
-                f"{limits.label_value_bytes} bytes",
-            )
+    check_label_limits(pushed, limits)
     implied = {"instance": ""}
     names = {name for name, _ in pushed}
     if len(names) < len(pushed):

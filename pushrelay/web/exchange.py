@@ -178,10 +178,21 @@ class Exchange:
         self.status = status
         if self.on_status is not None:
             self.on_status()
+        if status >= 400 and self._waits_for_body and not self._asked_to_close:
+            # Else the next request could be taken for the body of this one.
+            headers = (*headers, ("Connection", "close"))
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}
         )
+
+    @property
+    def _waits_for_body(self) -> bool:
+        return self._more_body and self.header("expect") is not None
+
+    @property
+    def _asked_to_close(self) -> bool:
+        return "close" in (self.header("connection") or "").lower()
 
     async def send(self, body: bytes, *, more: bool) -> None:
         """Send a part of the body, the last one if not `more`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from pushrelay.errors import (
     StoreUnavailable,
 )
 from pushrelay.exposition.compression import check_encoding, decode_body
+from pushrelay.exposition.labels import check_label_limits
 from pushrelay.exposition.negotiation import (
     PushFormat,
     accepts_gzip,
@@ -135,8 +137,10 @@ class Gateway:
             )
         if exchange.header("host") is None and exchange.scope["http_version"] == "1.1":
             raise InvalidRequest("missing required Host header")
-        if exchange.header("expect") not in (None, "100-continue"):
-            await exchange.answer(417, headers=(("Connection", "close"),))
+        if _MALFORMED_ESCAPE.search(exchange.raw_path):
+            raise InvalidRequest("the path has a % without two hexadecimal digits")
+        if (exchange.header("expect") or "100-continue").lower() != "100-continue":
+            await exchange.answer(417)
             return "other"
         method, path = exchange.method, exchange.raw_path
         resolution = self._router.resolve(method, path)
@@ -207,6 +211,7 @@ class Gateway:
         now = time.time_ns()
         mode = Mode.REPLACE if exchange.method == "PUT" else Mode.UPDATE
         key = parse_path(path, utf8_names=self._settings.utf8_names)
+        check_label_limits(key.labels, self._limits)
         body = await exchange.body()
         read = partial(self._read_push, exchange, key, body, mode, now)
         encoded = exchange.header("content-encoding") is not None
@@ -316,6 +321,8 @@ class Gateway:
 
 _UNCOUNTED = ("metrics", "quit", "quit_refused")
 """Handlers that the Pushgateway's request counter leaves out."""
+
+_MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 _LOGGED_CHARACTERS = 2_000
 

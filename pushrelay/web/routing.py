@@ -121,7 +121,8 @@ class Router:
             return Refused(())
         cleaned = clean_path(raw_path)
         if cleaned != raw_path:
-            return Redirected(cleaned, 307, by_cleaning=True)
+            location = quote(cleaned, safe=_UNCHANGED + "%[]")
+            return Redirected(location, 307, by_cleaning=True)
         if path == self._api_prefix:
             return Redirected(self._api_prefix + "/", 307)
         if path.startswith(self._api_prefix + "/"):
@@ -145,6 +146,9 @@ def clean_path(path: str) -> str:
     cleaned = posixpath.normpath("/" + path.lstrip("/"))
     return cleaned if cleaned == "/" or not path.endswith("/") else f"{cleaned}/"
 
+
+_UNCHANGED = "/@:!$&'()*+,;=~"
+"""Characters that stand in a path as they are, beside letters and digits."""
 
 _NEEDS_CLEANING = re.compile(r"//|/\.\.?(?:/|$)")
 
@@ -172,7 +176,7 @@ def _resolve(routes: list[Route], method: str, path: str) -> Resolution:
 
 
 def _redirect(method: str, path: str) -> Redirected:
-    location = quote(path, safe="/@:!$&'()*+,;=~", errors="surrogateescape")
+    location = quote(path, safe=_UNCHANGED, errors="surrogateescape")
     return Redirected(location, 301 if method == "GET" else 307)
 
 

@@ -54,6 +54,14 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
             return False
         return going_on
 
+    def eof_received(self) -> bool:
+        """Let a client that sends no more have its answer."""
+        body = self._body_receiver
+        if self._awaits_head or body is None or not body._complete:
+            return False
+        self._keepalive = 0
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.worker.connections.discard(self)
         self._disarm()

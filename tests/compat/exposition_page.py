@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 _STRING = r'"(?:[^"\\\n]|\\[\\"n])*"'
@@ -108,6 +109,7 @@ def lines_of(
     return sorted(lines)
 
 
+@lru_cache(maxsize=4096)  # most of the lines of a page are those of the page before
 def _read_sample(line: str, kind: str) -> Sample:
     match = _SAMPLE.fullmatch(line)
     assert match, f"not a sample: {line!r}"

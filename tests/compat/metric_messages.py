@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.internal.decoder import _DecodeVarint  # type: ignore[attr-defined]
-from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
 
 CONTENT_TYPE = (
     "application/vnd.google.protobuf; "
@@ -95,7 +93,7 @@ def delimited(*messages: Any) -> bytes:
     for message in messages:
         if not isinstance(message, bytes):
             message = message.SerializeToString()
-        body += _VarintBytes(len(message)) + message
+        body += _varint(len(message)) + message
     return body
 
 
@@ -103,7 +101,7 @@ def read_delimited(body: bytes) -> list[Any]:
     """Return the families of a delimited body."""
     families, position = [], 0
     while position < len(body):
-        length, position = _DecodeVarint(body, position)
+        length, position = _read_varint(body, position)
         families.append(MetricFamily.FromString(body[position : position + length]))
         position += length
     return families
@@ -112,3 +110,23 @@ def read_delimited(body: bytes) -> list[Any]:
 def parse_family(message: bytes) -> Any:
     """Return the family that `message` holds, without a length before it."""
     return MetricFamily.FromString(message)
+
+
+def _varint(number: int) -> bytes:
+    encoded = b""
+    while number > 0x7F:
+        encoded += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return encoded + bytes([number])
+
+
+def _read_varint(body: bytes, position: int) -> tuple[int, int]:
+    """Return the number at `position`, and where it ends."""
+    number = shift = 0
+    while True:
+        byte = body[position]
+        number |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:
+            return number, position
+        shift += 7

@@ -224,3 +224,12 @@ def test_a_key_that_is_not_utf8_can_be_deleted_in_vain(
 ) -> None:
     assert relay.delete(f"/metrics/{path}").status in (202, 400)
     assert relay.get("/metrics").status == 200
+
+
+def test_grouping_labels_are_limited_as_others_are(relay: HTTPClient) -> None:
+    long = relay.put("/metrics/job/x/l/" + "v" * 70_000, "a 1\n")
+    many = relay.put("/metrics/job/x" + "".join(f"/l{n}/v" for n in range(300)))
+    assert (long.status, many.status) == (400, 400)
+    assert "limit of 65536 bytes" in long.text
+    assert "there are 301 labels; the limit is 256" in many.text
+    assert relay.groups() == []
