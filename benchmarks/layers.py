@@ -6,6 +6,10 @@ matter much. What the HTTP server and the hand-over between threads take is what
 running relay's processes use beyond the sum.
 
     .venv/bin/python benchmarks/layers.py
+
+Conclusion (2026-11-22): of about 1 ms a push, SQL takes 0.35, parsing and rendering
+0.32, and the view and the check 0.16, or 0.25 at 5,000 groups. The server and the
+hand-over add 0.2 to 0.4. profile.md has the table and what follows from it.
 """
 
 from __future__ import annotations

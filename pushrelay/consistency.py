@@ -59,9 +59,9 @@ class Catalog(Protocol):
     def group(self, key: GroupingKey) -> Group | None:
         """The group of `key`."""
 
-    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, GroupingKey]:
+    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, bytes]:
         """The types that groups other than `but` hold the family `name` with, each
-        with one such group."""
+        with the canonical key of one such group."""
 
     def own_type(self, name: str) -> MetricType | None:
         """The type of the relay's own family `name`."""
@@ -170,7 +170,7 @@ def _check_type(
             findings.add(
                 "type",
                 f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
-                f"pushed as {type_.name}, but group {holder} holds the family as "
+                f"pushed as {type_.name}, but {_group(holder)} holds the family as "
                 f"{other.name}",
             )
 
@@ -184,7 +184,7 @@ def _check_suffixes(
 ) -> None:
     def types_of(name: str) -> dict[MetricType, str]:
         """Who holds `name`: types with words for the holder."""
-        found = {t: f"group {k}" for t, k in catalog.holders(name, key).items()}
+        found = {t: _group(k) for t, k in catalog.holders(name, key).items()}
         own = catalog.own_type(name)
         if own is not None:
             found[own] = "the relay's own metrics"
@@ -303,6 +303,10 @@ def _check_rivals(findings: _Findings, family: MetricFamily, rivals: _Rivals) ->
             if rival is not None and metric.labels in rivals.catalog.label_sets(rival):
                 problem = f"{_DUPLICATE} in group {group.key}"
                 findings.add("duplicate", _about(family, metric, problem))
+
+
+def _group(canonical: bytes) -> str:
+    return f"group {GroupingKey.from_canonical(canonical)}"
 
 
 def _about(family: MetricFamily, metric: Metric, problem: str) -> str:

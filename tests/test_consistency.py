@@ -60,7 +60,9 @@ def check(
     check_against(overlay, key, pushed, kept)
 
 
-def from_protobuf(key: GroupingKey, *texts: str | pb.MetricFamily) -> list[MetricFamily]:
+def from_protobuf(
+    key: GroupingKey, *texts: str | pb.MetricFamily
+) -> list[MetricFamily]:
     """Return families as parsed from protobuf; texts: in its text format."""
     families = [
         text_format.Parse(text, pb.MetricFamily()) if isinstance(text, str) else text
@@ -336,8 +338,9 @@ ACCEPTED = {
     ),
     "push times twice": Accepted([], A, "push_time_seconds 1\npush_time_seconds 2"),
     "names beside push times": Accepted(
-        [(A, "x 1")], B, "push_time_seconds_count 1\n# TYPE push_time summary\n"
-        "push_time_sum 1"
+        [(A, "x 1")],
+        B,
+        "push_time_seconds_count 1\n# TYPE push_time summary\npush_time_sum 1",
     ),
 }
 
@@ -418,8 +421,8 @@ def test_the_other_groups_label_sets_are_compared_whole() -> None:
 def test_several_problems_are_all_told() -> None:
     with pytest.raises(InconsistentPush) as raised:
         check([(A, GAUGE)], B, COUNTER + '\nx{__l=""} 1\npushrelay_x 1\ny 1\ny 2')
-    assert str(raised.value).removeprefix(REFUSAL).startswith(
-        "3 error(s) occurred:\n* "
+    assert (
+        str(raised.value).removeprefix(REFUSAL).startswith("3 error(s) occurred:\n* ")
     )
     assert len(raised.value.problems) == 3
     assert str(raised.value).count("\n* ") == 3

@@ -204,7 +204,10 @@ def test_the_build_is_named_under_both_names() -> None:
         [line] = samples(telemetry, name)
         assert f'version="{__version__}"' in line
         assert line.endswith(" 1")
-    labels = [name for name, _ in families(telemetry)["pushgateway_build_info"].metrics[0].labels]
+    labels = [
+        name
+        for name, _ in families(telemetry)["pushgateway_build_info"].metrics[0].labels
+    ]
     assert labels == [
         "branch",
         "goarch",

@@ -53,16 +53,16 @@ class Overlay:
     def own_type(self, name: str) -> MetricType | None:
         return self._own_types.get(name)
 
-    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, GroupingKey]:
+    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, bytes]:
         batch = self._holders.get(name, {})
-        found = {type_: key for key, type_ in batch.items() if key != but}
+        found = {type_: k.canonical for k, type_ in batch.items() if k != but}
         family = self._view.families.get(name)
         if family is not None:
             hidden = self._hidden.get(name, set()) | {but.canonical}
             # Among committed groups there is but one type, and mostly many holders.
             holder = family.holder_but(hidden)
             if holder is not None:
-                found.setdefault(family.type, GroupingKey.from_canonical(holder))
+                found.setdefault(family.type, holder)
         return found
 
     def key_shapes(self) -> Iterable[tuple[str, ...]]:

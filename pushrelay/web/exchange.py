@@ -143,9 +143,12 @@ class Exchange:
         A connection that is closed with unread data is reset, and then the client
         may never see the answer that tells what was wrong.
         """
+        deadline = time.monotonic() + DRAIN_SECONDS
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self._more_body:
+                # Python 3.11 loses the timeout's cancellation (in the server's
+                # `wait_for`) while data keeps coming, hence the deadline.
+                while self._more_body and time.monotonic() < deadline:
                     self._more_body = (await self._receive()).get("more_body", False)
         except TimeoutError:
             return

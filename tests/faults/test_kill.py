@@ -19,7 +19,7 @@ pytestmark = pytest.mark.system
 
 ROUNDS = 20
 PUSHERS = 8
-LINE = re.compile(r'^([a-z_]+)(?:\{(.*)\})? (\S+)$', re.M)
+LINE = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$", re.M)
 
 
 def body_of(value: int) -> str:
@@ -206,8 +206,6 @@ def test_pushes_that_were_begun_are_finished_after_sigterm(tmp_path: Path) -> No
         assert relay.wait() == 0
         relay.start()
         found = values_by_job(relay.page())
-        assert found == {
-            f"begun-{n}": ["7"] * LINES_OF_A_PUSH for n in range(PUSHERS)
-        }
+        assert found == {f"begun-{n}": ["7"] * LINES_OF_A_PUSH for n in range(PUSHERS)}
     finally:
         relay.kill()

@@ -63,7 +63,9 @@ def check_health(relay: HTTPClient) -> None:
     assert list(text_string_to_metric_families(page))
     assert relay.get("/metrics", {"Accept": HEADERS["Content-Type"]}).status == 200
     compressed = relay.get("/metrics", {"Accept-Encoding": "gzip"})
-    assert list(text_string_to_metric_families(gzip.decompress(compressed.body).decode()))
+    assert list(
+        text_string_to_metric_families(gzip.decompress(compressed.body).decode())
+    )
     assert relay.get("/-/healthy").status == 200
     assert relay.groups()
 
@@ -132,7 +134,9 @@ BAD = {
     # The body in protobuf.
     "a truncated length": Bad(400, body=b"\xff", headers=HEADERS),
     "an endless length": Bad(400, body=b"\xff" * 20, headers=HEADERS),
-    "a length beyond the end": Bad(400, body=b"\xff\xff\xff\x7f" + GOOD, headers=HEADERS),
+    "a length beyond the end": Bad(
+        400, body=b"\xff\xff\xff\x7f" + GOOD, headers=HEADERS
+    ),
     "a length that is too short": Bad(
         400, body=bytes([GOOD[0] - 1]) + GOOD[1:], headers=HEADERS
     ),
@@ -180,9 +184,7 @@ BAD = {
     "gzip that inflates over the limit": Bad(
         413, body=gzip.compress(b"#" * 100 * BODY_BYTES), headers=GZIP
     ),
-    "gzip in gzip": Bad(
-        400, body=gzip.compress(gzip.compress(b"x 1\n")), headers=GZIP
-    ),
+    "gzip in gzip": Bad(400, body=gzip.compress(gzip.compress(b"x 1\n")), headers=GZIP),
     "no snappy": Bad(400, headers=SNAPPY),
     "snappy without frames": Bad(
         400, body=bytes(cramjam.snappy.compress_raw(b"x 1\n")), headers=SNAPPY
@@ -248,11 +250,14 @@ def test_a_push_whose_client_did_not_wait_disturbs_nobody(relay: RelayProcess) -
     for number in range(50):
         with socket.create_connection((relay.host, relay.port), timeout=10) as client:
             request = f"PUT /metrics/job/gone-{number} HTTP/1.1\r\nHost: x\r\n"
-            client.sendall(f"{request}Content-Length: 4\r\n\r\nx {number % 10}\n".encode())
+            client.sendall(
+                f"{request}Content-Length: 4\r\n\r\nx {number % 10}\n".encode()
+            )
 
 
 @pytest.mark.parametrize(
-    "value", ["<script>alert(1)</script>", "\x00", "\n\r\t", "é🦆", "\u2028\ufeff", "%2F"]
+    "value",
+    ["<script>alert(1)</script>", "\x00", "\n\r\t", "é🦆", "\u2028\ufeff", "%2F"],
 )
 def test_strange_values_are_kept_and_harmless(relay: RelayProcess, value: str) -> None:
     encoded = base64.urlsafe_b64encode(value.encode()).decode()
@@ -277,6 +282,8 @@ def test_a_body_as_large_as_the_default_limit_is_read(
         body = b"large 1\n#".ljust(limit - 1, b"#") + b"\n"
         assert relay.put("/metrics/job/large", body).status == 200
         assert 'large{instance="",job="large"} 1\n' in relay.page()
-        head = f"PUT /metrics/job/large HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}"
+        head = (
+            f"PUT /metrics/job/large HTTP/1.1\r\nHost: x\r\nContent-Length: {limit + 1}"
+        )
         assert relay.send(f"{head}\r\n\r\n".encode()).status == 413
         check_health(relay)

@@ -14,10 +14,10 @@ from relay_process import RelayProcess
 
 pytestmark = pytest.mark.system
 
-IDLE_SECONDS = 2.0
-REQUEST_SECONDS = 4.0
-PATIENCE = 15.0
-"""Generous: what hangs, hangs for longer."""
+IDLE_SECONDS = 1.0
+REQUEST_SECONDS = 2.0
+PATIENCE = 10.0
+"""Generous: what hangs, hangs for longer, or at least for as long as its clients."""
 BODY_BYTES = 20_000_000
 FLAGS = (
     "--web.enable-admin-api",
@@ -96,7 +96,7 @@ def check_service(relay: RelayProcess) -> None:
     assert relay.put("/metrics/job/served", "served 1\n").status == 200
     assert relay.get("/metrics").status == 200
     assert relay.get("/").status == 200
-    assert time.monotonic() - started < IDLE_SECONDS
+    assert time.monotonic() - started < PATIENCE
 
 
 def test_clients_that_keep_a_closed_connection_open(
@@ -187,8 +187,8 @@ def test_a_request_that_comes_in_pieces_is_served(
 ) -> None:
     request = (
         b"PUT /metrics/job/pieces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        b"Content-Length: 8\r\n\r\npieces 1"
-    ).replace(b"Length: 8", b"Length: 9") + b"\n"
+        b"Content-Length: 9\r\n\r\npieces 1\n"
+    )
     client = clients.send(b"")
     for byte in request:
         client.sendall(bytes([byte]))
@@ -214,7 +214,7 @@ def test_slow_readers_of_a_large_page_disturb_nobody(
     for number in range(3):
         assert relay.put(f"/metrics/job/large-{number}", body).status == 200
     scrape = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    readers = [clients.send(scrape, receive_buffer=4096) for _ in range(8)]
+    readers = [clients.send(scrape, receive_buffer=65536) for _ in range(8)]
     for reader in readers:
         assert reader.recv(10).startswith(b"HTTP/1.1 2")
     check_service(relay)
@@ -222,9 +222,8 @@ def test_slow_readers_of_a_large_page_disturb_nobody(
     page = relay.get("/metrics").body
     assert page.count(b"\nlarge{") == 15_000 - (page[:6] == b"large{")
     # The others are cut off, so that they cannot hold the page for ever.
-    deadline = time.monotonic() + REQUEST_SECONDS + PATIENCE
+    time.sleep(REQUEST_SECONDS)
     for reader in readers:
-        reader.settimeout(max(deadline - time.monotonic(), 1))
         assert len(received(reader)) < len(page)
     assert memory_of(relay) < 500_000_000
 
@@ -270,53 +269,62 @@ def test_grouping_keys_of_60_kilobytes(relay: RelayProcess) -> None:
     assert relay.put(f"/metrics/job/m{many}", "y 1\n").status == 200
     page = relay.page()
     assert f'x{{instance="",job="{"j" * 60_000}"}} 1\n' in page
-    assert 'label199="vvvvvvvvvvvvvvvvvvvv"} 1\n' in page
+    assert ',label199="vvvvvvvvvvvvvvvvvvvv",' in page
     assert relay.delete(target).status == 202
     assert "j" * 60_000 not in relay.page()
+
+
+ENDLESS_CHUNKS = (
+    b"PUT /metrics/job/chunks HTTP/1.1\r\nHost: x\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n4\r\nx 1\n\r\n"
+)
+LARGE_CHUNK = b"f4240\r\n" + b"#" * 999_999 + b"\n\r\n"
 
 
 def test_chunks_over_the_limit_are_refused_and_not_cut(
     relay: RelayProcess, clients: Clients
 ) -> None:
-    client = clients.send(
-        b"PUT /metrics/job/chunks HTTP/1.1\r\nHost: x\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n4\r\nx 1\n\r\n"
-    )
-    part = b"f4240\r\n" + b"#" * 999_999 + b"\n\r\n"
-    try:
-        for _ in range(BODY_BYTES // 1_000_000 + 1):
-            client.sendall(part)
-        client.sendall(b"0\r\n\r\n")
-    except ConnectionError:
-        pass  # the answer does not wait for the rest
-    assert received(client).startswith(b"HTTP/1.1 413 ")
+    client = clients.send(ENDLESS_CHUNKS)
+    for _ in range(BODY_BYTES // 1_000_000 + 1):
+        client.sendall(LARGE_CHUNK)
+    client.sendall(b"0\r\n\r\n")
+    assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
     assert relay.grouping_keys() == []
     check_service(relay)
 
 
-def test_a_client_that_never_ends_its_chunks_is_answered(
+def test_clients_that_never_end_their_chunks_are_cut_off(
     relay: RelayProcess, clients: Clients
 ) -> None:
-    client = clients.send(
-        b"PUT /metrics/job/chunks HTTP/1.1\r\nHost: x\r\n"
-        b"Transfer-Encoding: chunked\r\n\r\n"
-    )
-    part = b"f4240\r\n" + b"#" * 999_999 + b"\n\r\n"
-    sent = 0
-    try:
-        while sent < 10 * BODY_BYTES:
-            client.sendall(part)
-            sent += len(part)
-    except ConnectionError:
-        pass
-    assert sent < 10 * BODY_BYTES
+    def pour(client: socket.socket) -> None:
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while time.monotonic() < deadline:
+                client.sendall(LARGE_CHUNK)
+            endless.append(client)
+        except OSError:
+            pass  # closed by the relay
+
+    endless: list[socket.socket] = []
+    pouring = [
+        threading.Thread(target=pour, args=(clients.send(ENDLESS_CHUNKS),))
+        for _ in range(4)
+    ]
+    for thread in pouring:
+        thread.start()
     check_service(relay)
+    for thread in pouring:
+        thread.join()
+    assert endless == []
+    assert relay.grouping_keys() == [{"job": "served"}]
 
 
 def test_many_connections_at_once_are_all_served(
     relay: RelayProcess, clients: Clients
 ) -> None:
-    request = "PUT /metrics/job/many-{} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n"
+    request = (
+        "PUT /metrics/job/many-{} HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n"
+    )
     opened = [
         clients.send(f"{request.format(number)}many 1\n".encode())
         for number in range(300)
@@ -331,7 +339,7 @@ def test_the_relay_has_nothing_to_complain_about(relay: RelayProcess) -> None:
     assert "internal error" not in relay.log
 
 
-def test_half_a_request_does_not_delay_the_end(tmp_path: Path) -> None:
+def test_half_requests_do_not_hold_up_the_end_for_long(tmp_path: Path) -> None:
     relay = RelayProcess(tmp_path, *FLAGS).start()
     with ExitStack() as stack:
         clients = Clients(relay, stack)

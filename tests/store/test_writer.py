@@ -86,9 +86,7 @@ class PlainDecider:
 
 
 def at(group: Group, revision: int) -> Group:
-    return Group(
-        group.key, revision, group.pushed_at, group.failed_at, group.families
-    )
+    return Group(group.key, revision, group.pushed_at, group.failed_at, group.families)
 
 
 def x(job: str, value: int = 1) -> Group:

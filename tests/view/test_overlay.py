@@ -26,8 +26,8 @@ def overlay() -> Overlay:
 
 
 def test_what_is_committed_shows_through(overlay: Overlay) -> None:
-    assert overlay.holders("x", C) == {MetricType.GAUGE: A}
-    assert overlay.holders("x", A) == {MetricType.GAUGE: B}
+    assert overlay.holders("x", C) == {MetricType.GAUGE: A.canonical}
+    assert overlay.holders("x", A) == {MetricType.GAUGE: B.canonical}
     assert overlay.holders("y", A) == {}
     found = overlay.group(A)
     assert found is not None
@@ -45,14 +45,17 @@ def test_a_group_in_the_overlay_hides_the_committed_one(overlay: Overlay) -> Non
     changed = group_of(COUNTER, A)
     overlay.put(A, changed)
     assert overlay.group(A) is changed
-    assert overlay.holders("x", B) == {MetricType.COUNTER: A}
-    assert overlay.holders("x", C) == {MetricType.COUNTER: A, MetricType.GAUGE: B}
+    assert overlay.holders("x", B) == {MetricType.COUNTER: A.canonical}
+    assert overlay.holders("x", C) == {
+        MetricType.COUNTER: A.canonical,
+        MetricType.GAUGE: B.canonical,
+    }
 
 
 def test_a_deletion_hides_the_committed_group(overlay: Overlay) -> None:
     overlay.put(A, None)
     assert overlay.group(A) is None
-    assert overlay.holders("x", C) == {MetricType.GAUGE: B}
+    assert overlay.holders("x", C) == {MetricType.GAUGE: B.canonical}
     overlay.put(B, None)
     assert overlay.holders("x", C) == {}
     assert overlay.all_keys() == []
@@ -60,21 +63,21 @@ def test_a_deletion_hides_the_committed_group(overlay: Overlay) -> None:
 
 def test_a_later_write_hides_an_earlier_one(overlay: Overlay) -> None:
     overlay.put(C, group_of(COUNTER, C))
-    assert overlay.holders("x", A)[MetricType.COUNTER] == C
+    assert overlay.holders("x", A)[MetricType.COUNTER] == C.canonical
     overlay.put(C, group_of("y 1", C))
-    assert overlay.holders("x", A) == {MetricType.GAUGE: B}
-    assert overlay.holders("y", A) == {MetricType.UNTYPED: C}
+    assert overlay.holders("x", A) == {MetricType.GAUGE: B.canonical}
+    assert overlay.holders("y", A) == {MetricType.UNTYPED: C.canonical}
     overlay.put(C, None)
     assert overlay.holders("y", A) == {}
     overlay.put(C, group_of("y 1", C))
-    assert overlay.holders("y", A) == {MetricType.UNTYPED: C}
+    assert overlay.holders("y", A) == {MetricType.UNTYPED: C.canonical}
 
 
 def test_a_group_that_is_put_back_is_held_by_the_overlay(overlay: Overlay) -> None:
     overlay.put(A, None)
     overlay.put(A, group_of(GAUGE, A))
     overlay.put(B, None)
-    assert overlay.holders("x", C) == {MetricType.GAUGE: A}
+    assert overlay.holders("x", C) == {MetricType.GAUGE: A.canonical}
 
 
 def test_all_keys_are_those_of_both(overlay: Overlay) -> None:
@@ -99,7 +102,7 @@ def test_the_view_stays_as_it_is() -> None:
     overlay.put(A, None)
     overlay.put(B, group_of(COUNTER, B))
     assert view.snapshot() is before
-    assert Overlay(view, {}).holders("x", C) == {MetricType.GAUGE: A}
+    assert Overlay(view, {}).holders("x", C) == {MetricType.GAUGE: A.canonical}
 
 
 def test_the_label_sets_of_a_family_are_found(overlay: Overlay) -> None:

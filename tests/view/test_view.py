@@ -150,9 +150,7 @@ def test_changes_of_the_past_are_not_applied_again() -> None:
     first = position(1)
     change(view, group_of("x 2", KEYS[0], revision=2), revision=2)
     page = page_of(view)
-    view.apply(
-        Changes(first, position(2), [group_of("x 0", KEYS[0], revision=2)])
-    )
+    view.apply(Changes(first, position(2), [group_of("x 0", KEYS[0], revision=2)]))
     view.apply(Changes(position(0), first, [Emptied(KEYS[0].id, 1)]))
     assert page_of(view) == page
     assert view.position == position(2)
