@@ -333,8 +333,8 @@ ACCEPTED = {
         [(B, "x 1")],
         A,
         "# TYPE push_time_seconds counter\npush_time_seconds 1\n"
-        '# TYPE push_failure_time_seconds summary\npush_failure_time_seconds_sum{__l=""}'
-        " 1",
+        "# TYPE push_failure_time_seconds summary\npush_failure_time_seconds_sum"
+        '{__l=""} 1',
     ),
     "push times twice": Accepted([], A, "push_time_seconds 1\npush_time_seconds 2"),
     "names beside push times": Accepted(

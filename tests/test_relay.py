@@ -316,6 +316,26 @@ async def test_of_two_ambiguous_keys_in_a_batch_one_is_refused(relay: Relay) -> 
     assert [type(answer) for answer in answers] == [type(None), InvalidGroupingKey]
 
 
+@with_relay
+async def test_a_push_that_cannot_be_decided_does_not_disturb_others(
+    relay: Relay,
+) -> None:
+    broken = prepare_push(key_of("c"), families_of("x 1", key_of("c")), Mode.REPLACE, 1)
+    object.__setattr__(broken, "families", None)
+    answers = await asyncio.gather(
+        put(relay, A, "x 1"),
+        relay.push(broken),
+        put(relay, B, "x 1"),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [
+        type(None),
+        TypeError,
+        type(None),
+    ]
+    assert [found.key for found in relay.groups()] == [A, B]
+
+
 # --- deletions ---
 
 
@@ -618,6 +638,42 @@ def test_a_database_that_hangs_delays_one_scrape_and_not_all(
             assert await is_up(relay)
 
     asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_blocking_refresh_does_not_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            monkeypatch.setattr(
+                relay_module, "read_snapshot", lambda *_: time.sleep(0.4)
+            )
+            assert not await asyncio.to_thread(relay.refresh_blocking)
+
+    asyncio.run(test())
+
+
+def test_a_row_that_cannot_be_read_leaves_the_last_page(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            other = new_database(tmp_path)
+            commit(other, group_of("x 1", B))
+            with other.connect_writer() as connection, connection.begin():
+                connection.execute(
+                    text("UPDATE groups SET families = x'00' WHERE id = :id"),
+                    {"id": B.id},
+                )
+            other.close()
+            assert len(await samples(relay)) == 1
+            assert not await is_up(relay)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(test())
+    assert "reading the store failed" in caplog.text
 
 
 @pytest.mark.usefixtures("impatient")

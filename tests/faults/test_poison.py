@@ -8,7 +8,8 @@ import os
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import cramjam
@@ -80,7 +81,7 @@ class Bad(NamedTuple):
     status: int
     path: str = "/metrics/job/bad"
     body: bytes = b"x 1\n"
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     booked: bool = False
 
 

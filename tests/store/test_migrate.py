@@ -107,7 +107,7 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(database: Database) -> None
 
 
 def test_a_schema_that_is_not_there_is_asked_for(database: Database) -> None:
-    with pytest.raises(StartupError, match="schema none.*pushrelay db upgrade"):
+    with pytest.raises(StartupError, match=r"schema none.*pushrelay db upgrade"):
         require_head(database)
 
 
