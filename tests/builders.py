@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import insert
 
 from pushrelay.changes import GroupChange, Position
 from pushrelay.config import Limits
+from pushrelay.exposition.escaping import Escaping, escape_label_name
 from pushrelay.exposition.stored import to_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
@@ -64,3 +66,13 @@ def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Posit
             connection.execute(groups.delete().where(groups.c.id == row["id"]))
             connection.execute(insert(groups), row)
     return Position(revision, mark)
+
+
+def stay_distinct(labels: Iterable[str]) -> bool:
+    """Whether the names of a series' `labels`, with those that every series has, stay
+    apart however a scraper wants them escaped."""
+    names = {*labels, "instance", "job"}
+    return all(
+        len({escape_label_name(name, scheme) for name in names}) == len(names)
+        for scheme in Escaping
+    )

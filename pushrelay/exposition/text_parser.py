@@ -132,7 +132,8 @@ class _Reader:
     def _read_usual_comment(self, line: str) -> bool:
         match = _USUAL_COMMENT.fullmatch(line)
         if match is None:
-            return False
+            # Whatever else the line is, without these words it means nothing.
+            return "HELP" not in line and "TYPE" not in line
         keyword, name, text = match.groups()
         family, _ = self._families.find(name)
         if keyword == "HELP" and family.help is None:

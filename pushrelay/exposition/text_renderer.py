@@ -73,11 +73,6 @@ def exposition_order(metrics: Sequence[Metric]) -> list[int]:
     return sorted(range(len(keys)), key=keys.__getitem__)
 
 
-def sort_metrics(metrics: Sequence[Metric]) -> list[Metric]:
-    """Return `metrics` in the order in which they are exposed."""
-    return [metrics[position] for position in exposition_order(metrics)]
-
-
 class _LabelPairs(dict[tuple[str, str], str]):
     """Rendered label pairs: most of them stand on all series of a family."""
 

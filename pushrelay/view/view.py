@@ -120,18 +120,18 @@ class View:
 
     def apply(self, changes: Changes) -> None:
         """Take over `changes`; what the view has already is not applied again."""
+        if changes.since is None:
+            self._load(changes)
+            return
         with self._lock:
-            if changes.since is None:
-                self._load(changes.groups)
-            elif (
+            if (
                 self.position is None
                 or changes.since.revision > self.position.revision
                 or changes.position.revision <= self.position.revision
             ):
                 # Unconnected or old: the next reading of the store brings it.
                 return
-            else:
-                self._take_over(changes.groups, self.position.revision)
+            self._take_over(changes.groups, self.position.revision)
             self.position = changes.position
             self._snapshot = None
 
@@ -211,18 +211,23 @@ class View:
             del self.families[name]
             del self._names[bisect_left(self._names, name)]
 
-    def _load(self, groups: list[GroupChange]) -> None:
-        live = [group for group in groups if isinstance(group, Group)]
+    def _load(self, changes: Changes) -> None:
+        live = [group for group in changes.groups if isinstance(group, Group)]
         pieces: dict[str, list[tuple[bytes, StoredFamily]]] = {}
         for group in live:
             for name, piece in _exposed(group).items():
                 pieces.setdefault(name, []).append((group.key.canonical, piece))
-        self.groups = {group.key.id: group for group in live}
-        self.key_shapes = Counter(group.key.names for group in live)
-        self._names = sorted(pieces)
-        self.families = {name: Family(name) for name in self._names}
-        for name, family in self.families.items():
+        families = {name: Family(name) for name in sorted(pieces)}
+        for name, family in families.items():
             family.load(pieces[name])
+        # Scrapes may take the old snapshot until here.
+        with self._lock:
+            self.groups = {group.key.id: group for group in live}
+            self.key_shapes = Counter(group.key.names for group in live)
+            self.families = families
+            self._names = list(families)
+            self.position = changes.position
+            self._snapshot = None
 
 
 def _exposed(group: Group) -> dict[str, StoredFamily]:

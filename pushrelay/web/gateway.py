@@ -26,7 +26,7 @@ from pushrelay.errors import (
     StoreUnavailable,
 )
 from pushrelay.exposition.compression import check_encoding, decode_body
-from pushrelay.exposition.labels import check_label_limits
+from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import (
     PushFormat,
     accepts_gzip,
@@ -211,7 +211,7 @@ class Gateway:
         now = time.time_ns()
         mode = Mode.REPLACE if exchange.method == "PUT" else Mode.UPDATE
         key = parse_path(path, utf8_names=self._settings.utf8_names)
-        check_label_limits(key.labels, self._limits)
+        check_grouping_labels(key, self._limits)
         body = await exchange.body()
         read = partial(self._read_push, exchange, key, body, mode, now)
         encoded = exchange.header("content-encoding") is not None

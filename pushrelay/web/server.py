@@ -58,7 +58,10 @@ def listen(address: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
+        # The text of an error of the resolver is its own, that of others has the
+        # address in it once more.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
         raise StartupError(f"cannot listen on {address}: {reason}") from error
 
 

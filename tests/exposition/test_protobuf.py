@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import stay_distinct
 from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
@@ -529,8 +530,10 @@ HISTOGRAMS = st.builds(
     NUMBERS,
     st.lists(st.tuples(NUMBERS, st.floats(1, 1e9))),
 )
-LABELS = st.dictionaries(TEXTS, TEXTS, max_size=4).map(
-    lambda labels: tuple(sorted({**labels, **dict(PLACED)}.items()))
+LABELS = (
+    st.dictionaries(TEXTS, TEXTS, max_size=4)
+    .filter(stay_distinct)
+    .map(lambda labels: tuple(sorted({**labels, **dict(PLACED)}.items())))
 )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from math import inf, isnan, nan
 
 import pytest
+from builders import stay_distinct
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -170,7 +171,7 @@ def families(draw: st.DrawFn) -> MetricFamily:
     }.get(type_, numbers)
     label_sets = draw(
         st.lists(
-            st.dictionaries(label_names, texts, max_size=3),
+            st.dictionaries(label_names, texts, max_size=3).filter(stay_distinct),
             min_size=1,
             max_size=4,
             unique_by=lambda labels: tuple(sorted(labels.items())),

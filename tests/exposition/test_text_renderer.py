@@ -10,7 +10,6 @@ from pushrelay.exposition.text_renderer import (
     exposition_order,
     render_header,
     render_series,
-    sort_metrics,
 )
 from pushrelay.model import (
     Histogram,
@@ -182,7 +181,7 @@ def test_metrics_are_exposed_by_number_of_labels_and_then_by_values() -> None:
         Metric((("x", "1"), ("y", "10")), 5.0),
     ]
     assert exposition_order(metrics) == [2, 3, 5, 1, 0, 4]
-    assert [metric.value for metric in sort_metrics(metrics)] == [2, 3, 5, 1, 0, 4]
+    assert [metrics[i].value for i in exposition_order(metrics)] == [2, 3, 5, 1, 0, 4]
 
 
 def test_rendered_families_are_read_by_the_python_client() -> None:
