@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey
@@ -68,9 +69,6 @@ class Catalog(Protocol):
 
     def key_shapes(self) -> Iterable[tuple[str, ...]]:
         """Each set of grouping label names that some group has."""
-
-    def label_sets(self, family: StoredFamily) -> frozenset[Labels]:
-        """The label sets of the series of `family`."""
 
 
 def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
@@ -130,7 +128,7 @@ def check_against(
     for family in pushed:
         _check_type(findings, family, key, catalog)
         _check_suffixes(findings, family, key, held, catalog)
-        _check_rivals(findings, family, rivals)
+        _check_rivals(findings, family, held[family.name], rivals)
     findings.raise_if_any()
 
 
@@ -254,7 +252,7 @@ class _Rivals:
 
     def __init__(self, key: GroupingKey, catalog: Catalog) -> None:
         self._key = key
-        self.catalog = catalog
+        self._catalog = catalog
         own = set(key.names)
         # Labels of the grouping key are the same in all series of the push.
         shapes = list(catalog.key_shapes())
@@ -291,18 +289,42 @@ class _Rivals:
         if not all(map(is_utf8, labels.values())):
             return
         key = GroupingKey.of(labels)
-        group = None if key == self._key else self.catalog.group(key)
+        group = None if key == self._key else self._catalog.group(key)
         if group is not None:
             yield group
 
 
-def _check_rivals(findings: _Findings, family: MetricFamily, rivals: _Rivals) -> None:
-    for metric in family.metrics:
-        for group in rivals.of(metric.labels):
-            rival = group.families.get(family.name)
-            if rival is not None and metric.labels in rivals.catalog.label_sets(rival):
-                problem = f"{_DUPLICATE} in group {group.key}"
-                findings.add("duplicate", _about(family, metric, problem))
+def _check_rivals(
+    findings: _Findings, family: MetricFamily, stored: StoredFamily, rivals: _Rivals
+) -> None:
+    # Groups by identity: they hold dictionaries.
+    found = {id(g): g for m in family.metrics for g in rivals.of(m.labels)}
+    for group in found.values():
+        rival = group.families.get(family.name)
+        if rival is None:
+            continue
+        shared = _series_heads(stored) & _series_heads(rival)
+        for head in sorted(shared)[:MAX_PROBLEMS]:
+            findings.add(
+                "duplicate",
+                f"collected metric {head.decode()} {_DUPLICATE} in group {group.key}",
+            )
+
+
+_known_heads: WeakKeyDictionary[StoredFamily, frozenset[bytes]] = WeakKeyDictionary()
+
+
+def _series_heads(family: StoredFamily) -> frozenset[bytes]:
+    """Return the lines of `family` without their values: its names and labels.
+
+    Kept as long as the family is, so that the cost is that of the push that brought it.
+    """
+    heads = _known_heads.get(family)
+    if heads is None:
+        lines = family.series.split(b"\n")
+        heads = frozenset([line[: line.rindex(b" ")] for line in lines if line])
+        _known_heads[family] = heads
+    return heads
 
 
 def _group(canonical: bytes) -> str:

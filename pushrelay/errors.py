@@ -3,6 +3,7 @@
     PushrelayError
     ├── InvalidRequest            cannot be read; leaves no trace in the store
     │   ├── InvalidGroupingKey    the path of a push
+    │   ├── InvalidLabels         labels that become equal once they are escaped
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
@@ -30,6 +31,12 @@ class InvalidGroupingKey(InvalidRequest):
     """A push URL whose path does not name a group."""
 
     reason = "invalid_grouping_key"
+
+
+class InvalidLabels(InvalidRequest):
+    """Labels of a series that no scraper could tell apart."""
+
+    reason = "label"
 
 
 class ParseError(InvalidRequest):

@@ -37,6 +37,16 @@ class MetricType(IntEnum):
     GAUGE_HISTOGRAM = 5
 
 
+HISTOGRAMS = (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM)
+
+BOUND_LABELS = {
+    MetricType.SUMMARY: "quantile",
+    MetricType.HISTOGRAM: "le",
+    MetricType.GAUGE_HISTOGRAM: "le",
+}
+"""The label by which the text format tells the lines of one metric apart."""
+
+
 @dataclass(slots=True)
 class Summary:
     """A summary's value; `quantiles` are (quantile, value) as pushed."""
@@ -74,7 +84,7 @@ class MetricFamily:
     """A family as it was pushed, its metrics in pushed order.
 
     `message` is the encoded `io.prometheus.client.MetricFamily`, kept only where the
-    text format cannot give it back (native histograms, exemplars, created
+    other fields do not hold all of it (native histograms, exemplars, created
     timestamps, no metrics at all); its labels are in place and its metrics in the
     order of `metrics`.
     """
@@ -87,7 +97,7 @@ class MetricFamily:
     message: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class StoredFamily:
     """A family as a group keeps it; immutable, compared by identity.
 
@@ -97,7 +107,8 @@ class StoredFamily:
     pushed_at: time of the push that wrote it, Unix nanoseconds.
     pushed_order: positions in exposition order of the metrics as they were pushed;
         None where the two orders are the same.
-    message: see MetricFamily; its metrics are in exposition order.
+    message: the family encoded as in MetricFamily, kept only where `series` cannot
+        give it back; its metrics are in exposition order.
     utf8_names: whether a name in it is outside of the legacy character set, so that
         scrapes must escape it.
     """

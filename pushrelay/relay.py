@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,8 @@ from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.shared_call import SharedCall
 from pushrelay.store.writer import Decision, Writer
 from pushrelay.telemetry import OWN_TYPES, Gauges, Telemetry
+from pushrelay.view.exposition import Exposition
 from pushrelay.view.overlay import Overlay
-from pushrelay.view.page import Page
 from pushrelay.view.view import Snapshot, View
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Relay:
         self._writer = Writer(database, self._decider, self._deliver, telemetry.commit)
         self._refresher = SharedCall(self._refresh, "refresher")
         self._prober = SharedCall(self._writer.probe, "prober")
-        self._store_up = True
+        self._is_readable = self._is_writable = True
 
     def start(self) -> None:
         """Load the view, then take writes. Raises StoreUnavailable."""
@@ -129,29 +130,32 @@ class Relay:
         """Delete all groups. Raises StoreUnavailable."""
         await self._write(Wipe())
 
-    async def page(self, format_: ScrapeFormat) -> Page:
+    async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
 
         If the database does not answer in time, with what was known last.
         """
         await self.refresh()
-        return self._page_of(self._view.snapshot(), format_)
+        if not self._is_writable:
+            # Found out beside the scrape; the next one knows.
+            self._prober.request().add_done_callback(self._probed)
+        return self._expose(self._view.snapshot(), format_)
 
     def require_alive(self) -> None:
         """Raise whatever stands in the way of serving what is known."""
         sample = self._view.snapshot().sample()
-        for _ in self._page_of(sample, negotiate(None)).chunks():
+        for _ in self._expose(sample, negotiate(None)).chunks():
             pass
 
-    def _page_of(self, snapshot: Snapshot, format_: ScrapeFormat) -> Page:
+    def _expose(self, snapshot: Snapshot, format_: ScrapeFormat) -> Exposition:
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
             revision=snapshot.position.revision,
-            store_up=self._store_up,
+            store_up=self._is_readable and self._is_writable,
         )
         own = self.telemetry.families(gauges, time.monotonic())
-        return Page(snapshot, own, format_)
+        return Exposition(snapshot, own, format_)
 
     async def refresh(self) -> bool:
         """Bring the view up to date; return whether the database answered in time."""
@@ -178,12 +182,19 @@ class Relay:
 
     async def require_ready(self) -> None:
         """Raise StoreUnavailable unless the database takes writes."""
+        if not self._writer.is_running:
+            raise StoreUnavailable("the thread that writes has ended; see the log")
         if time.monotonic() - self._writer.committed_at < READY_SECONDS:
             return
         probe = _quiet(self._prober.request())
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
+            self._is_writable = False
             raise StoreUnavailable("the database did not give the write lock in time")
+        self._probed(probe)
         probe.result()
+
+    def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
+        self._is_writable = not probe.cancelled() and probe.exception() is None
 
     # --- reading ---
 
@@ -203,7 +214,7 @@ class Relay:
     def _begin_refresh(self) -> Future[None] | None:
         """Return the reading to wait for; None while an earlier one hangs."""
         if self._refresher.stalled(CLOCK_DEADLINE_SECONDS):
-            self._store_up = False
+            self._is_readable = False
             return None
         return self._refresher.request()
 
@@ -211,20 +222,29 @@ class Relay:
         error = reading.exception() if done else None
         if error is not None and not isinstance(error, StoreUnavailable):
             log.error("reading the store failed", exc_info=error)
-        was_up, self._store_up = self._store_up, done and error is None
-        if was_up and not self._store_up:
+        was_readable, self._is_readable = self._is_readable, done and error is None
+        if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
-        return self._store_up
+        elif self._is_readable and not was_readable:
+            log.info("the database answers again")
+            self._is_writable = True
+        return self._is_readable
 
     # --- writing ---
 
     async def _write(self, write: Write) -> None:
         answer = self._loop.create_future()
+        # A client that left does not ask how its push ended.
+        answer.add_done_callback(_retrieve)
         self._writer.submit(answer, write)
-        if not await _wait(answer, WRITE_DEADLINE_SECONDS):
+        done = await _wait(answer, WRITE_DEADLINE_SECONDS)
+        error = answer.exception() if done else None
+        self._is_writable = done and not isinstance(error, StoreUnavailable)
+        if not done:
             answer.cancel()
             raise StoreUnavailable("the database did not confirm the write in time")
-        answer.result()
+        if error is not None:
+            raise error
 
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
@@ -246,15 +266,24 @@ class _Decider:
         with self._lock:
             changes = read(self._view.position)
             if changes is not None:
-                self._view.apply(changes)
+                self._apply(changes)
             position = self._view.position
         assert position is not None  # noqa: S101  # the first reading always brings one
         return position
 
     def committed(self, changes: Changes) -> None:
-        with self._lock:
+        # What is on disk is on disk: a view that cannot follow is no failed write.
+        with self._lock, suppress(Exception):
             if self._view.position == changes.since:
-                self._view.apply(changes)
+                self._apply(changes)
+
+    def _apply(self, changes: Changes) -> None:
+        try:
+            self._view.apply(changes)
+        except Exception:
+            log.exception("the view could not take over changes; it reloads")
+            self._view.position = None
+            raise
 
     def decide(self, writes: list[Write], revision: int) -> Decision:
         with self._lock:
@@ -331,8 +360,14 @@ class _Batch:
 def _quiet(call: Future[None]) -> asyncio.Future[None]:
     """Return a future of `call` that does not complain if nobody waits for its end."""
     future = asyncio.wrap_future(call)
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    future.add_done_callback(_retrieve)
     return future
+
+
+def _retrieve(done: asyncio.Future[None]) -> None:
+    """Look at the exception, which asyncio would otherwise log as never retrieved."""
+    if not done.cancelled():
+        done.exception()
 
 
 async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:

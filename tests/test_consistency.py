@@ -132,7 +132,7 @@ REFUSED = {
         A,
         'x{instance="i"} 2',
         "duplicate",
-        ('{instance="i", job="a"}', 'in group {job="a",instance="i"}'),
+        ('x{instance="i",job="a"}', 'in group {job="a",instance="i"}'),
     ),
     "a group's instance is in another group's body": Refused(
         [(A, 'x{instance="i"} 1')], A_I, "x 2", "duplicate", ('in group {job="a"}',)

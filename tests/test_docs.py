@@ -16,6 +16,7 @@ from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import PushrelayError
 from pushrelay.telemetry import OWN_FAMILIES
+from pushrelay.web.errors import RequestTimeout
 from pushrelay.web.routing import Found, Router
 
 ROOT = Path(__file__).parents[1]
@@ -93,19 +94,30 @@ def test_every_own_metric_is_documented_as_it_is() -> None:
     assert sorted(documented, key=str) == sorted(own, key=str)
 
 
-def test_every_reason_of_an_error_is_documented() -> None:
+def test_the_reasons_of_errors_are_documented() -> None:
     heading = "Reasons of `pushrelay_pushes_rejected_total`"
     documented = {
         word for row in table("api.md", heading) for word in code_words(row[0])
     }
-    assert reasons(PushrelayError) <= documented
+    own = fixed_reasons(PushrelayError)
+    assert RequestTimeout.reason in own
+    assert documented == own | reasons_of_inconsistency()
 
 
-def reasons(error: type[PushrelayError]) -> set[str]:
-    """Return the reasons of `error` and its subclasses that are fixed."""
+def fixed_reasons(error: type[PushrelayError]) -> set[str]:
+    """Return the reasons that `error` and its subclasses have by their class."""
     own = error.__dict__.get("reason")
-    below = [reasons(kind) for kind in error.__subclasses__()]
+    below = [fixed_reasons(kind) for kind in error.__subclasses__()]
     return set().union(*below) | ({own} if isinstance(own, str) else set())
+
+
+def reasons_of_inconsistency() -> set[str]:
+    """Return the reasons that are given where a push is found inconsistent."""
+    given = re.compile(r'(?:InconsistentPush|findings\.add)\(\s*"(\w+)"')
+    sources = [path.read_text() for path in (ROOT / "pushrelay").rglob("*.py")]
+    reasons = {reason for source in sources for reason in given.findall(source)}
+    assert {"timestamps", "type"} <= reasons
+    return reasons
 
 
 def test_every_flag_is_documented_with_its_variable_and_default() -> None:

@@ -73,7 +73,7 @@ async def post(relay: Relay, key: GroupingKey, body: str, *, at: int = SECOND) -
 
 
 async def page_of(relay: Relay) -> str:
-    page = await relay.page(negotiate(None))
+    page = await relay.exposition(negotiate(None))
     return b"".join(page.chunks()).decode()
 
 

@@ -76,7 +76,7 @@ log = logging.getLogger("pushrelay")
     "web_config_file",
     default="",
     metavar="FILE",
-    help="TLS and basic auth. Not enforced yet, so that a file refuses to start.",
+    help="TLS and basic auth. Not enforced yet, so serve refuses to start with one.",
 )
 @option(
     "--push.enable-utf8-names/--no-push.enable-utf8-names",
@@ -148,7 +148,7 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         database_sync=values["database_sync"],
         listen_addresses=values["listen_addresses"],
         systemd_socket=values["systemd_socket"],
-        telemetry_path=values["telemetry_path"],
+        telemetry_path=normalise_prefix(values["telemetry_path"]) or "/",
         route_prefix=normalise_prefix(prefix) if prefix else external_path,
         external_path=external_path,
         enable_lifecycle=values["enable_lifecycle"],

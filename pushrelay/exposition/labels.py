@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pushrelay.config import Limits
-from pushrelay.errors import REFUSAL, InvalidRequest, LimitExceeded
+from pushrelay.errors import REFUSAL, InvalidLabels, LimitExceeded
 from pushrelay.exposition.escaping import Escaping, escape_label_name
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels, is_legacy_label_name
@@ -13,7 +13,7 @@ from pushrelay.quoting import quote
 
 
 def check_grouping_labels(key: GroupingKey, limits: Limits) -> None:
-    """Raise LimitExceeded or InvalidRequest if no series could bear the labels of
+    """Raise LimitExceeded or InvalidLabels if no series could bear the labels of
     `key`."""
     _check_limits(key.labels, limits)
     _check_names(key.names)
@@ -29,7 +29,7 @@ def place_labels(
     stays repeated (only protobuf bodies can), for the consistency check to refuse.
 
     Raises LimitExceeded for too many pushed labels or too long a value, and
-    InvalidRequest for names that escaping would make equal.
+    InvalidLabels for names that escaping would make equal.
     """
     _check_limits(pushed, limits)
     implied = {"instance": ""}
@@ -62,7 +62,7 @@ def _check_limits(labels: Sequence[tuple[str, str]], limits: Limits) -> None:
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Raise InvalidRequest if two of `names` are one for a scraper that wants names
+    """Raise InvalidLabels if two of `names` are one for a scraper that wants names
     escaped: a series with a label twice makes Prometheus drop the whole scrape."""
     if all(map(is_legacy_label_name, names)):
         return
@@ -71,7 +71,7 @@ def _check_names(names: Iterable[str]) -> None:
         for name in names:
             other = shown.setdefault(escape_label_name(name, scheme), name)
             if other != name:
-                raise InvalidRequest(
+                raise InvalidLabels(
                     f"{REFUSAL}the labels {quote(other)} and {quote(name)} of one "
                     f"series become the same once they are escaped ({scheme.value})"
                 )

@@ -1,8 +1,8 @@
 """Reads metric families in the protobuf format, as pushed and as kept.
 
 A pushed body is a stream of `io.prometheus.client.MetricFamily`, each behind its
-length. Groups keep their series as text; a family that text could not give back keeps
-its message as well, with the labels in place.
+length. A family of which the model holds only a part keeps its message as well, with
+the labels in place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.labels import place_labels
-from pushrelay.exposition.protobuf_fidelity import text_keeps
+from pushrelay.exposition.model_fidelity import model_holds
 from pushrelay.exposition.protobuf_wire import has_more_fields, split_delimited
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
@@ -43,6 +43,8 @@ def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[Metric
         _check_series(message, left, limits)
         family = _parse_family(message, position, key, limits)
         families[family.name] = family
+        if len(families) > limits.series:
+            raise _exceeded("families", limits)
         left -= len(family.metrics)
     return list(families.values())
 
@@ -69,9 +71,13 @@ def _check_series(message: bytes, left: int, limits: Limits) -> None:
     if len(message) <= 2 * left:
         return
     if has_more_fields(message, pb.MetricFamily.METRIC_FIELD_NUMBER, most=left):
-        raise LimitExceeded(
-            "series", f"the push has more series than the limit of {limits.series}"
-        )
+        raise _exceeded("series", limits)
+
+
+def _exceeded(what: str, limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        "series", f"the push has more {what} than the limit of {limits.series}"
+    )
 
 
 def _parse_family(
@@ -86,7 +92,7 @@ def _parse_family(
         family.metrics.append(Metric(labels, read(metric)))
         if metric.HasField("timestamp_ms"):
             family.timestamped = True
-    if not (known and text_keeps(decoded)):
+    if not (known and model_holds(decoded)):
         family.message = _encode_placed(decoded, family.metrics)
     return family
 

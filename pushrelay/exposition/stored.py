@@ -1,7 +1,8 @@
 """Turns pushed families into what a group keeps, and back.
 
 What is kept is the text that scrapes show. Where that text would not give back what
-was pushed, the family is kept as a protobuf message beside it.
+was pushed, the family is kept as a protobuf message beside it: the pushed one where
+the model does not hold all of it, else one made from the model.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import TypeVar
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.protobuf_encoder import encode_family
 from pushrelay.exposition.protobuf_parser import metrics_of, reorder_message
-from pushrelay.exposition.text_families import BOUND_LABELS
 from pushrelay.exposition.text_parser import parse_series
 from pushrelay.exposition.text_renderer import exposition_order, render_series
 from pushrelay.model import (
+    BOUND_LABELS,
     Histogram,
     MetricFamily,
     StoredFamily,

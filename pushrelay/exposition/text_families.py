@@ -12,15 +12,17 @@ from math import isnan, nan
 
 from pushrelay.errors import LimitExceeded
 from pushrelay.exposition.text_cursor import LineError, shown
-from pushrelay.model import Histogram, Labels, Metric, MetricFamily, MetricType, Summary
+from pushrelay.model import (
+    BOUND_LABELS,
+    HISTOGRAMS,
+    Histogram,
+    Labels,
+    Metric,
+    MetricFamily,
+    MetricType,
+    Summary,
+)
 
-HISTOGRAMS = (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM)
-
-BOUND_LABELS = {
-    MetricType.SUMMARY: "quantile",
-    MetricType.HISTOGRAM: "le",
-    MetricType.GAUGE_HISTOGRAM: "le",
-}
 _TYPES = {type_.name: type_ for type_ in MetricType}
 _TYPES["GAUGEHISTOGRAM"] = MetricType.GAUGE_HISTOGRAM
 
@@ -118,7 +120,11 @@ class OpenFamily:
 
 
 class Families:
-    """The families of a body in order of first appearance, at most `limit` series."""
+    """The families of a body in order of first appearance.
+
+    At most `limit` series, and as many families: those without a series take memory
+    too until the body has been read.
+    """
 
     def __init__(self, limit: int) -> None:
         self._by_name: dict[str, OpenFamily] = {}
@@ -129,7 +135,7 @@ class Families:
         """Return what `name` stands for, a new family if for nothing yet.
 
         `x_sum` and the like belong to a summary or histogram `x` only if that was
-        declared before and no family has the full name.
+        declared before and no family has the full name. Raises LimitExceeded.
         """
         family = self._by_name.get(name)
         if family is not None:
@@ -137,6 +143,8 @@ class Families:
         owner = self._owner(name)
         if owner is not None:
             return owner
+        if len(self._by_name) == self._limit:
+            raise self._exceeded("families")
         family = self._by_name[name] = OpenFamily(name)
         return family, Role.VALUE
 
@@ -175,10 +183,13 @@ class Families:
     def _append(self, family: OpenFamily, metric: Metric) -> None:
         self._size += 1
         if self._size > self._limit:
-            raise LimitExceeded(
-                "series", f"the body has more than the limit of {self._limit} series"
-            )
+            raise self._exceeded("series")
         family.metrics.append(metric)
+
+    def _exceeded(self, what: str) -> LimitExceeded:
+        return LimitExceeded(
+            "series", f"the body has more than the limit of {self._limit} {what}"
+        )
 
     def close(self) -> list[MetricFamily]:
         """Return all families that have metrics."""

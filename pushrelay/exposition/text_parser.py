@@ -74,7 +74,7 @@ def parse_text(
 def parse_series(series: bytes, name: str, type_: MetricType) -> list[Metric]:
     """Return the metrics of the family `name` from lines that `render_series` made, in
     the order of the lines; labels are taken as they are."""
-    families = Families(len(series))
+    families = Families(len(series) + 1)  # more than there can be
     family, _ = families.find(name)
     family.declare(type_)
     reader = _Reader(families, _sorted_labels, max_labels=len(series), utf8_names=True)

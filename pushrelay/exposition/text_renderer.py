@@ -17,6 +17,7 @@ from pushrelay.exposition.escaping import (
 )
 from pushrelay.exposition.floats import format_float
 from pushrelay.model import (
+    HISTOGRAMS,
     Histogram,
     Labels,
     Metric,
@@ -100,7 +101,7 @@ class _Renderer:
         """Return what renders a metric of `type_` from its labels and its value."""
         if type_ is MetricType.SUMMARY:
             return self._summary
-        if type_ in (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM):
+        if type_ in HISTOGRAMS:
             return self._histogram
         return self._number
 

@@ -14,13 +14,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Engine,
+    Integer,
+    Table,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from pushrelay.errors import StartupError, StoreUnavailable
 
 BUSY_TIMEOUT_SECONDS = 5
+
+REVISION = BigInteger().with_variant(Integer, "sqlite")
+"""The type of revisions. SQLite makes a primary key its row number only if it is
+spelled INTEGER."""
+
 SYNC_MODES = ("full", "normal")
 
 
@@ -108,6 +123,11 @@ def _parse_url(url: str) -> URL:
             f"--database.url: {parsed.get_backend_name()} is not supported; "
             "write sqlite:///FILE"
         )
+    if parsed.host:
+        raise StartupError(
+            f"--database.url has too few slashes: {url!r}; write "
+            "sqlite:///FILE, with a fourth slash for an absolute path"
+        )
     if parsed.database in (None, "", ":memory:"):
         raise StartupError("--database.url needs a file: sqlite:///FILE")
     return parsed
@@ -154,6 +174,19 @@ def _engine(url: URL, sync: str, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def upsert(table: Table) -> Insert:
+    """Return the statement that writes whole rows, new or in place of others."""
+    statement = insert(table)
+    replaced = {
+        column.name: statement.excluded[column.name]
+        for column in table.c
+        if not column.primary_key
+    }
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key), set_=replaced
+    )
 
 
 def unavailable(error: Exception) -> StoreUnavailable:

@@ -59,6 +59,7 @@ def require_head(database: Database) -> None:
     """Raise StartupError unless `database` has exactly the schema `HEAD`."""
     current = current_schema(database)
     if current != HEAD:
+        _refuse_unknown(current)
         raise StartupError(
             f"the database has schema {current or 'none'}, this version needs {HEAD}; "
             "run `pushrelay db upgrade`"

@@ -8,7 +8,9 @@ groups: a row a group. A deleted group is the same row, emptied, so that views l
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table
+
+from pushrelay.store.engine import REVISION
 
 # Alembic can only alter or drop a constraint whose name it knows.
 NAMING_CONVENTION = {
@@ -21,13 +23,10 @@ NAMING_CONVENTION = {
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
-# SQLite makes a primary key its row number only if it is spelled INTEGER.
-Revision = BigInteger().with_variant(Integer, "sqlite")
-
 commits = Table(
     "commits",
     metadata,
-    Column("revision", Revision, primary_key=True, autoincrement=False),
+    Column("revision", REVISION, primary_key=True, autoincrement=False),
     Column("nonce", LargeBinary(16), nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -36,7 +35,7 @@ groups = Table(
     "groups",
     metadata,
     Column("id", LargeBinary(32), primary_key=True),
-    Column("revision", Revision, nullable=False, index=True),
+    Column("revision", REVISION, nullable=False, index=True),
     Column("grouping_key", LargeBinary),
     Column("pushed_at", BigInteger, nullable=False),
     Column("failed_at", BigInteger, nullable=False),

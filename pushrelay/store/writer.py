@@ -18,12 +18,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, func, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from pushrelay.changes import Changes, GroupChange, Position
-from pushrelay.store.engine import Database, unavailable
+from pushrelay.errors import LimitExceeded, StoreUnavailable
+from pushrelay.store.engine import Database, unavailable, upsert
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.reader import (
     ReadChanges,
@@ -36,6 +36,9 @@ from pushrelay.store.schema import commits, groups
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 256
+MAX_QUEUE = 1000
+"""As many writes wait at most, as with the Pushgateway."""
+
 KEPT_COMMITS = 100_000
 KEPT_SECONDS = 3600
 PRUNE_EVERY = 64
@@ -66,6 +69,13 @@ class Decider(Protocol):
         """Take over what was written."""
 
 
+class Ticket(Protocol):
+    """Stands for whoever waits for the answer to a write."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+
 Deliver = Callable[[list[tuple[Any, Any]]], None]
 """Takes (ticket, answer) pairs of a finished batch, on the writer's thread."""
 
@@ -83,7 +93,7 @@ class Writer:
         self._database = database
         self._decider = decider
         self._deliver = deliver
-        self._queue: SimpleQueue[tuple[Any, Any] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._connection: Connection | None = None
         # Told of each commit: its seconds and its number of writes.
@@ -100,8 +110,21 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
-    def submit(self, ticket: Any, write: Any) -> None:
-        """Queue `write`; its answer is delivered with `ticket`."""
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a thread that takes writes."""
+        return self._thread.is_alive()
+
+    def submit(self, ticket: Ticket, write: Any) -> None:
+        """Queue `write`; its answer is delivered with `ticket`.
+
+        A write whose ticket is done before its turn is dropped. Raises StoreUnavailable
+        if too many wait already.
+        """
+        if self._queue.qsize() >= MAX_QUEUE:
+            raise StoreUnavailable(
+                f"{MAX_QUEUE} writes wait for the database already; try again later"
+            )
         self._queue.put((ticket, write))
 
     def probe(self) -> None:
@@ -126,8 +149,14 @@ class Writer:
         stopping = False
         while not stopping:
             batch, stopping = self._next_batch()
-            if batch:
-                self._deliver(self._answers(batch))
+            wanted = [entry for entry in batch if not entry[0].done()]
+            if not wanted:
+                continue
+            try:
+                self._deliver(self._answers(wanted))
+            except Exception:
+                # Whatever it is, the next batch must have its turn.
+                log.exception("the answers to a batch of writes were lost")
         self._disconnect()
 
     def _next_batch(self) -> tuple[list[tuple[Any, Any]], bool]:
@@ -148,11 +177,13 @@ class Writer:
         try:
             answers = self._commit([write for _, write in batch])
         except (SQLAlchemyError, OSError) as error:
-            if len(batch) > 1 and isinstance(error, (DataError, IntegrityError)):
+            refused = isinstance(error, (DataError, IntegrityError))
+            if refused and len(batch) > 1:
                 return self._answers_one_by_one(batch)
-            unavailable_error = unavailable(error)
-            log.error("%s", unavailable_error)
-            answers = [unavailable_error] * len(batch)
+            shown = _not_storable(error) if refused else unavailable(error)
+            # Not the error itself, which has all that was to be written in it.
+            log.error("writes failed: %s", getattr(error, "orig", None) or error)
+            answers = [shown] * len(batch)
         except Exception as error:  # whoever waits must get an answer
             if len(batch) > 1:
                 return self._answers_one_by_one(batch)
@@ -235,15 +266,7 @@ class _Attempt:
 
 
 _INSERT_COMMIT = insert(commits)
-_NEW_GROUP = upsert(groups)
-_UPSERT_GROUP = _NEW_GROUP.on_conflict_do_update(
-    index_elements=[groups.c.id],
-    set_={
-        column.name: _NEW_GROUP.excluded[column.name]
-        for column in groups.c
-        if not column.primary_key
-    },
-)
+_UPSERT_GROUP = upsert(groups)
 _PRUNABLE = select(func.max(commits.c.revision)).where(
     (commits.c.at < bindparam("too_old"))
     | (commits.c.revision <= bindparam("too_many")),
@@ -255,6 +278,15 @@ _PRUNE_GROUPS = delete(groups).where(
     groups.c.revision.between(bindparam("oldest"), bindparam("through")),
     groups.c.families.is_(None),
 )
+
+
+def _not_storable(error: Exception) -> Exception:
+    """Return the answer to a write that no trying again will store."""
+    if isinstance(error, DataError):
+        return LimitExceeded(
+            "database", f"the database does not take so large a group: {error.orig}"
+        )
+    return error
 
 
 def _prune(connection: Connection, newest: int, now: int) -> None:

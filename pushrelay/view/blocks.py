@@ -21,36 +21,47 @@ class Block:
     """Neighbouring groups' pieces of one family. Never changed once it is made.
 
     keys: canonical grouping keys, sorted. pieces: what each of these groups holds.
-    size: bytes of series text. derived: what others made of the pieces, by their key.
+    size: bytes of series text. utf8_names: whether a name in it may need escaping.
+    derived: what others made of the pieces, by their key.
     """
 
-    __slots__ = ("derived", "keys", "pieces", "size")
+    __slots__ = ("derived", "keys", "pieces", "size", "utf8_names")
 
     def __init__(
-        self, keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...], size: int
+        self,
+        keys: tuple[bytes, ...],
+        pieces: tuple[StoredFamily, ...],
+        size: int,
+        utf8_names: bool,
     ) -> None:
         self.keys = keys
         self.pieces = pieces
         self.size = size
+        self.utf8_names = utf8_names
         self.derived: dict[Any, Any] = {}
 
     @staticmethod
     def of(keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...]) -> Block:
         """Return a block of `pieces`, which `keys` belong to."""
-        return Block(keys, pieces, sum([len(piece.series) for piece in pieces]))
+        size = sum([len(piece.series) for piece in pieces])
+        return Block(keys, pieces, size, any(piece.utf8_names for piece in pieces))
 
     def with_piece(self, position: int, piece: StoredFamily) -> Block:
         """Return a block where `piece` stands at `position`."""
         pieces = list(self.pieces)
         size = self.size + len(piece.series) - len(pieces[position].series)
         pieces[position] = piece
-        return Block(self.keys, tuple(pieces), size)
+        utf8_names = self.utf8_names or piece.utf8_names
+        return Block(self.keys, tuple(pieces), size, utf8_names)
 
 
 class BlockList:
-    """A family's pieces by canonical grouping key."""
+    """A family's pieces by canonical grouping key.
 
-    __slots__ = ("_blocks", "_first_keys", "_snapshot", "series")
+    series: how many metrics they have. size: bytes of their series text.
+    """
+
+    __slots__ = ("_blocks", "_first_keys", "_snapshot", "series", "size")
 
     def __init__(self, pieces: Iterable[tuple[bytes, StoredFamily]] = ()) -> None:
         self._blocks: list[Block] = []
@@ -61,6 +72,7 @@ class BlockList:
             self._blocks.append(Block.of(keys, parts))
         self._first_keys = [block.keys[0] for block in self._blocks]
         self.series = sum(piece.size for _, piece in ordered)
+        self.size = sum(block.size for block in self._blocks)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -76,13 +88,14 @@ class BlockList:
         """Add or replace the piece of the group `key`."""
         self._snapshot = None
         self.series += piece.size
+        self.size += len(piece.series)
         if not self._blocks:
             self._insert(0, [Block.of((key,), (piece,))])
             return
         at, block, position = self._find(key)
         keys, pieces = block.keys, block.pieces
         if position < len(keys) and keys[position] == key:
-            self.series -= pieces[position].size
+            self._discount(pieces[position])
             self._blocks[at] = block.with_piece(position, piece)
             return
         keys = (*keys[:position], key, *keys[position:])
@@ -96,12 +109,16 @@ class BlockList:
         """Remove the piece of the group `key`, which must be there."""
         self._snapshot = None
         at, block, position = self._find(key)
-        self.series -= block.pieces[position].size
+        self._discount(block.pieces[position])
         keys = block.keys[:position] + block.keys[position + 1 :]
         pieces = block.pieces[:position] + block.pieces[position + 1 :]
         del self._blocks[at], self._first_keys[at]
         if keys:
             self._insert(at, [Block.of(keys, pieces)])
+
+    def _discount(self, piece: StoredFamily) -> None:
+        self.series -= piece.size
+        self.size -= len(piece.series)
 
     def _find(self, key: bytes) -> tuple[int, Block, int]:
         at = max(bisect_right(self._first_keys, key) - 1, 0)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 
-from pushrelay.exposition.stored import from_stored
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, Labels, MetricType, StoredFamily
+from pushrelay.model import Group, MetricType
 from pushrelay.view.view import View
 
 
@@ -68,11 +66,3 @@ class Overlay:
     def key_shapes(self) -> Iterable[tuple[str, ...]]:
         added = {group.key.names for group in self._groups.values() if group}
         return self._view.key_shapes.keys() | added
-
-    def label_sets(self, family: StoredFamily) -> frozenset[Labels]:
-        return _label_sets(family)
-
-
-@lru_cache(maxsize=256)
-def _label_sets(family: StoredFamily) -> frozenset[Labels]:
-    return frozenset(metric.labels for metric in from_stored(family).metrics)

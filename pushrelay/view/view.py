@@ -89,12 +89,16 @@ class FamilySnapshot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """All families of the view at one position, sorted by name (bytewise)."""
+    """All families of the view at one position, sorted by name (bytewise).
+
+    groups, series: how many there are. size: bytes of series text.
+    """
 
     position: Position
     families: tuple[FamilySnapshot, ...]
     groups: int
     series: int
+    size: int
 
     def sample(self) -> Snapshot:
         """Return a snapshot of one block at most: enough to see that all works."""
@@ -160,6 +164,7 @@ class View:
             ),
             len(self.groups),
             sum(family.pieces.series for family in families),
+            sum(family.pieces.size for family in families),
         )
 
     def _take_over(self, groups: list[GroupChange], held_revision: int) -> None:

@@ -7,9 +7,6 @@ from flask import Flask
 from pushrelay.config import Settings
 from pushrelay.relay import Relay
 from pushrelay.web import query_api, status_page
-from pushrelay.web.query_api import CORS_HEADERS
-
-__all__ = ["CORS_HEADERS", "create_app"]
 
 
 def create_app(settings: Settings, relay: Relay) -> Flask:

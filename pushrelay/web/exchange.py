@@ -17,6 +17,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+Headers = tuple[tuple[str, str], ...]
+
 TEXT = "text/plain; charset=utf-8"
 DRAIN_SECONDS = 1.0
 
@@ -70,7 +72,8 @@ class Exchange:
     def client(self) -> str:
         """The client's address."""
         address = self.scope.get("client")
-        return str(address[0]) if address else ""
+        # A socket for both kinds of addresses shows IPv4 ones in this way.
+        return str(address[0]).removeprefix("::ffff:") if address else ""
 
     @property
     def size(self) -> int:
@@ -160,23 +163,21 @@ class Exchange:
         status: int,
         body: bytes = b"",
         content_type: str | None = None,
-        headers: tuple[tuple[str, str], ...] = (),
+        headers: Headers = (),
     ) -> None:
         """Send a whole answer; content_type goes with a body."""
         content = (("Content-Type", content_type),) if content_type else ()
         length = (("Content-Length", str(len(body))),)
         await self.begin(status, (*headers, *content, *length))
-        await self.send(body, more=False)
+        await self.send(b"" if self.method == "HEAD" else body, more=False)
 
-    async def error(
-        self, status: int, text: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    async def error(self, status: int, text: str, headers: Headers = ()) -> None:
         """Send an error as Go's server sends it; text: with its line end."""
         sniff = ("X-Content-Type-Options", "nosniff")
         body = text.encode(errors="backslashreplace")
         await self.answer(status, body, TEXT, (*headers, sniff))
 
-    async def begin(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+    async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
         self.status = status
         if self.on_status is not None:

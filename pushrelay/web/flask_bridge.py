@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import Flask
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from pushrelay.web.exchange import Exchange
-
-Headers = tuple[tuple[str, str], ...]
+from pushrelay.web.exchange import Exchange, Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +35,14 @@ class FlaskAnswer:
                 close()
 
 
-def call_flask(app: Flask, exchange: Exchange, prefix: str) -> FlaskAnswer:
-    """Return the answer of `app`, which is below the path `prefix`, to a request
-    without a body."""
+def call_flask(app: Flask, exchange: Exchange, prefix: str, path: str) -> FlaskAnswer:
+    """Return the answer of `app`, which is below the path `prefix`, at `path` (decoded)
+    to a request without a body."""
+    host = exchange.header("host") or "localhost"
     builder = EnvironBuilder(
         method=exchange.method,
-        path=exchange.raw_path.removeprefix(prefix),
-        base_url=f"{exchange.scope['scheme']}://{exchange.header('host')}{prefix}/",
+        path=quote(path, errors="surrogateescape"),
+        base_url=f"{exchange.scope['scheme']}://{host}{quote(prefix)}/",
         query_string=exchange.query,
         headers=exchange.headers,
     )

@@ -1,7 +1,7 @@
 """The ASGI application: everything that is hot or has the Pushgateway's exact grammar.
 
 Pushes, scrapes and probes are answered here, on the event loop; work that takes long
-goes to a small pool of threads. The page and the query API are Flask's, behind it.
+goes to a few threads. The page and the query API are Flask's, behind it.
 """
 
 from __future__ import annotations
@@ -10,52 +10,37 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
 from typing import Any
 
-from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
 from pushrelay.errors import (
-    InconsistentPush,
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
     StoreUnavailable,
 )
-from pushrelay.exposition.compression import check_encoding, decode_body
-from pushrelay.exposition.labels import check_grouping_labels
-from pushrelay.exposition.negotiation import (
-    PushFormat,
-    accepts_gzip,
-    negotiate,
-    push_format,
-)
-from pushrelay.exposition.protobuf_parser import parse_protobuf
-from pushrelay.exposition.text_parser import parse_text
-from pushrelay.grouping_key import GroupingKey, parse_path
-from pushrelay.relay import Push, Relay, prepare_push
-from pushrelay.web.app import CORS_HEADERS, create_app
-from pushrelay.web.errors import (
-    RETRY_AFTER_SECONDS,
-    status_of,
-    text_of,
-)
-from pushrelay.web.exchange import TEXT, ClientGone, Exchange
-from pushrelay.web.flask_bridge import Headers, call_flask
+from pushrelay.exposition.compression import check_encoding
+from pushrelay.exposition.negotiation import accepts_gzip, negotiate
+from pushrelay.relay import Relay
+from pushrelay.web.app import create_app
+from pushrelay.web.errors import RETRY_AFTER_SECONDS, status_of, text_of
+from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
+from pushrelay.web.flask_bridge import call_flask
+from pushrelay.web.pushes import Pushes
+from pushrelay.web.query_api import CORS_HEADERS
 from pushrelay.web.routing import Found, Redirected, Refused, Router
+from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
 
-INLINE_BODY_BYTES = 64 * 1024
-INLINE_ENCODED_BYTES = 8 * 1024
-INLINE_PAGE_SERIES = 2_000
-PART_BYTES = 256 * 1024
 POOL_THREADS = 4
 
 Handler = Callable[[Exchange, str], Awaitable[None]]
+"""Answers a request; the text is the variable part of its path."""
 
 
 class Gateway:
@@ -73,22 +58,24 @@ class Gateway:
         self._telemetry = relay.telemetry
         self._terminate = terminate
         self._router = Router(settings)
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
+        pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
+        self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
+        self._pushes = Pushes(settings, relay)
         self._handlers: dict[str, Handler] = {
-            "push": self._push,
-            "delete": self._delete,
+            "push": self._pushes.push,
+            "delete": self._pushes.delete,
+            "wipe": self._pushes.wipe,
             "metrics": self._metrics,
             "healthy": self._healthy,
             "ready": self._ready,
             "quit": self._quit,
             "quit_refused": self._quit_refused,
-            "wipe": self._wipe,
             "api/v1/options": self._api_options,
-            "api/v1/status": self._page,
-            "api/v1/metrics": self._page,
-            "status": self._page,
-            "static": self._page,
+            "api/v1/status": partial(self._call_flask, "/api/v1/status"),
+            "api/v1/metrics": partial(self._call_flask, "/api/v1/metrics"),
+            "status": partial(self._call_flask, "/status"),
+            "static": partial(self._call_flask, "/static/"),
         }
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -128,17 +115,7 @@ class Gateway:
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
-        target_bytes = len(exchange.raw_path) + len(exchange.query)
-        if target_bytes > self._limits.target_bytes:
-            raise LimitExceeded(
-                "target_bytes",
-                f"the request target is longer than the limit of "
-                f"{self._limits.target_bytes} bytes",
-            )
-        if exchange.header("host") is None and exchange.scope["http_version"] == "1.1":
-            raise InvalidRequest("missing required Host header")
-        if _MALFORMED_ESCAPE.search(exchange.raw_path):
-            raise InvalidRequest("the path has a % without two hexadecimal digits")
+        self._check_head(exchange)
         if (exchange.header("expect") or "100-continue").lower() != "100-continue":
             await exchange.answer(417)
             return "other"
@@ -159,6 +136,21 @@ class Gateway:
                 await exchange.error(404, "404 page not found\n")
         return "other"
 
+    def _check_head(self, exchange: Exchange) -> None:
+        limit = self._limits.target_bytes
+        if len(exchange.raw_path) + len(exchange.query) > limit:
+            raise LimitExceeded(
+                "target_bytes",
+                f"the request target is longer than the limit of {limit} bytes",
+            )
+        host = exchange.header("host")
+        if host is None and exchange.scope["http_version"] == "1.1":
+            raise InvalidRequest("missing required Host header")
+        if host is not None and not _HOST.fullmatch(host):
+            raise InvalidRequest("malformed Host header")
+        if _MALFORMED_ESCAPE.search(exchange.raw_path):
+            raise InvalidRequest("the path has a % without two hexadecimal digits")
+
     async def _check_encoding(self, exchange: Exchange) -> None:
         """Refuse a compressed body with a bad head, as for every path but the API."""
         encoding = exchange.header("content-encoding")
@@ -166,15 +158,18 @@ class Gateway:
             check_encoding(await exchange.body(), encoding)
 
     async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
+        changes_group = name in ("push", "delete")
         if name not in _UNCOUNTED:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
             await self._handlers[name](exchange, rest)
-        except PushrelayError as error:
+        except ClientGone:
+            raise
+        except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-            if name in ("push", "delete"):
-                self._note_rejection(exchange, error)
-        if name in ("push", "delete"):
+            if changes_group:
+                self._pushes.note_rejection(exchange, error)
+        if changes_group:
             now = time.monotonic()
             seconds = now - exchange.started_at
             self._telemetry.push(exchange.method, seconds, exchange.size, now)
@@ -194,99 +189,20 @@ class Gateway:
             headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
         await exchange.error(status, text_of(error), headers)
 
-    def _note_rejection(self, exchange: Exchange, error: Exception) -> None:
-        self._telemetry.rejected(getattr(error, "reason", "internal"))
-        level = logging.ERROR if isinstance(error, InconsistentPush) else logging.DEBUG
-        fields = {
-            "method": exchange.method,
-            "path": exchange.raw_path[:_LOGGED_CHARACTERS],
-            "client": exchange.client,
-            "reason": str(error)[:_LOGGED_CHARACTERS],
-        }
-        log.log(level, "push refused", extra={"fields": fields})
-
-    # --- pushes ---
-
-    async def _push(self, exchange: Exchange, path: str) -> None:
-        now = time.time_ns()
-        mode = Mode.REPLACE if exchange.method == "PUT" else Mode.UPDATE
-        key = parse_path(path, utf8_names=self._settings.utf8_names)
-        check_grouping_labels(key, self._limits)
-        body = await exchange.body()
-        read = partial(self._read_push, exchange, key, body, mode, now)
-        encoded = exchange.header("content-encoding") is not None
-        if len(body) <= (INLINE_ENCODED_BYTES if encoded else INLINE_BODY_BYTES):
-            push = read()
-        else:
-            push = await self._in_pool(read)
-        await self._relay.push(push)
-        await exchange.answer(200)
-
-    def _read_push(
-        self, exchange: Exchange, key: GroupingKey, body: bytes, mode: Mode, now: int
-    ) -> Push:
-        encoding = exchange.header("content-encoding")
-        body = decode_body(body, encoding, self._limits.body_bytes)
-        if push_format(exchange.header("content-type")) is PushFormat.PROTOBUF:
-            families = parse_protobuf(body, key, self._limits)
-        else:
-            families = parse_text(
-                body, key, self._limits, utf8_names=self._settings.utf8_names
-            )
-        return prepare_push(key, families, mode, now)
-
-    async def _delete(self, exchange: Exchange, path: str) -> None:
-        key = parse_path(path, utf8_names=self._settings.utf8_names)
-        await self._relay.delete(key)
-        await exchange.answer(202)
-
-    async def _wipe(self, exchange: Exchange, _rest: str) -> None:
-        await self._relay.wipe()
-        await exchange.answer(202)
-
-    # --- scrapes ---
-
     async def _metrics(self, exchange: Exchange, _rest: str) -> None:
         format_ = negotiate(exchange.header("accept"))
-        page = await self._relay.page(format_)
+        exposition = await self._relay.exposition(format_)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
-        chunks = page.gzip_chunks() if gzip else page.chunks()
+        chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
         headers: Headers = (("Content-Type", format_.content_type),)
         if gzip:
             headers += (("Content-Encoding", "gzip"),)
-        if page.series <= INLINE_PAGE_SERIES:
-            body = b"".join(chunks)
-            await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
-            await exchange.send(body, more=False)
+        if not exposition.is_small:
+            await self._streamer.send(exchange, 200, headers, chunks)
             return
-        await self._stream(exchange, 200, headers, chunks)
-
-    async def _stream(
-        self,
-        exchange: Exchange,
-        status: int,
-        headers: Headers,
-        chunks: Iterator[bytes],
-    ) -> None:
-        # The first part is made before the head is sent: what fails until then is a
-        # proper error and not half a page.
-        part = await self._in_pool(_next_part, chunks)
-        await exchange.begin(status, headers)
-        try:
-            async with asyncio.timeout(self._limits.request_seconds):
-                while part:
-                    await exchange.send(part, more=True)
-                    part = await self._in_pool(_next_part, chunks)
-                await exchange.send(b"", more=False)
-        except TimeoutError:
-            log.info("a client read too slowly: %s", exchange.client)
-            raise ClientGone from None
-
-    async def _in_pool(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, call, *arguments)
-
-    # --- probes, lifecycle, the rest ---
+        body = b"".join(chunks)
+        await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
+        await exchange.send(body, more=False)
 
     async def _healthy(self, exchange: Exchange, _rest: str) -> None:
         self._relay.require_alive()
@@ -310,33 +226,24 @@ class Gateway:
     async def _api_options(self, exchange: Exchange, _rest: str) -> None:
         await exchange.answer(200, headers=CORS_HEADERS)
 
-    async def _page(self, exchange: Exchange, _rest: str) -> None:
+    async def _call_flask(self, path: str, exchange: Exchange, rest: str) -> None:
         prefix = self._settings.route_prefix
-        answer = await self._in_pool(call_flask, self._flask, exchange, prefix)
+        answer = await self._streamer.run(
+            call_flask, self._flask, exchange, prefix, path + rest
+        )
         try:
-            await self._stream(exchange, answer.status, answer.headers, answer.parts)
+            await self._streamer.send(
+                exchange, answer.status, answer.headers, answer.parts
+            )
         finally:
-            self._pool.submit(answer.close)
+            self._streamer.discard(answer.close)
 
 
 _UNCOUNTED = ("metrics", "quit", "quit_refused")
 """Handlers that the Pushgateway's request counter leaves out."""
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-
-_LOGGED_CHARACTERS = 2_000
-
-
-def _next_part(chunks: Iterator[bytes]) -> bytes:
-    """Return about PART_BYTES of `chunks`; nothing at their end."""
-    part: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        part.append(chunk)
-        size += len(chunk)
-        if size >= PART_BYTES:
-            break
-    return b"".join(part)
+_HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:

@@ -79,11 +79,10 @@ class Router:
             re.escape(f"{prefix}/metrics/") + r"(job(?:@base64)?/[^/]+(?:/.*)?)", re.S
         )
         self._jobless = (f"{prefix}/metrics/job/", f"{prefix}/metrics/job@base64/")
-        telemetry_path = posixpath.normpath(f"{prefix}/{settings.telemetry_path}")
         self._main = [
             _route("healthy", ("GET",), f"{prefix}/-/healthy"),
             _route("ready", ("GET",), f"{prefix}/-/ready"),
-            _route("metrics", ("GET",), telemetry_path.replace("//", "/")),
+            _route("metrics", ("GET",), prefix + settings.telemetry_path),
             _route("status", ("GET",), f"{prefix}/status"),
             _route("status", ("GET",), f"{prefix}/"),
             _route("static", ("GET",), f"{prefix}/static/", rest=True),

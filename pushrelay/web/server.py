@@ -25,6 +25,7 @@ KEEPALIVE_SECONDS = 75
 """Longer than any usual scrape interval, so that scrapers need not dial again."""
 
 GRACEFUL_SECONDS = 30
+LOOP_SECONDS = 60
 BACKLOG = 2048
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # gunicorn makes a file of its own there
@@ -62,7 +63,10 @@ def listen(address: str) -> socket.socket:
         # address in it once more.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else error.strerror
-        raise StartupError(f"cannot listen on {address}: {reason}") from error
+        raise StartupError(
+            f"cannot listen on {address}: {reason}; choose another address with "
+            "--web.listen-address"
+        ) from error
 
 
 def _binds(settings: Settings) -> list[str]:
@@ -109,8 +113,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             "limit_request_field_size": 0,
             # A second instance of the same user would take over the socket.
             "control_socket_disable": True,
-            # Our own deadlines for bodies come first.
-            "timeout": int(self.settings.limits.request_seconds) + 60,
+            # A worker whose event loop stands still for so long is replaced. gunicorn
+            # also gives up a body after it, and our own deadline must come first.
+            "timeout": max(LOOP_SECONDS, int(self.settings.limits.idle_seconds) + 10),
             # A disk that stalls must not look like a worker that hangs.
             "worker_tmp_dir": _SHARED_MEMORY if os.path.isdir(_SHARED_MEMORY) else None,
         }

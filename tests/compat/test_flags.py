@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from exposition_page import lines_of, pushed
@@ -105,10 +107,18 @@ def test_the_exposition_is_at_the_telemetry_path(prefixed_relay: RelayProcess) -
     assert lines_of(pushed(prefixed_relay.get("/gw/own").text)) == ["a 1 untyped"]
 
 
-def test_the_page_links_below_the_prefix(prefixed_relay: RelayProcess) -> None:
-    page = prefixed_relay.get("/gw/").text
-    links = re.findall(r"""(?:href|src|action)=["'](/[^"']*)""", page)
-    assert all(link.startswith("/gw/") for link in links)
+@pytest.mark.parametrize("page", ["/gw/", "/gw/status", "/gw/status?search=x"])
+def test_the_page_links_below_the_prefix(
+    prefixed_relay: RelayProcess, page: str
+) -> None:
+    prefixed_relay.put("/gw/metrics/job/x", "a 1\n")
+    html = prefixed_relay.get(page).text
+    links = re.findall(r"""(?:href|src|action)=["']([^"'#][^"']*)""", html)
+    targets = {urljoin(page, unescape(link)) for link in links}
+    assert {"/gw/own", "/gw/status", "/gw/static/status.js"} <= targets
+    for target in targets:
+        assert target.startswith("/gw/")
+        assert prefixed_relay.get(target).status == 200
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from pushrelay.exposition.protobuf_parser import (
     parse_protobuf,
     reorder_message,
 )
+from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 
@@ -276,22 +277,23 @@ def test_too_many_series_are_counted_before_they_take_memory() -> None:
         parse(b"\x0a\x01a" + b"\x22\x00" * 2**20, limits=Limits(series=1000))
 
 
-NOT_KEPT_BY_TEXT = {
+def test_families_without_series_are_limited_as_series_are() -> None:
+    pushed = [message(f'name: "{name}"') for name in "abb"]
+    assert len(parse(*pushed, limits=Limits(series=2))) == 2
+    with pytest.raises(LimitExceeded) as caught:
+        parse(*pushed, limits=Limits(series=1))
+    assert caught.value.limit == "series"
+
+
+BEYOND_THE_MODEL = {
     "no metrics": "type: GAUGE",
     "unit": 'type: GAUGE unit: "s" metric { gauge {} }',
-    "negative zero": "type: GAUGE metric { gauge { value: -0.0 } }",
+    "another type's value": "type: GAUGE metric { gauge {} untyped { value: 1 } }",
     "counter exemplar": "type: COUNTER metric { counter { exemplar {} } }",
     "counter created": "metric { counter { created_timestamp {} } }",
-    "untyped negative zero": "type: UNTYPED metric { untyped { value: -0.0 } }",
     "summary created": "type: SUMMARY metric { summary { created_timestamp {} } }",
-    "summary count": "type: SUMMARY metric {summary {sample_count: 0x20000000000001}}",
-    "summary sum": "type: SUMMARY metric { summary { sample_sum: -0.0 } }",
-    "quantile": "type: SUMMARY metric { summary { quantile { quantile: -0.0 } } }",
-    "quantile value": "type: SUMMARY metric { summary { quantile { value: -0.0 } } }",
-    "no +Inf": "type: HISTOGRAM metric { histogram { bucket { upper_bound: 1 } } }",
-    "no buckets": "type: HISTOGRAM metric { histogram { sample_count: 1 } }",
 }
-NOT_KEPT_OF_A_HISTOGRAM = {
+BEYOND_THE_MODELS_HISTOGRAM = {
     "schema": "schema: 0",
     "zero threshold": "zero_threshold: 0",
     "spans": "positive_span { length: 1 } positive_delta: 1",
@@ -299,24 +301,42 @@ NOT_KEPT_OF_A_HISTOGRAM = {
     "created": "created_timestamp { seconds: 1 }",
     "exemplars": "exemplars { value: 1 }",
     "bucket exemplar": "bucket { upper_bound: 1 exemplar { value: 1 } }",
-    "count": f"sample_count: {2**53 + 1}",
-    "bucket count": f"bucket {{ cumulative_count: {2**53 + 1} }}",
     "float count": "sample_count_float: 3",
     "float bucket": "bucket { cumulative_count_float: 3 }",
+}
+BEYOND_TEXT = {
+    "negative zero": "type: GAUGE metric { gauge { value: -0.0 } }",
+    "untyped negative zero": "type: UNTYPED metric { untyped { value: -0.0 } }",
+    "summary count": "type: SUMMARY metric {summary {sample_count: 0x20000000000001}}",
+    "summary sum": "type: SUMMARY metric { summary { sample_sum: -0.0 } }",
+    "quantile": "type: SUMMARY metric { summary { quantile { quantile: -0.0 } } }",
+    "quantile value": "type: SUMMARY metric { summary { quantile { value: -0.0 } } }",
+    "no +Inf": "type: HISTOGRAM metric { histogram { bucket { upper_bound: 1 } } }",
+    "no buckets": "type: HISTOGRAM metric { histogram { sample_count: 1 } }",
+}
+BEYOND_TEXTS_HISTOGRAM = {
+    "count": f"sample_count: {2**53 + 1}",
+    "bucket count": f"bucket {{ cumulative_count: {2**53 + 1} }}",
     "sum": "sample_sum: -0.0",
     "bound": "bucket { upper_bound: -0.0 }",
 }
-NOT_KEPT_BY_TEXT |= {
-    name: "type: HISTOGRAM metric { histogram { bucket { upper_bound: inf } "
-    + field
-    + " } }"
-    for name, field in NOT_KEPT_OF_A_HISTOGRAM.items()
-}
 
 
-@pytest.mark.parametrize("case", NOT_KEPT_BY_TEXT)
-def test_a_family_that_text_cannot_give_back_keeps_its_message(case: str) -> None:
-    written = 'name: "a" help: "h" ' + NOT_KEPT_BY_TEXT[case]
+def histograms_with(fields: dict[str, str]) -> dict[str, str]:
+    bucket = "bucket { upper_bound: inf }"
+    return {
+        name: f"type: HISTOGRAM metric {{ histogram {{ {bucket} {field} }} }}"
+        for name, field in fields.items()
+    }
+
+
+BEYOND_THE_MODEL |= histograms_with(BEYOND_THE_MODELS_HISTOGRAM)
+BEYOND_TEXT |= histograms_with(BEYOND_TEXTS_HISTOGRAM)
+
+
+@pytest.mark.parametrize("case", BEYOND_THE_MODEL)
+def test_a_family_that_the_model_cannot_hold_keeps_its_message(case: str) -> None:
+    written = 'name: "a" help: "h" ' + BEYOND_THE_MODEL[case]
 
     family = parse_one(written)
 
@@ -327,6 +347,19 @@ def test_a_family_that_text_cannot_give_back_keeps_its_message(case: str) -> Non
     assert family.message is not None
     assert pb.MetricFamily.FromString(family.message) == expected
     assert metrics_of(family.message) == family.metrics
+
+
+@pytest.mark.parametrize("case", BEYOND_TEXT)
+def test_a_family_that_only_text_cannot_give_back_is_stored_as_a_message(
+    case: str,
+) -> None:
+    family = parse_one('name: "a" help: "h" ' + BEYOND_TEXT[case])
+    stored = to_stored(family, 1)
+
+    assert family.message is None
+    assert stored.message is not None
+    # repr: it tells -0.0 from 0.0.
+    assert repr(from_stored(stored).metrics) == repr(family.metrics)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +448,7 @@ def test_a_metric_without_a_value_is_encoded_without() -> None:
 def test_pieces_of_several_groups_make_one_family() -> None:
     first = parse_one('name: "a.b" type: GAUGE metric { gauge { value: 1 } }')
     second = parse_one(
-        'name: "a.b" type: GAUGE help: "x" metric { gauge { value: -0.0 } }'
+        'name: "a.b" type: GAUGE unit: "s" metric { gauge { value: -0.0 } }'
     )
     header = encode_header("a.b", MetricType.GAUGE, "Help.", Escaping.UNDERSCORES)
     pieces = [encode_metrics(f, Escaping.UNDERSCORES) for f in (first, second)]
@@ -433,7 +466,7 @@ def test_a_header_without_help_has_no_such_field() -> None:
     assert not pb.MetricFamily.FromString(header).HasField("help")
 
 
-@pytest.mark.parametrize("value", ["1", "-0.0"], ids=["model", "message"])
+@pytest.mark.parametrize("unit", ["", 'unit: "s"'], ids=["model", "message"])
 @pytest.mark.parametrize(
     ("escaping", "name"),
     [
@@ -443,11 +476,12 @@ def test_a_header_without_help_has_no_such_field() -> None:
         (Escaping.ALLOW_UTF8, b"l.m"),
     ],
 )
-def test_label_names_are_escaped(value: str, escaping: Escaping, name: bytes) -> None:
+def test_label_names_are_escaped(unit: str, escaping: Escaping, name: bytes) -> None:
     family = parse_one(
         'name: "a" type: GAUGE metric { label { name: "l.m" value: "v.w" }'
-        f" gauge {{ value: {value} }} }}"
+        f" gauge {{ value: 1 }} }} {unit}"
     )
+    assert (family.message is not None) is bool(unit)
 
     encoded = pb.MetricFamily.FromString(encode_metrics(family, escaping))
 

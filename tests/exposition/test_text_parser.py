@@ -439,6 +439,13 @@ def test_a_message_does_not_repeat_a_long_line() -> None:
     [
         (Limits(series=2), b"a 1\nb 1\nb 2\n!", "series"),
         (Limits(series=1), HISTOGRAM + b'x_sum 1\nx_sum{a="b"} 1\n', "series"),
+        (
+            Limits(series=2),
+            b"".join(b"# TYPE a%d gauge\n" % n for n in range(3)),
+            "series",
+        ),
+        (Limits(series=2), b"# HELP a A.\n# HELP b B.\n# HELP c C.\n", "series"),
+        (Limits(series=2), b"# TYPE\ta gauge\n# TYPE\tb gauge\n# TYPE\tc x", "series"),
         (Limits(labels=1), b'a{b="1",c="2"} 1\n', "labels"),
         (Limits(labels=1), b'a{b="1", c="2", d="3"} 1\n', "labels"),
         (Limits(labels=1), HISTOGRAM + b"x{" + b'le="1",' * 3 + b"} 1\n", "labels"),
@@ -450,6 +457,11 @@ def test_limits_are_kept(limits: Limits, body: bytes, limit: str) -> None:
     with pytest.raises(LimitExceeded) as caught:
         parse_text(body, KEY, limits)
     assert caught.value.limit == limit
+
+
+def test_as_many_families_as_series_may_be_pushed() -> None:
+    body = b"# TYPE a gauge\n# TYPE b gauge\na 1\nb 1\n# HELP a A.\n"
+    assert len(parse_text(body, KEY, Limits(series=2))) == 2
 
 
 def test_many_lines_of_a_histogram_are_one_series() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ FLAGS = (
     f"--limit.idle-seconds={IDLE_SECONDS}",
     f"--limit.request-seconds={REQUEST_SECONDS}",
     f"--limit.body-bytes={BODY_BYTES}",
+)
+# So patient that no deadline frees what slow clients hold while others are served.
+PATIENT_FLAGS = (
+    "--web.enable-admin-api",
+    f"--limit.idle-seconds={10 * PATIENCE}",
+    f"--limit.request-seconds={10 * PATIENCE}",
 )
 HALF_REQUESTS = {
     "half a request line": b"PUT /metrics/job/ha",
@@ -61,6 +68,28 @@ def clients(relay: RelayProcess) -> Iterator[Clients]:
         yield Clients(relay, stack)
 
 
+@pytest.fixture(scope="module")
+def shared_patient_relay(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RelayProcess]:
+    directory = tmp_path_factory.mktemp("patient-relay")
+    with RelayProcess(directory, *PATIENT_FLAGS) as relay:
+        yield relay
+
+
+@pytest.fixture
+def patient_relay(shared_patient_relay: RelayProcess) -> RelayProcess:
+    shared_patient_relay.wipe()
+    return shared_patient_relay
+
+
+@pytest.fixture
+def lasting_clients(patient_relay: RelayProcess) -> Iterator[Clients]:
+    """Clients of `patient_relay`."""
+    with ExitStack() as stack:
+        yield Clients(patient_relay, stack)
+
+
 class Clients:
     """Opens connections that are closed after the test."""
 
@@ -90,8 +119,23 @@ def received(client: socket.socket) -> bytes:
     return data
 
 
+def is_waiting(client: socket.socket) -> bool:
+    """Whether the relay has neither sent anything nor closed the connection."""
+    client.setblocking(False)
+    try:
+        client.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        pass
+    finally:
+        client.settimeout(PATIENCE)
+    return False
+
+
 def check_service(relay: RelayProcess) -> None:
-    """Check that probes, pushes and scrapes are answered well before any deadline."""
+    """Check that probes, pushes and scrapes are answered, well before any deadline of
+    a patient relay."""
     started = time.monotonic()
     assert relay.get("/-/healthy").status == 200
     assert relay.get("/-/ready").status == 200
@@ -123,24 +167,63 @@ def test_half_a_request_is_answered_408(
     assert relay.grouping_keys() == []
 
 
+def half_requests(clients: Clients) -> list[socket.socket]:
+    kinds = list(HALF_REQUESTS.values())
+    return [clients.send(kinds[number % len(kinds)]) for number in range(500)]
+
+
 def test_hundreds_of_half_requests_disturb_nobody(
+    patient_relay: RelayProcess, lasting_clients: Clients
+) -> None:
+    waiting = half_requests(lasting_clients)
+    check_service(patient_relay)
+    assert all(map(is_waiting, waiting))
+    assert patient_relay.grouping_keys() == [{"job": "served"}]
+
+
+def test_hundreds_of_half_requests_are_answered_408(
     relay: RelayProcess, clients: Clients
 ) -> None:
-    kinds = list(HALF_REQUESTS.values())
-    waiting = [clients.send(kinds[number % len(kinds)]) for number in range(500)]
-    check_service(relay)
-    for client in waiting:
+    for client in half_requests(clients):
         assert received(client).startswith(b"HTTP/1.1 408 ")
     check_service(relay)
     assert relay.grouping_keys() == [{"job": "served"}]
+
+
+def test_silent_connections_disturb_nobody(
+    patient_relay: RelayProcess, lasting_clients: Clients
+) -> None:
+    silent = [lasting_clients.send(b"") for _ in range(100)]
+    check_service(patient_relay)
+    assert all(map(is_waiting, silent))
 
 
 def test_silent_connections_are_closed_without_a_word(
     relay: RelayProcess, clients: Clients
 ) -> None:
     silent = [clients.send(b"") for _ in range(100)]
-    check_service(relay)
     assert {received(client) for client in silent} == {b""}
+
+
+def test_half_sent_tls_handshakes_disturb_nobody(
+    patient_relay: RelayProcess, lasting_clients: Clients
+) -> None:
+    hello = client_hello()
+    shaking = [lasting_clients.send(hello[: len(hello) // 2]) for _ in range(100)]
+    check_service(patient_relay)
+    for client in shaking:
+        answer = b"" if is_waiting(client) else received(client)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def client_hello() -> bytes:
+    """Return what a TLS client says first."""
+    outgoing = ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="relay")
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
 
 
 @pytest.mark.parametrize(
@@ -209,9 +292,8 @@ def test_a_connection_may_rest_between_requests(
     assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def test_slow_readers_of_a_large_page_disturb_nobody(
-    relay: RelayProcess, clients: Clients
-) -> None:
+def slow_readers(relay: RelayProcess, clients: Clients) -> list[socket.socket]:
+    """Return clients that have begun to read a page of 15 MB."""
     body = "".join(f'large{{l="{"v" * 1000}{n}"}} {n}\n' for n in range(5000))
     for number in range(3):
         assert relay.put(f"/metrics/job/large-{number}", body).status == 200
@@ -219,15 +301,27 @@ def test_slow_readers_of_a_large_page_disturb_nobody(
     readers = [clients.send(scrape, receive_buffer=65536) for _ in range(8)]
     for reader in readers:
         assert reader.recv(10).startswith(b"HTTP/1.1 2")
-    check_service(relay)
-    # One that reads at last gets all of it, as long as it is in time.
-    page = relay.get("/metrics").body
-    assert page.count(b"\nlarge{") == 15_000 - (page[:6] == b"large{")
-    # The others are cut off, so that they cannot hold the page for ever.
+    return readers
+
+
+def test_slow_readers_of_a_large_page_disturb_nobody(
+    patient_relay: RelayProcess, lasting_clients: Clients
+) -> None:
+    readers = slow_readers(patient_relay, lasting_clients)
+    check_service(patient_relay)
+    assert memory_of(patient_relay) < 500_000_000
+    # Nobody was cut off: one that reads on at last gets all of it.
+    for reader in readers:
+        assert received(reader).count(b"\nlarge{") == 15_000
+
+
+def test_slow_readers_are_cut_off(relay: RelayProcess, clients: Clients) -> None:
+    readers = slow_readers(relay, clients)
+    size = len(relay.get("/metrics").body)
     time.sleep(REQUEST_SECONDS)
     for reader in readers:
-        assert len(received(reader)) < len(page)
-    assert memory_of(relay) < 500_000_000
+        assert len(received(reader)) < size
+    check_service(relay)
 
 
 def memory_of(relay: RelayProcess) -> int:
@@ -336,9 +430,12 @@ def test_many_connections_at_once_are_all_served(
     assert len(relay.grouping_keys()) == 300
 
 
-def test_the_relay_has_nothing_to_complain_about(relay: RelayProcess) -> None:
-    assert "traceback" not in relay.log.lower()
-    assert "internal error" not in relay.log
+def test_the_relays_have_nothing_to_complain_about(
+    relay: RelayProcess, patient_relay: RelayProcess
+) -> None:
+    for log in (relay.log, patient_relay.log):
+        assert "traceback" not in log.lower()
+        assert "internal error" not in log
 
 
 def test_half_requests_do_not_hold_up_the_end_for_long(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_group_without_families_is_not_a_deleted_one() -> None:
     [
         "x 1",
         '# HELP x Two\\nlines.\n# TYPE x counter\nx{l="\x00 \\n \\" é 🦆"} 1',
-        '{"metric with\nline end 🦆","label.é"="v"} NaN'.replace("\n", "\\n"),
+        '{"metric with\nline end 🦆","level.é"="v"} NaN'.replace("\n", "\\n"),
         "b 1\na 1\nc 1",
         "x 1\ny 2\nx 3".replace("x 3", 'x{a="b"} 3'),
         '# TYPE s summary\ns{quantile="0.5"} NaN\ns_sum 1\ns_count 2',

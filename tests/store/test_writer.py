@@ -12,7 +12,7 @@ import pytest
 from builders import commit, group_of, key_of, new_database
 from sqlalchemy import event, func, select
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.errors import StoreUnavailable
@@ -93,6 +93,20 @@ def x(job: str, value: int = 1) -> Group:
     return group_of(f"x {value}", key_of(job))
 
 
+class Number(int):
+    """A ticket; whoever holds it waits for ever."""
+
+    def done(self) -> bool:
+        return False
+
+
+class Abandoned(Number):
+    """A ticket that nobody waits with any more."""
+
+    def done(self) -> bool:
+        return True
+
+
 class Desk:
     """A writer, and what it answers."""
 
@@ -113,7 +127,7 @@ class Desk:
         """Have `writes` done, in one batch if the writer is not yet started; return
         the answers in the order of the writes."""
         for ticket, write in enumerate(writes):
-            self.writer.submit(ticket, write)
+            self.writer.submit(Number(ticket), write)
         if not self.started:
             self.started = True
             self.writer.start()
@@ -217,7 +231,7 @@ def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> Non
     answers = desk.write(x("a"), broken, x("b"))
     assert [type(answer) for answer in answers] == [
         type(None),
-        StoreUnavailable,
+        IntegrityError,
         type(None),
     ]
     assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
@@ -406,7 +420,7 @@ def test_two_writers_of_one_database_take_turns(database: Database) -> None:
 
 def test_stop_finishes_what_waits(desk: Desk) -> None:
     for ticket in range(50):
-        desk.writer.submit(ticket, x(f"j{ticket}"))
+        desk.writer.submit(Number(ticket), x(f"j{ticket}"))
     desk.writer.start()
     desk.writer.stop()
     assert len(desk.stored()) == 50
@@ -504,3 +518,35 @@ def test_the_newest_commit_is_never_pruned(
         desk.write(x("a", number))
         assert desk.count(commits) == 1
     assert desk.decider.whole_readings == 1
+
+
+def test_a_write_that_nobody_waits_for_is_dropped(desk: Desk) -> None:
+    desk.writer.submit(Abandoned(), x("left"))
+    assert desk.write(x("stays")) == [None]
+    assert desk.stored() == {"stays": 'x{instance="",job="stays"} 1\n'}
+
+
+def test_too_many_waiting_writes_are_refused_at_once(desk: Desk) -> None:
+    for number in range(writer.MAX_QUEUE):
+        desk.writer.submit(Number(number), x("a"))
+    with pytest.raises(StoreUnavailable, match="1000 writes wait"):
+        desk.writer.submit(Number(), x("b"))
+
+
+def test_answers_that_cannot_be_delivered_do_not_end_the_writer(desk: Desk) -> None:
+    deliver = desk.deliveries.put
+    tried = threading.Event()
+
+    def fail_once(answers: list[tuple[Any, Any]]) -> None:
+        if not tried.is_set():
+            tried.set()
+            raise RuntimeError("nobody there")
+        deliver(answers)
+
+    desk.writer._deliver = fail_once  # type: ignore[method-assign]
+    desk.writer.submit(Number(), x("lost"))
+    desk.writer.start()
+    desk.started = True
+    tried.wait(PATIENCE)
+    assert desk.write(x("a")) == [None]
+    assert desk.writer.is_running

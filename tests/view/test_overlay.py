@@ -103,11 +103,3 @@ def test_the_view_stays_as_it_is() -> None:
     overlay.put(B, group_of(COUNTER, B))
     assert view.snapshot() is before
     assert Overlay(view, {}).holders("x", C) == {MetricType.GAUGE: A.canonical}
-
-
-def test_the_label_sets_of_a_family_are_found(overlay: Overlay) -> None:
-    [family] = group_of('x{l="1"} 1\nx{l="2",instance="i"} 2', A).families.values()
-    assert overlay.label_sets(family) == {
-        (("instance", ""), ("job", "a"), ("l", "1")),
-        (("instance", "i"), ("job", "a"), ("l", "2")),
-    }

@@ -15,7 +15,7 @@ from pushrelay.exposition.evidence import push_evidence
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, StoredFamily
-from pushrelay.view.page import Page
+from pushrelay.view.exposition import Exposition
 from pushrelay.view.view import View
 
 TEXT = negotiate(None)
@@ -40,7 +40,7 @@ KEYS = [
 
 
 def page_of(view: View) -> str:
-    return b"".join(Page(view.snapshot(), [], TEXT).chunks()).decode()
+    return b"".join(Exposition(view.snapshot(), [], TEXT).chunks()).decode()
 
 
 def naive_page(groups: Iterable[Group]) -> str:
@@ -185,7 +185,7 @@ def test_a_whole_reading_replaces_a_newer_revision_of_another_history() -> None:
 
 def test_a_snapshot_is_not_changed_by_what_comes_later() -> None:
     view = loaded(group_of("x 1", KEYS[0]))
-    page = Page(view.snapshot(), [], TEXT)
+    page = Exposition(view.snapshot(), [], TEXT)
     before = b"".join(page.chunks())
     change(view, group_of("y 2", KEYS[0], revision=2), revision=2)
     assert b"".join(page.chunks()) == before

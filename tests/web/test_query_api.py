@@ -106,11 +106,11 @@ def test_groups_come_in_the_order_of_their_keys() -> None:
     assert [group["labels"]["job"] for group in data_of(*groups)] == ["a", "b", "c"]
 
 
-def test_many_groups_come_in_parts_that_join() -> None:
+def test_groups_come_piece_by_piece() -> None:
     groups = [group_of("x 1", key_of(f"{number:03}")) for number in range(500)]
     response = client_of(*groups).get("/api/v1/metrics")
     parts = list(response.iter_encoded())
-    assert 1 < len(parts) < len(groups)
+    assert len(parts) >= len(groups)
     assert len(json.loads(b"".join(parts))["data"]) == len(groups)
 
 

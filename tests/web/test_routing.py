@@ -187,12 +187,6 @@ def test_the_telemetry_path_moves_the_scrape_and_no_push(
     assert ELSEWHERE.resolve(method, path) == expected
 
 
-@pytest.mark.parametrize("written", ["own", "/own", "/own/"])
-def test_the_telemetry_path_may_be_written_with_any_slashes(written: str) -> None:
-    router = Router(Settings(telemetry_path=written, route_prefix="/p"))
-    assert router.resolve("GET", "/p/own") == Found("metrics")
-
-
 @pytest.mark.parametrize(
     ("path", "is_api"),
     [

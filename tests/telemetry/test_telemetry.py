@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import threading
 import time
 
@@ -9,16 +8,9 @@ import pytest
 from pushrelay import __version__
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.text_renderer import render_series
-from pushrelay.model import Histogram, MetricFamily, MetricType, Summary
-from pushrelay.telemetry import (
-    BATCH_BUCKETS,
-    OWN_FAMILIES,
-    OWN_TYPES,
-    Gauges,
-    HistogramValue,
-    SlidingSummary,
-    Telemetry,
-)
+from pushrelay.model import Histogram, MetricFamily, MetricType
+from pushrelay.telemetry import OWN_FAMILIES, OWN_TYPES, Gauges, Telemetry
+from pushrelay.telemetry.telemetry import BATCH_BUCKETS
 
 GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True)
 
@@ -31,60 +23,6 @@ def samples(telemetry: Telemetry, name: str, now: float = 0.0) -> list[str]:
     family = families(telemetry, now)[name]
     lines = b"".join(render_series(family, Escaping.UNDERSCORES)).decode()
     return lines.splitlines()
-
-
-# --- histograms and summaries ---
-
-
-def test_a_histogram_counts_up_to_and_including_a_bound() -> None:
-    histogram = HistogramValue((1, 2))
-    for value in (0.5, 1, 1.5, 2, 99):
-        histogram.observe(value)
-    assert histogram.value() == Histogram(5, 104.0, [(1, 2), (2, 4), (math.inf, 5)])
-
-
-def test_an_empty_histogram_has_all_its_buckets() -> None:
-    assert HistogramValue((1,)).value() == Histogram(0, 0.0, [(1, 0), (math.inf, 0)])
-
-
-def test_a_summary_tells_quantiles_of_what_it_saw() -> None:
-    summary = SlidingSummary()
-    for value in range(100):
-        summary.observe(value, now=0)
-    assert summary.value(now=0) == Summary(
-        100, 4950.0, [(0.1, 10), (0.5, 50), (0.9, 90)]
-    )
-
-
-def test_the_quantiles_of_a_summary_forget_and_its_count_does_not() -> None:
-    summary = SlidingSummary()
-    summary.observe(1, now=0)
-    assert [value for _, value in summary.value(now=599).quantiles] == [1, 1, 1]
-    forgotten = summary.value(now=601)
-    assert all(math.isnan(value) for _, value in forgotten.quantiles)
-    assert (forgotten.sample_count, forgotten.sample_sum) == (1, 1.0)
-    summary.observe(3, now=700)
-    assert [value for _, value in summary.value(now=700).quantiles] == [3, 3, 3]
-
-
-def test_the_quantiles_of_a_summary_slide() -> None:
-    summary = SlidingSummary()
-    for minute in range(30):
-        summary.observe(minute, now=minute * 60)
-    lowest = summary.value(now=29 * 60).quantiles[0][1]
-    assert 18 <= lowest <= 22
-
-
-def test_a_summary_is_bounded() -> None:
-    summary = SlidingSummary()
-    for number in range(20_000):
-        summary.observe(number, now=number / 20)
-    kept = sum(len(part.values) for part in summary._slices)
-    assert kept <= SlidingSummary.SLICES * SlidingSummary.SAMPLE
-    assert summary.value(now=1000).sample_count == 20_000
-
-
-# --- the families ---
 
 
 def test_names_and_types_of_own_families_are_known() -> None:
@@ -127,18 +65,42 @@ def test_requests_are_counted_by_handler_method_and_code() -> None:
         'pushrelay_http_requests_total{code="200",handler="push",method="put"} 2',
         'pushrelay_http_requests_total{code="400",handler="push",method="put"} 1',
     ]
-    seconds = samples(telemetry, "pushrelay_http_request_duration_seconds")
-    assert (
-        "pushrelay_http_request_duration_seconds_bucket"
-        '{handler="push",method="put",le="0.01"} 0'
-    ) in seconds
-    assert (
-        'pushrelay_http_request_duration_seconds_count{handler="push",method="put"} 3'
-    ) in seconds
-    sizes = samples(telemetry, "pushrelay_http_request_size_bytes")
-    assert 'pushrelay_http_request_size_bytes_sum{handler="push",method="put"} 900' in (
-        sizes
-    )
+
+
+def test_times_and_sizes_are_told_by_handler_method_and_code() -> None:
+    telemetry = Telemetry()
+    for code in (200, 200, 400):
+        telemetry.request("push", "PUT", code, 0.02, 300)
+    name = "pushrelay_http_request_duration_seconds"
+    seconds = samples(telemetry, name)
+    accepted = 'code="200",handler="push",method="put"'
+    refused = 'code="400",handler="push",method="put"'
+    assert f'{name}_bucket{{{accepted},le="0.01"}} 0' in seconds
+    assert f'{name}_bucket{{{accepted},le="0.025"}} 2' in seconds
+    assert f"{name}_count{{{accepted}}} 2" in seconds
+    assert f"{name}_count{{{refused}}} 1" in seconds
+    name = "pushrelay_http_request_size_bytes"
+    sizes = samples(telemetry, name)
+    assert f"{name}_sum{{{accepted}}} 600" in sizes
+    assert f"{name}_sum{{{refused}}} 300" in sizes
+
+
+def test_methods_that_clients_invent_are_one_label_value() -> None:
+    telemetry = Telemetry()
+    for method in ("FROB", "get\n", "X" * 1000, "TRACE"):
+        telemetry.request("other", method, 405, 0.1, 1)
+        telemetry.compatible_request("other", method, 405)
+        telemetry.push(method, 0.1, 1, now=0)
+    for prefix in ("pushrelay", "pushgateway"):
+        name = f"{prefix}_http_requests_total"
+        assert samples(telemetry, name) == [
+            f'{name}{{code="405",handler="other",method="other"}} 3',
+            f'{name}{{code="405",handler="other",method="trace"}} 1',
+        ]
+    for name, family in families(telemetry).items():
+        for metric in family.metrics:
+            method = dict(metric.labels).get("method", "other")
+            assert method in ("other", "trace"), name
 
 
 def test_pushes_are_told_under_the_pushgateways_names() -> None:

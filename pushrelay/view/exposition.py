@@ -1,10 +1,10 @@
 """Writes the exposition: a snapshot of the view and the relay's own metrics.
 
 What the relay says of itself changes with every scrape, what groups pushed changes
-block by block. So a page is a chain of pieces, and the expensive ones (compressed text,
-protobuf) are made once for a block and kept with it. Compressed pieces are raw deflate
-that ends on a byte boundary; they follow each other in one gzip member, because some
-clients stop reading after the first member.
+block by block. So an exposition is a chain of pieces, and the expensive ones
+(compressed text, protobuf) are made once for a block and kept with it. Compressed
+pieces are raw deflate that ends on a byte boundary; they follow each other in one
+gzip member, because some clients stop reading after the first member.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ LARGE_BLOCK = 8 * 1024
 """Bytes of series text from which a block is compressed on its own. Compressing many
 small pieces one by one would cost more time and yield more bytes."""
 
+SMALL_TEXT = 256 * 1024
+SMALL_PROTOBUF = 16 * 1024
+SMALL_FAMILIES = 1_000
+"""Up to this much, an exposition may be written on the event loop."""
+
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 _DEFLATE_END = b"\x03\x00"
 
@@ -47,7 +52,7 @@ class Deflated:
     length: int
 
 
-class Page:
+class Exposition:
     """The exposition of `snapshot` and of the relay's `own` families in one format.
 
     own: families with at least one metric each, in any order. Where a group pushed one
@@ -57,17 +62,25 @@ class Page:
     def __init__(
         self, snapshot: Snapshot, own: Iterable[MetricFamily], format_: ScrapeFormat
     ) -> None:
-        self.series = snapshot.series
-        self._families = _merge(snapshot, own)
+        self._snapshot = snapshot
+        self._own = list(own)
+        self._kind = format_.kind
         self._writer = _WRITERS[format_.kind](format_.escaping)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether writing it takes but a few milliseconds."""
+        families = len(self._snapshot.families)
+        limit = SMALL_TEXT if self._kind is FormatKind.TEXT else SMALL_PROTOBUF
+        return families <= SMALL_FAMILIES and self._snapshot.size <= limit
+
     def chunks(self) -> Iterator[bytes]:
-        """Yield the page piece by piece."""
+        """Yield it piece by piece."""
         for chunk in self._chunks():
             yield chunk if isinstance(chunk, bytes) else self._writer.block(chunk)
 
     def gzip_chunks(self) -> Iterator[bytes]:
-        """Yield the page as one gzip member."""
+        """Yield it as one gzip member."""
         crc = length = 0
         yield _GZIP_HEADER
         for part in self._deflated():
@@ -77,7 +90,7 @@ class Page:
         yield _DEFLATE_END + struct.pack("<II", crc, length & 0xFFFFFFFF)
 
     def _chunks(self) -> Iterator[bytes | Block]:
-        for family in self._families:
+        for family in _merge(self._snapshot, self._own):
             yield from self._writer.family(family)
 
     def _deflated(self) -> Iterator[Deflated]:
@@ -95,7 +108,7 @@ class Page:
         yield _deflate(b"".join(small))
 
     def _deflated_block(self, block: Block) -> Deflated:
-        key = (Deflated, self._writer.key)
+        key = (Deflated, self._writer.key(block))
         deflated: Deflated | None = block.derived.get(key)
         if deflated is None:
             deflated = block.derived[key] = _deflate(self._writer.block(block))
@@ -103,8 +116,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _PageFamily:
-    """A family as a page shows it."""
+class _Family:
+    """A family as it is exposed."""
 
     name: str
     type: MetricType
@@ -118,9 +131,12 @@ class _TextWriter:
 
     def __init__(self, escaping: Escaping) -> None:
         self._escaping = escaping
-        self.key = ("text", escaping)
 
-    def family(self, family: _PageFamily) -> Iterator[bytes | Block]:
+    def key(self, block: Block) -> object:
+        """Return what tells apart the ways in which `block` may be written."""
+        return ("text", self._escaping if block.utf8_names else None)
+
+    def family(self, family: _Family) -> Iterator[bytes | Block]:
         yield render_header(family.name, family.type, family.help, self._escaping)
         if family.own is not None:
             yield b"".join(render_series(family.own, self._escaping))
@@ -141,9 +157,11 @@ class _ProtobufWriter:
 
     def __init__(self, escaping: Escaping) -> None:
         self._escaping = escaping
-        self.key = ("protobuf", escaping)
 
-    def family(self, family: _PageFamily) -> Iterator[bytes | Block]:
+    def key(self, block: Block) -> object:
+        return ("protobuf", self._escaping if block.utf8_names else None)
+
+    def family(self, family: _Family) -> Iterator[bytes | Block]:
         head = encode_header(family.name, family.type, family.help, self._escaping)
         if family.own is not None:
             head += encode_metrics(family.own, self._escaping)
@@ -152,10 +170,11 @@ class _ProtobufWriter:
         yield from family.blocks
 
     def block(self, block: Block) -> bytes:
-        encoded: bytes | None = block.derived.get(self.key)
+        key = self.key(block)
+        encoded: bytes | None = block.derived.get(key)
         if encoded is None:
             encoded = b"".join([self._metrics(piece) for piece in block.pieces])
-            block.derived[self.key] = encoded
+            block.derived[key] = encoded
         return encoded
 
     def _metrics(self, piece: StoredFamily) -> bytes:
@@ -168,7 +187,7 @@ class _ProtobufTextWriter(_ProtobufWriter):
 
     compact = False
 
-    def family(self, family: _PageFamily) -> Iterator[bytes]:
+    def family(self, family: _Family) -> Iterator[bytes]:
         chunks = super().family(family)
         delimited = [c if isinstance(c, bytes) else self.block(c) for c in chunks]
         yield to_text(b"".join(delimited), self.compact).encode()
@@ -186,23 +205,20 @@ _WRITERS: dict[FormatKind, type[_TextWriter | _ProtobufWriter]] = {
 }
 
 
-def _merge(snapshot: Snapshot, own: Iterable[MetricFamily]) -> list[_PageFamily]:
+def _merge(snapshot: Snapshot, own: Iterable[MetricFamily]) -> list[_Family]:
     mine = {family.name: family for family in own}
     merged = [
-        _page_family(mine.pop(pushed.name, None), pushed)
-        for pushed in snapshot.families
+        _family(mine.pop(pushed.name, None), pushed) for pushed in snapshot.families
     ]
-    merged += [_page_family(family, None) for family in mine.values()]
+    merged += [_family(family, None) for family in mine.values()]
     return sorted(merged, key=attrgetter("name"))
 
 
-def _page_family(
-    own: MetricFamily | None, pushed: FamilySnapshot | None
-) -> _PageFamily:
+def _family(own: MetricFamily | None, pushed: FamilySnapshot | None) -> _Family:
     leading = own or pushed
     assert leading is not None  # noqa: S101  # one of the two is given
     blocks = pushed.blocks if pushed else ()
-    return _PageFamily(leading.name, leading.type, leading.help, own, blocks)
+    return _Family(leading.name, leading.type, leading.help, own, blocks)
 
 
 def _deflate(data: bytes) -> Deflated:

@@ -22,8 +22,8 @@ from pushrelay.exposition.protobuf_wire import split_delimited
 from pushrelay.exposition.stored import to_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, Metric, MetricFamily, MetricType
-from pushrelay.view import page as page_module
-from pushrelay.view.page import Page
+from pushrelay.view import exposition as exposition_module
+from pushrelay.view.exposition import Exposition
 from pushrelay.view.view import View
 
 BODY = """\
@@ -63,7 +63,7 @@ def pages(
     escaping: Escaping = Escaping.UNDERSCORES,
 ) -> tuple[bytes, bytes]:
     """Return a page, plain and compressed."""
-    page = Page(view_of(*groups).snapshot(), own, ScrapeFormat(kind, escaping))
+    page = Exposition(view_of(*groups).snapshot(), own, ScrapeFormat(kind, escaping))
     return b"".join(page.chunks()), b"".join(page.gzip_chunks())
 
 
@@ -106,7 +106,7 @@ def test_the_compressed_page_is_the_page(
     large_block: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(page_module, "LARGE_BLOCK", large_block)
+    monkeypatch.setattr(exposition_module, "LARGE_BLOCK", large_block)
     own = [gauge("c", 1), gauge("own", 2)]
     plain, compressed = pages(*some_groups(), own=own, kind=kind, escaping=escaping)
     assert gzip.decompress(compressed) == plain
@@ -119,19 +119,19 @@ def test_the_compressed_page_is_the_page(
 
 def test_large_blocks_are_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     deflated: list[int] = []
-    deflate = page_module._deflate
-    monkeypatch.setattr(page_module, "LARGE_BLOCK", 1)
+    deflate = exposition_module._deflate
+    monkeypatch.setattr(exposition_module, "LARGE_BLOCK", 1)
 
-    def count(data: bytes) -> page_module.Deflated:
+    def count(data: bytes) -> exposition_module.Deflated:
         deflated.append(len(data))
         return deflate(data)
 
-    monkeypatch.setattr(page_module, "_deflate", count)
+    monkeypatch.setattr(exposition_module, "_deflate", count)
     view = view_of(*many_groups())
     format_ = ScrapeFormat(FormatKind.TEXT, Escaping.UNDERSCORES)
 
     def scrape() -> bytes:
-        page = Page(view.snapshot(), [], format_)
+        page = Exposition(view.snapshot(), [], format_)
         compressed = b"".join(page.gzip_chunks())
         assert gzip.decompress(compressed) == b"".join(page.chunks())
         return compressed
@@ -259,7 +259,7 @@ def test_escaped_and_quoted_pages_of_a_view_do_not_mix() -> None:
     view = view_of(*some_groups())
 
     def names(kind: FormatKind, escaping: Escaping) -> set[str]:
-        page = Page(view.snapshot(), [], ScrapeFormat(kind, escaping))
+        page = Exposition(view.snapshot(), [], ScrapeFormat(kind, escaping))
         return {
             pair.name
             for family in read_delimited(b"".join(page.chunks()))
@@ -356,12 +356,3 @@ def test_what_only_protobuf_can_tell_is_told_in_protobuf() -> None:
     assert list(histogram.positive_delta) == [1, 0]
     assert histogram.created_timestamp.seconds == 7
     assert 'n_count{instance="",job="a",l="2"} 3\n' in text_page(group)
-
-
-def test_the_number_of_pushed_series_is_known() -> None:
-    page = Page(
-        view_of(*many_groups()).snapshot(),
-        [],
-        ScrapeFormat(FormatKind.TEXT, Escaping.UNDERSCORES),
-    )
-    assert page.series == 600 * 4

@@ -1,0 +1,89 @@
+"""Histograms and summaries that grow with each observation."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass, field
+
+from pushrelay.model import Histogram, Summary
+
+
+class HistogramValue:
+    """Counts observations in buckets of upper bounds `bounds`."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def value(self) -> Histogram:
+        buckets: list[tuple[float, int | float]] = []
+        total = 0
+        for bound, count in zip(
+            (*self._bounds, float("inf")), self._counts, strict=True
+        ):
+            total += count
+            buckets.append((bound, total))
+        return Histogram(total, self._sum, buckets)
+
+
+class SlidingSummary:
+    """Quantiles of the last ten minutes, from a bounded sample of each two of them."""
+
+    QUANTILES = (0.1, 0.5, 0.9)
+    SLICES = 5
+    SLICE_SECONDS = 120
+    SAMPLE = 500
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum = 0.0
+        self._slices: deque[_Slice] = deque(maxlen=self.SLICES)
+
+    def observe(self, value: float, now: float) -> None:
+        """Record `value` at `now`, seconds of the monotonic clock."""
+        self._count += 1
+        self._sum += value
+        if not self._slices or now >= self._slices[-1].began_at + self.SLICE_SECONDS:
+            self._slices.append(_Slice(now))
+        self._slices[-1].add(value, self.SAMPLE)
+
+    def value(self, now: float) -> Summary:
+        oldest = now - self.SLICES * self.SLICE_SECONDS
+        recent = sorted(
+            v for s in self._slices if s.began_at >= oldest for v in s.values
+        )
+        quantiles = [(q, self._quantile(recent, q)) for q in self.QUANTILES]
+        return Summary(self._count, self._sum, quantiles)
+
+    @staticmethod
+    def _quantile(ordered: list[float], quantile: float) -> float:
+        if not ordered:
+            return float("nan")
+        return ordered[min(int(quantile * len(ordered)), len(ordered) - 1)]
+
+
+@dataclass(slots=True)
+class _Slice:
+    """A uniform sample (reservoir) of what was observed since `began_at`."""
+
+    began_at: float
+    seen: int = 0
+    values: list[float] = field(default_factory=list)
+
+    def add(self, value: float, capacity: int) -> None:
+        self.seen += 1
+        if len(self.values) < capacity:
+            self.values.append(value)
+            return
+        slot = random.randrange(self.seen)  # noqa: S311  # statistics, no secret
+        if slot < capacity:
+            self.values[slot] = value

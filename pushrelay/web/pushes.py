@@ -1,0 +1,117 @@
+"""Pushes, deletions and the wipe: from the request to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from pushrelay.aggregation import Mode
+from pushrelay.config import Settings
+from pushrelay.errors import (
+    InconsistentPush,
+    InvalidLabels,
+    LimitExceeded,
+    StoreUnavailable,
+)
+from pushrelay.exposition.compression import decode_body
+from pushrelay.exposition.labels import check_grouping_labels
+from pushrelay.exposition.negotiation import PushFormat, push_format
+from pushrelay.exposition.protobuf_parser import parse_protobuf
+from pushrelay.exposition.text_parser import parse_text
+from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.relay import Push, Relay, prepare_push
+from pushrelay.web.exchange import Exchange
+
+log = logging.getLogger(__name__)
+
+INLINE_BODY_BYTES = 16 * 1024
+"""Decoded bodies up to this size are read on the event loop, in some milliseconds at
+the worst; a thread would cost the usual small push more than its reading does."""
+
+READER_THREADS = 2
+"""For larger bodies. Scrapes have threads of their own and do not wait for these."""
+
+_LOGGED_CHARACTERS = 2_000
+
+
+class Pushes:
+    """Handles what changes groups.
+
+    All handlers raise what `Relay` raises, and InvalidRequest, LimitExceeded,
+    RequestTimeout and ClientGone for requests that cannot be read.
+    """
+
+    def __init__(self, settings: Settings, relay: Relay) -> None:
+        self._limits = settings.limits
+        self._utf8_names = settings.utf8_names
+        self._relay = relay
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
+
+    async def push(self, exchange: Exchange, path: str) -> None:
+        """Store a push; path: the grouping key as `parse_path` takes it."""
+        now = time.time_ns()
+        key = parse_path(path, utf8_names=self._utf8_names)
+        check_grouping_labels(key, self._limits)
+        await self._relay.push(await self._read(exchange, key, now))
+        await exchange.answer(200)
+
+    async def delete(self, exchange: Exchange, path: str) -> None:
+        """Delete a group; path: as for `push`."""
+        await self._relay.delete(parse_path(path, utf8_names=self._utf8_names))
+        await exchange.answer(202)
+
+    async def wipe(self, exchange: Exchange, _rest: str) -> None:
+        """Delete all groups."""
+        await self._relay.wipe()
+        await exchange.answer(202)
+
+    def note_rejection(self, exchange: Exchange, error: Exception) -> None:
+        """Count and log that a push or deletion was refused."""
+        self._relay.telemetry.rejected(getattr(error, "reason", "internal"))
+        fields = {
+            "method": exchange.method,
+            "path": exchange.raw_path[:_LOGGED_CHARACTERS],
+            "client": exchange.client,
+            "reason": str(error)[:_LOGGED_CHARACTERS],
+        }
+        log.log(_level(error), "push refused", extra={"fields": fields})
+
+    async def _read(self, exchange: Exchange, key: GroupingKey, now: int) -> Push:
+        body = await exchange.body()
+        encoding = exchange.header("content-encoding")
+        if len(body) <= INLINE_BODY_BYTES:
+            try:
+                # A small body may stand for a large one, and then it is no small one.
+                decoded = decode_body(body, encoding, INLINE_BODY_BYTES)
+            except LimitExceeded:
+                pass
+            else:
+                return self._parse(exchange, decoded, key, now)
+
+        def read() -> Push:
+            decoded = decode_body(body, encoding, self._limits.body_bytes)
+            return self._parse(exchange, decoded, key, now)
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, read)
+
+    def _parse(
+        self, exchange: Exchange, body: bytes, key: GroupingKey, now: int
+    ) -> Push:
+        mode = Mode.REPLACE if exchange.method == "PUT" else Mode.UPDATE
+        if push_format(exchange.header("content-type")) is PushFormat.PROTOBUF:
+            families = parse_protobuf(body, key, self._limits)
+        else:
+            families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
+        return prepare_push(key, families, mode, now)
+
+
+def _level(error: Exception) -> int:
+    """Return how much an operator should care; broken clients are for debugging."""
+    if isinstance(error, (InconsistentPush, InvalidLabels)):
+        return logging.ERROR
+    if isinstance(error, (LimitExceeded, StoreUnavailable)):
+        return logging.WARNING
+    return logging.DEBUG

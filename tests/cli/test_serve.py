@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pushrelay.cli import serve as serve_module
+from pushrelay.cli.main import cli
+from pushrelay.config import Limits, Settings
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """What would have been served, instead of serving it."""
+    settings: list[Settings] = []
+    monkeypatch.setattr(serve_module, "_run", settings.append)
+    return settings
+
+
+def run(tmp_path: Path, *flags: str) -> str:
+    url = f"--database.url=sqlite:///{tmp_path}/relay.db"
+    return CliRunner().invoke(cli, ["serve", url, *flags]).output
+
+
+@pytest.mark.parametrize("written", ["own", "/own", "/own/", "//own"])
+def test_the_telemetry_path_may_be_written_with_any_slashes(
+    tmp_path: Path, served: list[Settings], written: str
+) -> None:
+    run(tmp_path, f"--web.telemetry-path={written}")
+    assert served[0].telemetry_path == "/own"
+
+
+@pytest.mark.parametrize(
+    ("flags", "prefix", "external_path"),
+    [
+        ([], "", ""),
+        (["--web.route-prefix=/"], "", ""),
+        (["--web.route-prefix=a/b/"], "/a/b", ""),
+        (["--web.external-url=http://x.example/p/"], "/p", "/p"),
+        (["--web.external-url=http://x.example/p", "--web.route-prefix=/"], "", "/p"),
+    ],
+)
+def test_the_prefix_is_the_path_of_the_external_url_or_its_own(
+    tmp_path: Path,
+    served: list[Settings],
+    flags: list[str],
+    prefix: str,
+    external_path: str,
+) -> None:
+    run(tmp_path, *flags)
+    assert served[0].route_prefix == prefix
+    assert served[0].external_path == external_path
+
+
+def test_limits_are_flags(tmp_path: Path, served: list[Settings]) -> None:
+    run(tmp_path, "--limit.series=7", "--limit.idle-seconds=0.5")
+    assert served[0].limits == Limits(series=7, idle_seconds=0.5)
+
+
+def test_a_url_with_too_few_slashes_is_a_clear_error(served: list[Settings]) -> None:
+    arguments = ["serve", "--database.url=sqlite://data/x.db"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "has too few slashes" in result.output
+    assert served == []
