@@ -36,12 +36,13 @@ from pushrelay.exposition.negotiation import negotiate
 from pushrelay.exposition.stored import to_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import parse_path
-from pushrelay.relay import Push, Relay, prepare_push
+from pushrelay.relay import Relay
 from pushrelay.store import writer as writer_module
 from pushrelay.store.engine import Database
 from pushrelay.store.migrate import upgrade
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
+from pushrelay.writes import Push, prepare_push
 
 PUSHES = 1_500
 LIMITS = Limits()
@@ -209,7 +210,7 @@ def scrape_layers(relay: Relay, groups: int) -> dict[str, float]:
         with ledger.entry("snapshot"):
             snapshot = relay._view.snapshot()
         with ledger.entry("own metrics and order of families"):
-            page = relay._page_of(snapshot, format_)
+            page = relay._expose(snapshot, format_)
         with ledger.entry("compress and join, one group changed"):
             b"".join(page.gzip_chunks())
         with ledger.entry("compress and join, unchanged"):

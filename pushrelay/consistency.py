@@ -1,23 +1,21 @@
 """What makes a push acceptable: with it, the exposition must still be legal.
 
 The rules are those of the Pushgateway (client_golang's gatherer), which checks its
-whole store at each push. Here the cost follows the push: names are looked up, and two
-groups can only hold the same series if each grouping key lies inside the labels of the
-other's series, so that for each set of grouping label *names* in the store there is one
-group to look at.
+whole store at each push. Here the cost follows the push: names are looked up, and so
+are the few groups that could hold the same series (see `rivals`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping
 
+from pushrelay.catalog import Catalog
 from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import (
+    BOUND_LABELS,
+    HISTOGRAMS,
     PUSH_EVIDENCE,
-    Group,
     Histogram,
     Labels,
     Metric,
@@ -28,11 +26,11 @@ from pushrelay.model import (
     is_utf8,
 )
 from pushrelay.quoting import quote
+from pushrelay.rivals import Rivals, series_heads
 
 RESERVED_PREFIX = "pushrelay_"
 MAX_PROBLEMS = 20
 
-_HISTOGRAMS = (MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM)
 _VALUE_CLASS: dict[MetricType, type] = {
     MetricType.COUNTER: float,
     MetricType.GAUGE: float,
@@ -41,34 +39,12 @@ _VALUE_CLASS: dict[MetricType, type] = {
     MetricType.HISTOGRAM: Histogram,
     MetricType.GAUGE_HISTOGRAM: Histogram,
 }
-_OWN_LABEL = {
-    MetricType.SUMMARY: "quantile",
-    MetricType.HISTOGRAM: "le",
-    MetricType.GAUGE_HISTOGRAM: "le",
-}
 _SUFFIXES = {
-    "_count": (MetricType.SUMMARY, *_HISTOGRAMS),
-    "_sum": (MetricType.SUMMARY, *_HISTOGRAMS),
-    "_bucket": _HISTOGRAMS,
+    "_count": (MetricType.SUMMARY, *HISTOGRAMS),
+    "_sum": (MetricType.SUMMARY, *HISTOGRAMS),
+    "_bucket": HISTOGRAMS,
 }
 """Names that a family of one of these types takes for itself."""
-
-
-class Catalog(Protocol):
-    """What is stored, as far as a check has to know it."""
-
-    def group(self, key: GroupingKey) -> Group | None:
-        """The group of `key`."""
-
-    def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, bytes]:
-        """The types that groups other than `but` hold the family `name` with, each
-        with the canonical key of one such group."""
-
-    def own_type(self, name: str) -> MetricType | None:
-        """The type of the relay's own family `name`."""
-
-    def key_shapes(self) -> Iterable[tuple[str, ...]]:
-        """Each set of grouping label names that some group has."""
 
 
 def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
@@ -124,7 +100,7 @@ def check_against(
     held: all families that the group will hold, pushed or kept.
     """
     findings = _Findings()
-    rivals = _Rivals(key, catalog)
+    rivals = Rivals(key, catalog)
     for family in pushed:
         _check_type(findings, family, key, catalog)
         _check_suffixes(findings, family, key, held, catalog)
@@ -214,10 +190,10 @@ def _check_suffixes(
 
 def _check_metrics(findings: _Findings, family: MetricFamily) -> None:
     value_class = _VALUE_CLASS[family.type]
-    own_label = _OWN_LABEL.get(family.type, "")
+    bound_label = BOUND_LABELS.get(family.type, "")
     seen = set()
     for metric in family.metrics:
-        problem = _label_problem(metric.labels, own_label)
+        problem = _label_problem(metric.labels, bound_label)
         if problem is not None:
             findings.add("label", _about(family, metric, problem))
         if not isinstance(metric.value, value_class):
@@ -231,14 +207,14 @@ def _check_metrics(findings: _Findings, family: MetricFamily) -> None:
 _DUPLICATE = "was collected before with the same name and label values"
 
 
-def _label_problem(labels: Labels, own_label: str) -> str | None:
+def _label_problem(labels: Labels, bound_label: str) -> str | None:
     previous = None
     for name, value in labels:
         if name == previous:
             return f"has two or more labels with the same name: {name}"
         if not name or name.startswith("__") or not is_utf8(name):
             return f"has a label with an invalid name: {quote(name)}"
-        if name == own_label:
+        if name == bound_label:
             return f"must not have an explicit {quote(name)} label"
         if not is_utf8(value):
             named = f"has a label named {quote(name)}"
@@ -247,55 +223,8 @@ def _label_problem(labels: Labels, own_label: str) -> str | None:
     return None
 
 
-class _Rivals:
-    """Finds the groups that may hold the same series as a push to `key`."""
-
-    def __init__(self, key: GroupingKey, catalog: Catalog) -> None:
-        self._key = key
-        self._catalog = catalog
-        own = set(key.names)
-        # Labels of the grouping key are the same in all series of the push.
-        shapes = list(catalog.key_shapes())
-        self._fixed = [
-            group
-            for shape in shapes
-            if own.issuperset(shape)
-            for group in self._look_up(dict(key.labels), shape)
-        ]
-        self._open_shapes = [shape for shape in shapes if not own.issuperset(shape)]
-        self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Group]] = {}
-
-    def of(self, labels: Labels) -> Iterable[Group]:
-        """The groups other than the push's own whose key lies within `labels`."""
-        yield from self._fixed
-        if not self._open_shapes:
-            return
-        values = dict(labels)
-        for shape in self._open_shapes:
-            try:
-                projected = tuple([values[name] for name in shape])
-            except KeyError:
-                continue
-            groups = self._found.get((shape, projected))
-            if groups is None:
-                groups = list(self._look_up(values, shape))
-                self._found[shape, projected] = groups
-            yield from groups
-
-    def _look_up(
-        self, values: Mapping[str, str], shape: tuple[str, ...]
-    ) -> Iterable[Group]:
-        labels = {name: values[name] for name in shape}
-        if not all(map(is_utf8, labels.values())):
-            return
-        key = GroupingKey.of(labels)
-        group = None if key == self._key else self._catalog.group(key)
-        if group is not None:
-            yield group
-
-
 def _check_rivals(
-    findings: _Findings, family: MetricFamily, stored: StoredFamily, rivals: _Rivals
+    findings: _Findings, family: MetricFamily, stored: StoredFamily, rivals: Rivals
 ) -> None:
     # Groups by identity: they hold dictionaries.
     found = {id(g): g for m in family.metrics for g in rivals.of(m.labels)}
@@ -303,28 +232,12 @@ def _check_rivals(
         rival = group.families.get(family.name)
         if rival is None:
             continue
-        shared = _series_heads(stored) & _series_heads(rival)
+        shared = series_heads(stored) & series_heads(rival)
         for head in sorted(shared)[:MAX_PROBLEMS]:
             findings.add(
                 "duplicate",
                 f"collected metric {head.decode()} {_DUPLICATE} in group {group.key}",
             )
-
-
-_known_heads: WeakKeyDictionary[StoredFamily, frozenset[bytes]] = WeakKeyDictionary()
-
-
-def _series_heads(family: StoredFamily) -> frozenset[bytes]:
-    """Return the lines of `family` without their values: its names and labels.
-
-    Kept as long as the family is, so that the cost is that of the push that brought it.
-    """
-    heads = _known_heads.get(family)
-    if heads is None:
-        lines = family.series.split(b"\n")
-        heads = frozenset([line[: line.rindex(b" ")] for line in lines if line])
-        _known_heads[family] = heads
-    return heads
 
 
 def _group(canonical: bytes) -> str:

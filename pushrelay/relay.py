@@ -5,29 +5,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import threading
 import time
 from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from pushrelay.aggregation import Mode, combine
-from pushrelay.changes import Changes, Emptied, Position
-from pushrelay.consistency import check_against, check_alone, require_unambiguous
-from pushrelay.errors import InconsistentPush, InvalidRequest, StoreUnavailable
+from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
-from pushrelay.exposition.stored import to_stored
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import PUSH_EVIDENCE, Group, MetricFamily, StoredFamily
+from pushrelay.model import Group
 from pushrelay.store.engine import Database
-from pushrelay.store.reader import ReadChanges, read_snapshot
+from pushrelay.store.reader import read_snapshot
 from pushrelay.store.shared_call import SharedCall
-from pushrelay.store.writer import Decision, Writer
-from pushrelay.telemetry import OWN_TYPES, Gauges, Telemetry
+from pushrelay.store.writer import Writer
+from pushrelay.telemetry import Gauges, Telemetry
 from pushrelay.view.exposition import Exposition
-from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import Snapshot, View
+from pushrelay.writes import Delete, Push, ViewDecider, Wipe, Write
 
 log = logging.getLogger(__name__)
 
@@ -35,54 +28,6 @@ CLOCK_DEADLINE_SECONDS = 1.0
 WRITE_DEADLINE_SECONDS = 15.0
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """One write to one group; `prepare_push` makes it.
-
-    stored: what `families` become. at: Unix nanoseconds. refusal: set if the push is
-    not acceptable whatever else is stored, so that it is only booked as a failure.
-    """
-
-    key: GroupingKey
-    mode: Mode
-    at: int
-    families: list[MetricFamily]
-    stored: list[StoredFamily]
-    refusal: InconsistentPush | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """The end of one group, if it exists."""
-
-    key: GroupingKey
-
-
-@dataclass(frozen=True, slots=True)
-class Wipe:
-    """The end of all groups."""
-
-
-Write = Push | Delete | Wipe
-
-
-def prepare_push(
-    key: GroupingKey, families: list[MetricFamily], mode: Mode, now: int
-) -> Push:
-    """Return the push of `families` to the group `key` at `now` (Unix nanoseconds).
-
-    Renders the series, which takes time for large pushes; needs no particular thread.
-    """
-    try:
-        check_alone(families)
-    except InconsistentPush as refusal:
-        return Push(key, mode, now, [], [], refusal)
-    # The push times are ours to keep: what a body says of them is overridden.
-    taken = [family for family in families if family.name not in PUSH_EVIDENCE]
-    stored = [to_stored(family, now) for family in taken]
-    return Push(key, mode, now, taken, stored)
 
 
 class Relay:
@@ -95,7 +40,7 @@ class Relay:
         self.telemetry = telemetry
         self._database = database
         self._view = View()
-        self._decider = _Decider(self._view)
+        self._decider = ViewDecider(self._view)
         self._writer = Writer(database, self._decider, self._deliver, telemetry.commit)
         self._refresher = SharedCall(self._refresh, "refresher")
         self._prober = SharedCall(self._writer.probe, "prober")
@@ -249,112 +194,6 @@ class Relay:
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
         self._loop.call_soon_threadsafe(_resolve, answers)
-
-
-class _Decider:
-    """Gives writes their meaning on the writer's thread, and keeps the view in step.
-
-    The view is changed by one thread at a time: `_lock` orders the writer and the
-    refresher. It is not held during a commit, for no scrape should wait for a disk.
-    """
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._lock = threading.Lock()
-
-    def catch_up(self, read: ReadChanges) -> Position:
-        with self._lock:
-            changes = read(self._view.position)
-            if changes is not None:
-                self._apply(changes)
-            position = self._view.position
-        assert position is not None  # noqa: S101  # the first reading always brings one
-        return position
-
-    def committed(self, changes: Changes) -> None:
-        # What is on disk is on disk: a view that cannot follow is no failed write.
-        with self._lock, suppress(Exception):
-            if self._view.position == changes.since:
-                self._apply(changes)
-
-    def _apply(self, changes: Changes) -> None:
-        try:
-            self._view.apply(changes)
-        except Exception:
-            log.exception("the view could not take over changes; it reloads")
-            self._view.position = None
-            raise
-
-    def decide(self, writes: list[Write], revision: int) -> Decision:
-        with self._lock:
-            overlay = Overlay(self._view, OWN_TYPES)
-            batch = _Batch(overlay, revision)
-            for write in writes:
-                batch.add(write)
-        return batch.decision
-
-
-class _Batch:
-    """The writes of one commit, each decided in view of those before it."""
-
-    def __init__(self, overlay: Overlay, revision: int) -> None:
-        self._overlay = overlay
-        self._revision = revision
-        self.decision = Decision()
-
-    def add(self, write: Write) -> None:
-        """Decide `write`: note its answer and what it changes."""
-        answer: Exception | None = None
-        try:
-            if isinstance(write, Push):
-                answer = self._push(write)
-            elif isinstance(write, Delete):
-                self._empty(write.key)
-            else:
-                for key in self._overlay.all_keys():
-                    self._empty(key)
-        except InvalidRequest as error:
-            answer = error
-        except Exception as error:
-            # Whatever is wrong with one push must not fail the rest of its batch.
-            log.exception("a write could not be decided")
-            answer = error
-        self.decision.answers.append(answer)
-
-    def _push(self, push: Push) -> InconsistentPush | None:
-        require_unambiguous(push.key, self._overlay)
-        held = self._overlay.group(push.key)
-        try:
-            families = self._accept(push, held)
-        except InconsistentPush as refusal:
-            pushed_at, kept = (held.pushed_at, held.families) if held else (0, {})
-            self._put(push.key, pushed_at, push.at, kept)
-            return refusal
-        self._put(push.key, push.at, held.failed_at if held else 0, families)
-        return None
-
-    def _accept(self, push: Push, held: Group | None) -> dict[str, StoredFamily]:
-        if push.refusal is not None:
-            raise push.refusal
-        families = combine(push.mode, held.families if held else {}, push.stored)
-        check_against(self._overlay, push.key, push.families, families)
-        return families
-
-    def _put(
-        self,
-        key: GroupingKey,
-        pushed_at: int,
-        failed_at: int,
-        families: dict[str, StoredFamily],
-    ) -> None:
-        group = Group(key, self._revision, pushed_at, failed_at, families)
-        self._overlay.put(key, group)
-        self.decision.changes.append(group)
-
-    def _empty(self, key: GroupingKey) -> None:
-        if self._overlay.group(key) is not None:
-            self._overlay.put(key, None)
-            self.decision.changes.append(Emptied(key.id, self._revision))
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

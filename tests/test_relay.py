@@ -19,9 +19,10 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavaila
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group
-from pushrelay.relay import Relay, prepare_push
+from pushrelay.relay import Relay
 from pushrelay.store import engine
 from pushrelay.telemetry import Telemetry
+from pushrelay.writes import prepare_push
 
 A, B = key_of("a"), key_of("b")
 A_I = key_of("a", instance="i")

@@ -17,7 +17,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import insert
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -25,6 +25,7 @@ from pushrelay.changes import Changes, GroupChange, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.engine import Database, unavailable, upsert
 from pushrelay.store.group_rows import to_row
+from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
     ReadChanges,
     is_committed,
@@ -38,11 +39,6 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 256
 MAX_QUEUE = 1000
 """As many writes wait at most, as with the Pushgateway."""
-
-KEPT_COMMITS = 100_000
-KEPT_SECONDS = 3600
-PRUNE_EVERY = 64
-"""A prune every so many commits removes at most twice as many, so none takes long."""
 
 
 @dataclass(slots=True)
@@ -229,8 +225,7 @@ class Writer:
             # A later change of the batch to the same group replaces the earlier one.
             rows = {row["id"]: row for row in map(to_row, decision.changes)}
             connection.execute(_UPSERT_GROUP, list(rows.values()))
-            if revision % PRUNE_EVERY == 0:
-                _prune(connection, revision, now)
+            prune(connection, revision, now)
             position = Position(revision, attempt.nonce)
             attempt.changes = Changes(since, position, decision.changes)
 
@@ -267,17 +262,6 @@ class _Attempt:
 
 _INSERT_COMMIT = insert(commits)
 _UPSERT_GROUP = upsert(groups)
-_PRUNABLE = select(func.max(commits.c.revision)).where(
-    (commits.c.at < bindparam("too_old"))
-    | (commits.c.revision <= bindparam("too_many")),
-    commits.c.revision < bindparam("newest"),
-)
-_OLDEST = select(func.min(commits.c.revision))
-_PRUNE_COMMITS = delete(commits).where(commits.c.revision <= bindparam("through"))
-_PRUNE_GROUPS = delete(groups).where(
-    groups.c.revision.between(bindparam("oldest"), bindparam("through")),
-    groups.c.families.is_(None),
-)
 
 
 def _not_storable(error: Exception) -> Exception:
@@ -287,21 +271,3 @@ def _not_storable(error: Exception) -> Exception:
             "database", f"the database does not take so large a group: {error.orig}"
         )
     return error
-
-
-def _prune(connection: Connection, newest: int, now: int) -> None:
-    """Forget deletions and commits of an hour or 100,000 commits ago.
-
-    A view that is older than what was forgotten does not find its commit any more and
-    reloads whole.
-    """
-    too_old = now - KEPT_SECONDS * 10**9
-    limits = {"too_old": too_old, "too_many": newest - KEPT_COMMITS, "newest": newest}
-    through = connection.execute(_PRUNABLE, limits).scalar()
-    if through is None:
-        return
-    oldest = connection.execute(_OLDEST).scalar_one()
-    bounded = min(through, oldest + 2 * PRUNE_EVERY)
-    # What was emptied before the oldest commit went with its commit.
-    connection.execute(_PRUNE_GROUPS, {"oldest": oldest, "through": bounded})
-    connection.execute(_PRUNE_COMMITS, {"through": bounded})

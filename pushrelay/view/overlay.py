@@ -10,7 +10,7 @@ from pushrelay.view.view import View
 
 
 class Overlay:
-    """A `consistency.Catalog` of the view and of groups that are not committed yet.
+    """A `catalog.Catalog` of the view and of groups that are not committed yet.
 
     The view itself stays as it is, so that dropping the overlay undoes a batch. It
     must not change while the overlay is in use.

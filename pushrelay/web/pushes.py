@@ -21,8 +21,9 @@ from pushrelay.exposition.negotiation import PushFormat, push_format
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey, parse_path
-from pushrelay.relay import Push, Relay, prepare_push
+from pushrelay.relay import Relay
 from pushrelay.web.exchange import Exchange
+from pushrelay.writes import Push, prepare_push
 
 log = logging.getLogger(__name__)
 

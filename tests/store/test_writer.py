@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.errors import StoreUnavailable
 from pushrelay.model import Group
-from pushrelay.store import engine, writer
+from pushrelay.store import engine, pruning, writer
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.schema import commits, groups
@@ -447,8 +447,8 @@ def test_a_probe_does_not_advance_the_clock(desk: Desk) -> None:
 
 @pytest.fixture
 def quick_pruning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "PRUNE_EVERY", 4)
-    monkeypatch.setattr(writer, "KEPT_COMMITS", 10)
+    monkeypatch.setattr(pruning, "PRUNE_EVERY", 4)
+    monkeypatch.setattr(pruning, "KEPT_COMMITS", 10)
 
 
 @pytest.mark.usefixtures("quick_pruning")
@@ -497,12 +497,12 @@ def test_a_view_below_what_was_pruned_reloads(desk: Desk, database: Database) ->
 def test_commits_of_an_hour_ago_are_pruned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "PRUNE_EVERY", 4)
+    monkeypatch.setattr(pruning, "PRUNE_EVERY", 4)
     now = time.time_ns()
     monkeypatch.setattr(writer.time, "time_ns", lambda: now)
     for number in range(5):
         desk.write(x("a", number), key_of("b"))
-    now += (writer.KEPT_SECONDS + 1) * 10**9
+    now += (pruning.KEPT_SECONDS + 1) * 10**9
     for number in range(4):
         desk.write(x("a", number))
     assert desk.count(commits) == 4  # 6 to 9; what is left of 8 was the pruner
@@ -512,8 +512,8 @@ def test_commits_of_an_hour_ago_are_pruned(
 def test_the_newest_commit_is_never_pruned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "PRUNE_EVERY", 1)
-    monkeypatch.setattr(writer, "KEPT_COMMITS", 0)
+    monkeypatch.setattr(pruning, "PRUNE_EVERY", 1)
+    monkeypatch.setattr(pruning, "KEPT_COMMITS", 0)
     for number in range(5):
         desk.write(x("a", number))
         assert desk.count(commits) == 1
