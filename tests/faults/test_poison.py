@@ -288,3 +288,14 @@ def test_a_body_as_large_as_the_default_limit_is_read(
         )
         assert relay.send(f"{head}\r\n\r\n".encode()).status == 413
         check_health(relay)
+
+
+@pytest.mark.parametrize("host", ["[::1", "a?b", "a#c", "a/b", "a b", "<script>"])
+def test_a_malformed_host_is_refused(relay: RelayProcess, host: str) -> None:
+    for path in ("/", "/api/v1/status", "/metrics"):
+        assert relay.get(path, {"Host": host}).status == 400
+
+
+def test_http_1_0_without_a_host_is_served(relay: RelayProcess) -> None:
+    response = relay.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert response.status == 200
