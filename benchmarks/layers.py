@@ -95,6 +95,7 @@ def split(request: bytes) -> tuple[str, bytes]:
 def push_layers(directory: Path, groups: int) -> tuple[dict[str, float], Relay]:
     """Return microseconds of a push by layer, and the relay they were measured on."""
     database = Database(f"sqlite:///{directory}/layers-{groups}.db")
+    database.create()
     upgrade(database)
     relay = Relay(database, Telemetry())
     relay._refresh()

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode, combine
 from pushrelay.changes import Changes, Emptied, Position
+from pushrelay.config import Limits
 from pushrelay.consistency import check_against, check_alone, require_unambiguous
-from pushrelay.errors import InconsistentPush, InvalidRequest
+from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
 from pushrelay.exposition.stored import to_stored
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import PUSH_EVIDENCE, Group, MetricFamily, StoredFamily
+from pushrelay.model import (
+    PUSH_EVIDENCE,
+    Group,
+    Histogram,
+    Metric,
+    MetricFamily,
+    StoredFamily,
+    Summary,
+)
 from pushrelay.store.reader import ReadChanges
 from pushrelay.store.writer import Decision
 from pushrelay.telemetry import OWN_TYPES
@@ -21,6 +30,9 @@ from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
 
 log = logging.getLogger(__name__)
+
+RENDERED_TO_BODY = 4
+"""What a push may grow to, as a multiple of `Limits.body_bytes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,29 @@ class Wipe:
 
 
 Write = Push | Delete | Wipe
+
+
+def require_renderable(
+    key: GroupingKey, families: list[MetricFamily], limits: Limits
+) -> None:
+    """Raise LimitExceeded if the labels of `key`, which each line of the exposition
+    bears, would make far more of the push than the largest body may be."""
+    lines = sum(_lines(metric) for family in families for metric in family.metrics)
+    most = RENDERED_TO_BODY * limits.body_bytes
+    if lines * len(key.canonical) > most:
+        raise LimitExceeded(
+            "rendered_bytes",
+            f"{lines} lines with the labels of their group, {len(key.canonical)} bytes "
+            f"each, would take more than {most} bytes",
+        )
+
+
+def _lines(metric: Metric) -> int:
+    if isinstance(metric.value, Summary):
+        return len(metric.value.quantiles) + 2
+    if isinstance(metric.value, Histogram):
+        return len(metric.value.buckets) + 3
+    return 1
 
 
 def prepare_push(

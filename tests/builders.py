@@ -49,6 +49,7 @@ def group_of(
 def new_database(directory: Path, sync: str = "normal") -> Database:
     """Return a database in `directory` with the newest schema."""
     database = Database(f"sqlite:///{directory}/relay.db", sync)
+    database.create()
     upgrade(database)
     return database
 

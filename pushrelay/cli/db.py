@@ -23,7 +23,7 @@ def db() -> None:
 def upgrade(database_url: str) -> None:
     """Bring the schema up to date, creating the database if there is none."""
     with _database(database_url) as database:
-        database.create_directory()
+        database.create()
         changed = migrate.upgrade(database)
         state = "upgraded to" if changed else "is already at"
         click.echo(f"{database.path} {state} schema {migrate.HEAD}")

@@ -183,7 +183,7 @@ def _prepare_database(settings: Settings) -> None:
     from pushrelay.store.migrate import upgrade
 
     database = Database(settings.database_url, settings.database_sync)
-    created = database.create_directory()
+    created = database.create()
     upgrade(database)
     # A worker that inherited open connections would share them with this process.
     database.close()

@@ -67,7 +67,8 @@ def _check_names(names: Iterable[str]) -> None:
     if all(map(is_legacy_label_name, names)):
         return
     for scheme in Escaping:
-        shown: dict[str, str] = {}
+        # The name of the metric is a label too.
+        shown = {"__name__": "__name__"}
         for name in names:
             other = shown.setdefault(escape_label_name(name, scheme), name)
             if other != name:

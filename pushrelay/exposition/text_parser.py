@@ -109,7 +109,7 @@ class _Reader:
         """Read `line` if it is a usual one; return whether it was."""
         if line.startswith("#"):
             return self._read_usual_comment(line)
-        if not line:
+        if not line.strip(" \t"):
             return True
         series, _, written = line.rpartition(" ")
         name, brace, rest = series.partition("{")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -66,16 +68,23 @@ class Database:
         """The engine for readers and for migrations."""
         return self._readers
 
-    def create_directory(self) -> bool:
-        """Make the directory of the database; return whether the file is missing."""
+    def create(self) -> bool:
+        """Make an empty database if there is none; return whether there was none.
+
+        Nothing else makes one: a file that has gone must be missed, for its
+        write-ahead log beside it may still have commits, which SQLite would throw away
+        for a new file.
+        """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            is_missing = not self.path.exists()
+            self.path.touch()
         except OSError as error:
             raise StartupError(
-                f"cannot make the directory of the database {self.path}: "
-                f"{error.strerror}; choose another place with --database.url"
+                f"cannot make the database {self.path}: {error.strerror}; choose "
+                "another place with --database.url"
             ) from error
-        return not self.path.exists()
+        return is_missing
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -151,8 +160,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _engine(url: URL, sync: str, begin: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
     path = Path(str(url.database))
+    # Without mode=rw, SQLite makes a file that is not there.
+    file = f"file:{quote(str(path))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            file, uri=True, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
+        )
+
+    engine = create_engine(url, creator=connect)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:

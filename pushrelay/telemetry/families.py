@@ -229,14 +229,14 @@ OWN_FAMILIES = (
     OwnFamily(
         "pushrelay_store_revision",
         _G,
-        "Revision of the store that this page shows.",
+        "Revision of the store that is exposed.",
         (),
         lambda _t, g, _now: _single(g.revision),
     ),
     OwnFamily(
         "pushrelay_store_up",
         _G,
-        "Whether the database answered when this page was asked for.",
+        "Whether the database can be read, and took the last write.",
         (),
         lambda _t, g, _now: _single(g.store_up),
     ),

@@ -35,7 +35,7 @@ LARGE_BLOCK = 8 * 1024
 small pieces one by one would cost more time and yield more bytes."""
 
 SMALL_TEXT = 256 * 1024
-SMALL_PROTOBUF = 16 * 1024
+SMALL_REWRITTEN = 16 * 1024
 SMALL_FAMILIES = 1_000
 """Up to this much, an exposition may be written on the event loop."""
 
@@ -71,8 +71,14 @@ class Exposition:
     def is_small(self) -> bool:
         """Whether writing it takes but a few milliseconds."""
         families = len(self._snapshot.families)
-        limit = SMALL_TEXT if self._kind is FormatKind.TEXT else SMALL_PROTOBUF
-        return families <= SMALL_FAMILIES and self._snapshot.size <= limit
+        if families > SMALL_FAMILIES or self._snapshot.size > SMALL_TEXT:
+            return False
+        is_kept_text = self._kind is FormatKind.TEXT and not any(
+            block.utf8_names
+            for family in self._snapshot.families
+            for block in family.blocks
+        )
+        return is_kept_text or self._snapshot.size <= SMALL_REWRITTEN
 
     def chunks(self) -> Iterator[bytes]:
         """Yield it piece by piece."""
@@ -143,10 +149,16 @@ class _TextWriter:
         yield from family.blocks
 
     def block(self, block: Block) -> bytes:
-        return b"".join([self._series(piece) for piece in block.pieces])
+        if not block.utf8_names or self._escaping is Escaping.ALLOW_UTF8:
+            return b"".join([piece.series for piece in block.pieces])
+        escaped: bytes | None = block.derived.get(self.key(block))
+        if escaped is None:
+            escaped = b"".join([self._series(piece) for piece in block.pieces])
+            block.derived[self.key(block)] = escaped
+        return escaped
 
     def _series(self, piece: StoredFamily) -> bytes:
-        if not piece.utf8_names or self._escaping is Escaping.ALLOW_UTF8:
+        if not piece.utf8_names:
             return piece.series
         exposed = from_stored(replace(piece, pushed_order=None))
         return b"".join(render_series(exposed, self._escaping))

@@ -12,7 +12,13 @@ from pushrelay.errors import (
 
 RETRY_AFTER_SECONDS = 5
 
-_LIMIT_STATUS = {"body_bytes": 413, "series": 413, "database": 413, "target_bytes": 414}
+_LIMIT_STATUS = {
+    "body_bytes": 413,
+    "series": 413,
+    "database": 413,
+    "rendered_bytes": 413,
+    "target_bytes": 414,
+}
 
 
 class RequestTimeout(PushrelayError):

@@ -23,7 +23,7 @@ from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.relay import Relay
 from pushrelay.web.exchange import Exchange
-from pushrelay.writes import Push, prepare_push
+from pushrelay.writes import Push, prepare_push, require_renderable
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ class Pushes:
             families = parse_protobuf(body, key, self._limits)
         else:
             families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
+        require_renderable(key, families, self._limits)
         return prepare_push(key, families, mode, now)
 
 

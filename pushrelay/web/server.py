@@ -27,6 +27,8 @@ KEEPALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 30
 LOOP_SECONDS = 60
 BACKLOG = 2048
+HEADER_BYTES = 128 * 1024
+"""The longest header field; gunicorn answers 431 beyond."""
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # gunicorn makes a file of its own there
 
@@ -110,7 +112,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             # accept and refuse exactly the same.
             "http_parser": "python",
             "limit_request_line": 0,
-            "limit_request_field_size": 0,
+            "limit_request_field_size": HEADER_BYTES,
             # A second instance of the same user would take over the socket.
             "control_socket_disable": True,
             # A worker whose event loop stands still for so long is replaced. gunicorn

@@ -37,3 +37,8 @@ def test_grouping_labels_come_before_those_of_the_body() -> None:
         ("job", "x"),
         ("zone", "eu"),
     )
+
+
+def test_no_label_becomes_the_name_of_the_metric() -> None:
+    with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
+        place_labels([(".-name..", "x")], KEY, Limits())

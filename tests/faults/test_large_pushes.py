@@ -39,3 +39,30 @@ def test_a_push_beside_a_wide_group_does_not_read_all_of_it(
     twice = relay.put("/metrics/job/wide/n/7", 'x{instance=""} 1\n')
     assert twice.status == 400
     assert "was collected before" in twice.text
+
+
+def test_a_long_grouping_key_on_many_series_is_refused(relay: HTTPClient) -> None:
+    """Each line would bear the key, and the page would be gigabytes."""
+    key = "/".join(f"l{n}/{'v' * 60_000}" for n in range(10))
+    body = "".join(f'x{{n="{n}"}} 1\n' for n in range(5_000))
+    response = relay.put(f"/metrics/job/x/{key}", body)
+    assert response.status == 413
+    assert "labels of their group" in response.text
+    assert relay.groups() == []
+
+
+def test_a_body_in_tiny_chunks_leaves_the_event_loop_alone(relay: HTTPClient) -> None:
+    line = b"x 1\n"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in line) * 1
+    comments = b"1\r\n#\r\n" + b"1\r\nx\r\n" * 300_000 + b"1\r\n\n\r\n"
+    head = (
+        b"PUT /metrics/job/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with ThreadPoolExecutor() as pool:
+        push = pool.submit(relay.send, head + comments + chunks + b"0\r\n\r\n")
+        probes = 0
+        while not push.done():
+            assert relay.get("/-/healthy").status == 200
+            probes += 1
+    assert push.result().status == 200
+    assert probes >= 5

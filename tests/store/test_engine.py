@@ -55,17 +55,17 @@ def test_the_path_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_the_directory_is_made_once(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a/b/x.db")
-    assert database.create_directory()
+    assert database.create()
     assert (tmp_path / "a" / "b").is_dir()
     database.path.touch()
-    assert not database.create_directory()
+    assert not database.create()
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     database = Database(f"sqlite:///{tmp_path}/file/x.db")
-    with pytest.raises(StartupError, match="cannot make the directory"):
-        database.create_directory()
+    with pytest.raises(StartupError, match="cannot make the database"):
+        database.create()
 
 
 @pytest.mark.parametrize(("sync", "level"), [("full", 2), ("normal", 1)])

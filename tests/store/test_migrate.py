@@ -40,6 +40,7 @@ except StartupError as error:
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path}/relay.db")
+    database.create()
     yield database
     database.close()
 
@@ -135,6 +136,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(
 
 
 def test_a_directory_in_the_files_place_is_refused(database: Database) -> None:
+    database.path.unlink()
     database.path.mkdir()
     with pytest.raises(StartupError, match="unable to open database file"):
         upgrade(database)

@@ -138,6 +138,7 @@ def test_a_commit_is_found_by_its_nonce(database: Database) -> None:
 
 def test_a_store_without_its_tables_is_unavailable(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database.create()
     with pytest.raises(StoreUnavailable, match="no such table"):
         read_snapshot(database, None)
     database.close()
