@@ -21,8 +21,8 @@ _PLAIN_NANS = {0x7FF8000000000001, 0x7FF8000000000000}
 def model_holds(family: pb.MetricFamily) -> bool:
     """Whether nothing is lost when `family` becomes one of the model.
 
-    That there are no unknown fields and no timestamps is for others to see to. A
-    missing number counts as the zero that it becomes.
+    That there are no timestamps is for others to see to. A missing number counts as
+    the zero that it becomes.
     """
     if not family.metric or family.unit:
         return False

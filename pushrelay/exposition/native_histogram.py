@@ -21,7 +21,7 @@ both. The count is an int, and a float in a float histogram.
 """
 
 _FINEST_SCHEMA = 8
-_SCHEMAS = range(-4, _FINEST_SCHEMA + 1)
+SCHEMAS = range(-4, _FINEST_SCHEMA + 1)
 # 2^(2^-n) for n = 1 to 8 as Go's math.Exp2 has it, now and then a digit below the
 # nearest float: Prometheus made its bounds from these.
 _ROOTS_OF_TWO = (
@@ -52,7 +52,7 @@ def native_buckets(histogram: pb.Histogram) -> list[NativeBucket]:
 
     There are none for a schema without exponential buckets.
     """
-    if histogram.schema not in _SCHEMAS:
+    if histogram.schema not in SCHEMAS:
         return []
     negative, zero_count, positive = _counts(histogram)
     buckets = [
@@ -73,6 +73,11 @@ def native_buckets(histogram: pb.Histogram) -> list[NativeBucket]:
     return buckets
 
 
+def is_float(histogram: pb.Histogram) -> bool:
+    """Whether the buckets of `histogram` have counts, and not deltas."""
+    return histogram.sample_count_float > 0 or histogram.zero_count_float > 0
+
+
 def _has_spans(histogram: pb.Histogram) -> bool:
     return bool(histogram.negative_span or histogram.positive_span)
 
@@ -81,7 +86,7 @@ def _counts(
     histogram: pb.Histogram,
 ) -> tuple[Iterable[int | float], int | float, Iterable[int | float]]:
     """Return the counts of the negative, of the zero and of the positive buckets."""
-    if histogram.sample_count_float > 0 or histogram.zero_count_float > 0:
+    if is_float(histogram):
         return (
             histogram.negative_count,
             histogram.zero_count_float,

@@ -1,7 +1,7 @@
 """Which format a pushed body is in, and which format a scraper gets.
 
-No header is an error: one that makes no sense is as good as none, and with none it is
-the text format 0.0.4 in both directions.
+No header is an error: one that makes no sense, or is far longer than any that does, is
+as good as none, and with none it is the text format 0.0.4 in both directions.
 """
 
 from __future__ import annotations
@@ -17,19 +17,22 @@ from pushrelay.exposition.escaping import Escaping
 
 _Answer = TypeVar("_Answer")
 
+_CONTENT_TYPE_CHARACTERS = 1000
+_ACCEPT_CHARACTERS = 8000
 _CACHED_HEADER_CHARACTERS = 1024
 _PROTOBUF = "application/vnd.google.protobuf"
 _MESSAGE = "io.prometheus.client.MetricFamily"
 _TEXT_VERSION = "0.0.4"
 _ESCAPINGS = {escaping.value: escaping for escaping in Escaping}
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105  # of RFC 9110
-_MEDIA_TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*")
+# Quantifiers are possessive: a header that does not match costs no second try.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"  # noqa: S105  # of RFC 9110
+_MEDIA_TYPE = re.compile(rf"\s*+({_TOKEN}/{_TOKEN})\s*+")
 _PARAMETER = re.compile(
-    rf'\s*;\s*({_TOKEN})\s*=\s*(?:({_TOKEN})|"((?:[^"\\\r\n]|\\.)*)")'
+    rf'\s*+;\s*+({_TOKEN})\s*+=\s*+(?:({_TOKEN})|"((?:[^"\\\r\n]|\\.)*+)")'
 )
-_END_OF_PARAMETERS = re.compile(r"\s*;?\s*")
-_QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_END_OF_PARAMETERS = re.compile(r"\s*+;?+\s*+")
+_QUALITY = re.compile(r"[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++")
 
 
 class PushFormat(Enum):
@@ -70,23 +73,28 @@ _PROTOBUF_KINDS = {
 
 
 def _remembered(
-    decide: Callable[[str], _Answer],
-) -> Callable[[str | None], _Answer]:
-    """Cache what `decide` makes of a header; there are few kinds of clients. A header
-    that is absent (None) is as good as an empty one."""
-    cached = lru_cache(maxsize=256)(decide)
+    most: int,
+) -> Callable[[Callable[[str], _Answer]], Callable[[str | None], _Answer]]:
+    """Cache what a function makes of a header; there are few kinds of clients. A header
+    that is absent (None), or longer than `most`, is as good as an empty one."""
 
-    @wraps(decide)
-    def decide_cached(header: str | None) -> _Answer:
-        header = header or ""
-        if len(header) > _CACHED_HEADER_CHARACTERS:
-            return decide(header)
-        return cached(header)
+    def remember(decide: Callable[[str], _Answer]) -> Callable[[str | None], _Answer]:
+        cached = lru_cache(maxsize=256)(decide)
 
-    return decide_cached
+        @wraps(decide)
+        def decide_cached(header: str | None) -> _Answer:
+            if header is None or len(header) > most:
+                return cached("")
+            if len(header) > _CACHED_HEADER_CHARACTERS:
+                return decide(header)
+            return cached(header)
+
+        return decide_cached
+
+    return remember
 
 
-@_remembered
+@_remembered(most=_CONTENT_TYPE_CHARACTERS)
 def push_format(content_type: str) -> PushFormat:
     """Return the format of a body with the header `Content-Type`.
 
@@ -121,7 +129,7 @@ def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
     return media_type, parameters
 
 
-@_remembered
+@_remembered(most=_ACCEPT_CHARACTERS)
 def negotiate(accept: str) -> ScrapeFormat:
     """Return the best format that the header `Accept` asks for, or text.
 
@@ -148,7 +156,7 @@ def _kind(media_type: str, parameters: dict[str, str]) -> FormatKind | None:
     return None
 
 
-@_remembered
+@_remembered(most=_ACCEPT_CHARACTERS)
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether the header `Accept-Encoding` names gzip; `*` is not enough."""
     return any(coding == "gzip" for coding, _ in _by_quality(accept_encoding))

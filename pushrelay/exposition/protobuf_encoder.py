@@ -51,7 +51,7 @@ def encode_metrics(family: MetricFamily, escaping: Escaping) -> bytes:
     wants them.
 
     Made from the family's message if it has one, so that nothing is lost. Then the
-    unit and unknown fields of the family are among the metrics.
+    unit of the family is among the metrics.
     """
     if family.message is not None:
         return _metrics_of_message(family.message, escaping)
@@ -130,21 +130,19 @@ def _untyped(value: float) -> bytes:
 
 
 def _summary(summary: Summary) -> bytes:
-    encoded = _count(summary.sample_count) + _DOUBLE(_SAMPLE_SUM, summary.sample_sum)
+    parts = [_count(summary.sample_count), _DOUBLE(_SAMPLE_SUM, summary.sample_sum)]
     for quantile, value in summary.quantiles:
         pair = _DOUBLE(_QUANTILE_QUANTILE, quantile) + _DOUBLE(_QUANTILE_VALUE, value)
-        encoded += _message(_QUANTILE, pair)
-    return _message(_SUMMARY, encoded)
+        parts.append(_message(_QUANTILE, pair))
+    return _message(_SUMMARY, b"".join(parts))
 
 
 def _histogram(histogram: Histogram) -> bytes:
-    encoded = _count(histogram.sample_count) + _DOUBLE(
-        _SAMPLE_SUM, histogram.sample_sum
-    )
+    parts = [_count(histogram.sample_count), _DOUBLE(_SAMPLE_SUM, histogram.sample_sum)]
     for upper_bound, count in histogram.buckets:
         bucket = _count(count) + _DOUBLE(_UPPER_BOUND, upper_bound)
-        encoded += _message(_BUCKET, bucket)
-    return _message(_HISTOGRAM, encoded)
+        parts.append(_message(_BUCKET, bucket))
+    return _message(_HISTOGRAM, b"".join(parts))
 
 
 def _count(count: int | float) -> bytes:

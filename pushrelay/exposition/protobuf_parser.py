@@ -3,6 +3,10 @@
 A pushed body is a stream of `io.prometheus.client.MetricFamily`, each behind its
 length. A family of which the model holds only a part keeps its message as well, with
 the labels in place.
+
+Fields that this version of the protocol does not have are dropped, those of future
+versions too. They may be known ones of a wrong wire type, for which Prometheus would
+refuse the whole page.
 """
 
 from __future__ import annotations
@@ -10,19 +14,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.labels import place_labels
 from pushrelay.exposition.model_fidelity import model_holds
-from pushrelay.exposition.protobuf_wire import has_more_fields, split_delimited
+from pushrelay.exposition.native_validity import check_native_histogram
+from pushrelay.exposition.protobuf_wire import (
+    has_more_fields,
+    has_other_values,
+    split_delimited,
+)
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 from pushrelay.quoting import quote
 
 Value = float | Summary | Histogram
+
+_TYPES = frozenset(MetricType)
+_HISTOGRAM_TYPES = {MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM}
 
 
 def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[MetricFamily]:
@@ -85,14 +96,18 @@ def _parse_family(
 ) -> MetricFamily:
     decoded, known = _decode(message)
     name = _name(decoded, position)
-    family = MetricFamily(name, _type(decoded, name, known), _help(decoded, name))
+    if not known:
+        _check_type(message, name)
+    family = MetricFamily(name, MetricType(decoded.type), _help(decoded, name))
     read = _READERS[family.type]
     for metric in decoded.metric:
         labels = place_labels(_labels(metric), key, limits)
         family.metrics.append(Metric(labels, read(metric)))
         if metric.HasField("timestamp_ms"):
             family.timestamped = True
-    if not (known and model_holds(decoded)):
+    if not model_holds(decoded):
+        if family.type in _HISTOGRAM_TYPES:
+            _check_native_histograms(decoded, family)
         family.message = _encode_placed(decoded, family.metrics)
     return family
 
@@ -109,17 +124,27 @@ def _encode_placed(family: pb.MetricFamily, metrics: list[Metric]) -> bytes:
     return family.SerializeToString()
 
 
+def _check_native_histograms(decoded: pb.MetricFamily, family: MetricFamily) -> None:
+    for pushed, metric in zip(decoded.metric, family.metrics, strict=True):
+        try:
+            check_native_histogram(pushed.histogram)
+        except InvalidRequest as error:
+            shown = ", ".join(f"{name}={quote(value)}" for name, value in metric.labels)
+            raise InvalidRequest(
+                f"metric {quote(family.name)} {{{shown}}} has an invalid native "
+                f"histogram: {error}"
+            ) from error
+
+
 def _decode(message: bytes) -> tuple[pb.MetricFamily, bool]:
-    """Return the decoded message, and whether all of its fields are known."""
+    """Return the decoded message without unknown fields, and whether it had none."""
     try:
         decoded = pb.MetricFamily.FromString(message)
     except DecodeError as error:
         raise InvalidRequest("proto: cannot parse invalid wire-format data") from error
     size = decoded.ByteSize()
     decoded.DiscardUnknownFields()
-    if decoded.ByteSize() == size:
-        return decoded, True
-    return pb.MetricFamily.FromString(message), False
+    return decoded, decoded.ByteSize() == size
 
 
 def _name(family: pb.MetricFamily, position: int) -> str:
@@ -140,17 +165,11 @@ def _utf8(text: bytes, what: str) -> str:
         raise InvalidRequest(f"{what} is not valid UTF-8: {shown}") from error
 
 
-def _type(family: pb.MetricFamily, name: str, known: bool) -> MetricType:
-    # The protobuf package keeps numbers that an enum does not have as unknown fields.
-    unknown = () if known else _unknown_fields(family)
-    if pb.MetricFamily.TYPE_FIELD_NUMBER in unknown:
+def _check_type(message: bytes, name: str) -> None:
+    # The protobuf package takes a number that an enum does not have for an unknown
+    # field, and so it is dropped.
+    if has_other_values(message, pb.MetricFamily.TYPE_FIELD_NUMBER, _TYPES):
         raise InvalidRequest(f"metric family {quote(name)} has an unknown type")
-    return MetricType(family.type)
-
-
-def _unknown_fields(family: pb.MetricFamily) -> set[int]:
-    fields = UnknownFieldSet(family)
-    return {fields[index].field_number for index in range(len(fields))}
 
 
 def _labels(metric: pb.Metric) -> list[tuple[str, str]]:

@@ -6,14 +6,15 @@ Source: protobuf.dev/programming-guides/encoding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from pushrelay.errors import InvalidRequest
 
-_LENGTH_DELIMITED = 2
+_VARINT, _LENGTH_DELIMITED, _START_OF_GROUP, _END_OF_GROUP = 0, 2, 3, 4
 _FIXED_SIZES = {1: 8, 5: 4}
 _ONE_BYTE = [bytes([value]) for value in range(0x80)]
 _VARINT_BYTES = 10
+_UINT32_MASK = 2**32 - 1
 
 
 def varint(value: int) -> bytes:
@@ -69,7 +70,7 @@ def has_more_fields(message: bytes, number: int, most: int) -> bool:
     """
     tag, count = number << 3 | _LENGTH_DELIMITED, 0
     try:
-        for found in _tags(message):
+        for found, _ in _fields(message):
             count += found == tag
             if count > most:
                 return True
@@ -78,17 +79,34 @@ def has_more_fields(message: bytes, number: int, most: int) -> bool:
     return False
 
 
-def _tags(message: bytes) -> Iterator[int]:
-    position, end = 0, len(message)
+def has_other_values(message: bytes, number: int, values: Container[int]) -> bool:
+    """Whether `message`, which is one, has a field `number` that is not one of the
+    `values` of an enum."""
+    return any(
+        tag >> 3 == number
+        and (tag & 7 != _VARINT or value & _UINT32_MASK not in values)
+        for tag, value in _fields(message)
+    )
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the tag of each field of `message`, and the value if that is a varint. A
+    group is one field."""
+    position, depth, end = 0, 0, len(message)
     while position < end:
+        value = 0
         tag, position = read_varint(message, position)
         wire_type = tag & 7
-        if wire_type == _LENGTH_DELIMITED:
+        if wire_type == _VARINT:
+            value, position = read_varint(message, position)
+        elif wire_type == _LENGTH_DELIMITED:
             length, position = read_varint(message, position)
             position += length
         elif wire_type in _FIXED_SIZES:
             position += _FIXED_SIZES[wire_type]
-        elif wire_type == 0:
-            _, position = read_varint(message, position)
-        # The two types that are left are the brackets of a group, which have no value.
-        yield tag
+        elif wire_type == _END_OF_GROUP:
+            depth -= 1
+        if not depth:
+            yield tag, value
+        if wire_type == _START_OF_GROUP:
+            depth += 1

@@ -260,11 +260,11 @@ def test_native_histograms_are_shown_with_their_bounds(
 ) -> None:
     fields = {"sample_sum": 9, **fields}
     if "sample_count_float" not in fields:
-        fields["sample_count"] = 7
+        fields["sample_count"] = 20
     body = delimited(family("a", HISTOGRAM, {"histogram": fields}))
     assert relay.put("/metrics/job/x", body, HEADERS).status == 200
     [metric] = _family(relay, "a")["metrics"]
-    count = "7" if "sample_count" in fields else "3.5"
+    count = "20" if "sample_count" in fields else "3.5"
     assert metric == {
         "labels": IDENTITY,
         "count": count,

@@ -221,7 +221,38 @@ def test_no_header_is_an_error(header: str) -> None:
     accepts_gzip(header)
 
 
-@pytest.mark.parametrize("header", [";" * 100_000, "a/b" + " ;a=" * 50_000])
+@pytest.mark.parametrize(
+    "header",
+    [
+        ";" * 100_000,
+        "a/b" + " ;a=" * 50_000,
+        "a/b;c=d" + " " * 100_000 + "x",
+        "a/b" + " " * 100_000 + "x",
+        "a" * 100_000,
+        'a/b;c="' + "\\a" * 50_000,
+        "a/b;" + "c" * 100_000,
+        "a/b;q=" + "1" * 100_000 + "x",
+    ],
+    ids=lambda header: header[:10],
+)
 def test_a_long_header_is_read_in_no_time(header: str) -> None:
     assert push_format(header) is PushFormat.TEXT
     assert negotiate(header).kind is FormatKind.TEXT
+    assert not accepts_gzip(header)
+
+
+@pytest.mark.parametrize(("length", "format_"), [(1000, "protobuf"), (1001, "text")])
+def test_a_content_type_that_is_too_long_is_text(length: int, format_: str) -> None:
+    header = f"{DELIMITED};encoding=delimited".ljust(length)
+
+    assert push_format(header) is PushFormat(format_)
+
+
+@pytest.mark.parametrize(("length", "heard"), [(8000, True), (8001, False)])
+def test_what_is_accepted_at_too_great_a_length_is_not_heard(
+    length: int, heard: bool
+) -> None:
+    kind = FormatKind.PROTOBUF_DELIMITED if heard else FormatKind.TEXT
+
+    assert negotiate(DELIMITED.ljust(length)).kind is kind
+    assert accepts_gzip("gzip".ljust(length)) is heard

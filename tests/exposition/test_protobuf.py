@@ -244,6 +244,7 @@ def test_a_message_without_anything_is_nothing() -> None:
         ),
         (body(GAUGE + b"\x18\x06"), 'metric family "a" has an unknown type'),
         (body(b"\x0a\x01a\x18\x63"), 'metric family "a" has an unknown type'),
+        (body(b"\x0a\x01a\x1a\x01\x01"), 'metric family "a" has an unknown type'),
     ],
 )
 def test_what_cannot_be_read_is_refused(pushed: bytes, text: str) -> None:
@@ -296,8 +297,8 @@ BEYOND_THE_MODEL = {
 BEYOND_THE_MODELS_HISTOGRAM = {
     "schema": "schema: 0",
     "zero threshold": "zero_threshold: 0",
-    "spans": "positive_span { length: 1 } positive_delta: 1",
-    "negative spans": "negative_span { length: 1 } negative_delta: 1",
+    "spans": "positive_span { length: 1 } positive_delta: 1 sample_count: 1",
+    "negative spans": "negative_span { length: 1 } negative_delta: 1 sample_count: 1",
     "created": "created_timestamp { seconds: 1 }",
     "exemplars": "exemplars { value: 1 }",
     "bucket exemplar": "bucket { upper_bound: 1 exemplar { value: 1 } }",
@@ -381,20 +382,68 @@ def test_a_nan_that_means_more_keeps_its_message(bits: int, special: bool) -> No
     assert value in (family.message or value)
 
 
-@pytest.mark.parametrize(
-    "unknown",
-    [
-        GAUGE + b"\xf8\x01\x07",
-        message('name: "a" type: GAUGE') + b"\x22\x06\x12\x00\xfa\x01\x01x",
-        message('name: "a" type: GAUGE') + b"\x22\x05\x12\x03\xf8\x01\x07",
-    ],
-    ids=["of the family", "of a metric", "of a value"],
-)
-def test_unknown_fields_are_kept(unknown: bytes) -> None:
-    [family] = parse(unknown)
+NO_METRICS = message('name: "a" type: GAUGE')
+WITH_A_UNIT = message('name: "a" type: GAUGE unit: "s"')
+UNKNOWN = {
+    "of the family": (GAUGE, GAUGE + b"\xf8\x01\x07"),
+    "of a metric": (
+        NO_METRICS + b"\x22\x02\x12\x00",
+        NO_METRICS + b"\x22\x06\x12\x00\xfa\x01\x01x",
+    ),
+    "of a value": (
+        NO_METRICS + b"\x22\x02\x12\x00",
+        NO_METRICS + b"\x22\x05\x12\x03\xf8\x01\x07",
+    ),
+    "known but for the wire type": (GAUGE, GAUGE + b"\x08\x05"),
+    "known but for the wire type, of a metric": (
+        NO_METRICS + b"\x22\x02\x12\x00",
+        NO_METRICS + b"\x22\x04\x12\x00\x08\x05",
+    ),
+    "known but for the wire type, of a message that is kept": (
+        WITH_A_UNIT + b"\x22\x02\x12\x00",
+        WITH_A_UNIT + b"\x08\x05\x22\x04\x12\x00\x08\x05",
+    ),
+    "a group with fields of known numbers": (
+        GAUGE,
+        GAUGE + b"\x4b\x18\x63\x43\x18\x62\x44\x22\x00\x4c",
+    ),
+}
 
-    assert family.message is not None
-    assert unknown[-2:] in family.message
+
+@pytest.mark.parametrize(("known", "unknown"), UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_fields_are_dropped(known: bytes, unknown: bytes) -> None:
+    assert parse(unknown) == parse(known)
+
+
+@pytest.mark.parametrize("written", [b"\x18\x01", b"\x18\x81\x80\x80\x80\x10"])
+def test_a_known_type_is_known_beside_unknown_fields(written: bytes) -> None:
+    [family] = parse(b"\x0a\x01a" + written + b"\xf8\x01\x07")
+
+    assert family.type is MetricType.GAUGE
+
+
+@pytest.mark.parametrize("type_", ["HISTOGRAM", "GAUGE_HISTOGRAM"])
+def test_an_invalid_native_histogram_is_refused_by_name(type_: str) -> None:
+    valid = "metric { histogram { positive_span {} } }"
+    labels = 'label { name: "l" value: "v" }'
+
+    with pytest.raises(InvalidRequest) as caught:
+        parse_one(
+            f'name: "a" type: {type_} {valid} metric {{ {labels}'
+            " histogram { positive_span { length: 5 } positive_delta: 1 } }"
+        )
+
+    assert type(caught.value) is InvalidRequest
+    assert str(caught.value) == (
+        'metric "a" {instance="", job="batch", l="v"} has an invalid native histogram: '
+        "its positive spans need 5 buckets, but it has 1"
+    )
+
+
+def test_histograms_of_families_of_another_type_are_not_looked_at() -> None:
+    assert parse_one(
+        'name: "a" type: GAUGE metric { gauge {} histogram { positive_delta: -1 } }'
+    ).message
 
 
 @pytest.mark.parametrize("pushed", NATIVE)
@@ -416,11 +465,10 @@ def test_metrics_of_a_message_are_reordered() -> None:
         " metric { gauge { value: 1 } } metric { gauge { value: 2 } }"
     )
 
-    result = reorder_message(stored + b"\xf8\x01\x07", [2, 0, 1])
+    result = reorder_message(stored, [2, 0, 1])
 
     assert [metric.value for metric in metrics_of(result)] == [2.0, 0.0, 1.0]
-    assert result.endswith(b"\xf8\x01\x07")
-    assert reorder_message(result, [1, 2, 0]) == stored + b"\xf8\x01\x07"
+    assert reorder_message(result, [1, 2, 0]) == stored
 
 
 @pytest.mark.parametrize("case", VALUES)
@@ -498,6 +546,17 @@ def test_counts_are_64_bits_wide() -> None:
     [metric] = metrics_of(encode_family(family))
 
     assert metric.value == histogram
+
+
+def test_many_buckets_and_quantiles_are_encoded_in_no_time() -> None:
+    pairs = [(float(bound), bound) for bound in range(200_000)]
+    for type_, value in (
+        (MetricType.HISTOGRAM, Histogram(1, 1.0, [*pairs])),
+        (MetricType.SUMMARY, Summary(1, 1.0, [(b, float(n)) for b, n in pairs])),
+    ):
+        family = MetricFamily("a", type_, metrics=[Metric(PLACED, value)])
+
+        assert metrics_of(encode_family(family)) == family.metrics
 
 
 def test_protobuf_is_shown_as_text() -> None:
