@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any
 
 from pushrelay.model import StoredFamily
@@ -16,26 +17,34 @@ from pushrelay.model import StoredFamily
 BLOCK_GROUPS = 256
 """Groups in a block when it is built; it is split at twice as many."""
 
+PieceChange = tuple[bytes, StoredFamily | None]
+"""A canonical grouping key and what its group holds from now on; None is nothing."""
+
+_key = itemgetter(0)
+
 
 class Block:
     """Neighbouring groups' pieces of one family. Never changed once it is made.
 
     keys: canonical grouping keys, sorted. pieces: what each of these groups holds.
-    size: bytes of series text. utf8_names: whether a name in it may need escaping.
+    series: how many metrics they have. size: bytes of series text.
+    utf8_names: whether a name in it may need escaping.
     derived: what others made of the pieces, by their key.
     """
 
-    __slots__ = ("derived", "keys", "pieces", "size", "utf8_names")
+    __slots__ = ("derived", "keys", "pieces", "series", "size", "utf8_names")
 
     def __init__(
         self,
         keys: tuple[bytes, ...],
         pieces: tuple[StoredFamily, ...],
+        series: int,
         size: int,
         utf8_names: bool,
     ) -> None:
         self.keys = keys
         self.pieces = pieces
+        self.series = series
         self.size = size
         self.utf8_names = utf8_names
         self.derived: dict[Any, Any] = {}
@@ -43,16 +52,51 @@ class Block:
     @staticmethod
     def of(keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...]) -> Block:
         """Return a block of `pieces`, which `keys` belong to."""
+        series = sum([piece.size for piece in pieces])
         size = sum([len(piece.series) for piece in pieces])
-        return Block(keys, pieces, size, any(piece.utf8_names for piece in pieces))
+        utf8_names = any(piece.utf8_names for piece in pieces)
+        return Block(keys, pieces, series, size, utf8_names)
 
-    def with_piece(self, position: int, piece: StoredFamily) -> Block:
-        """Return a block where `piece` stands at `position`."""
+    def changed(self, changes: list[PieceChange]) -> Block:
+        """Return the block after `changes`; its `keys` are these if none came or went.
+
+        changes: not many, since each may move what stands after it.
+        """
+        keys: tuple[bytes, ...] | list[bytes] = self.keys
         pieces = list(self.pieces)
-        size = self.size + len(piece.series) - len(pieces[position].series)
-        pieces[position] = piece
-        utf8_names = self.utf8_names or piece.utf8_names
-        return Block(self.keys, tuple(pieces), size, utf8_names)
+        series, size, utf8_names = self.series, self.size, self.utf8_names
+        for key, piece in changes:
+            at = bisect_left(keys, key)
+            is_held = at < len(keys) and keys[at] == key
+            if is_held:
+                series -= pieces[at].size
+                size -= len(pieces[at].series)
+            if piece is not None:
+                series += piece.size
+                size += len(piece.series)
+                utf8_names = utf8_names or piece.utf8_names
+            if is_held and piece is not None:
+                pieces[at] = piece
+                continue
+            if isinstance(keys, tuple):
+                keys = list(keys)
+            keys[at : at + is_held] = [] if piece is None else [key]
+            pieces[at : at + is_held] = [] if piece is None else [piece]
+        return Block(
+            keys if keys is self.keys else tuple(keys),
+            tuple(pieces),
+            series,
+            size,
+            utf8_names,
+        )
+
+    def halves(self) -> tuple[Block, Block]:
+        """Return two blocks that together are this one."""
+        half = len(self.keys) // 2
+        return (
+            Block.of(self.keys[:half], self.pieces[:half]),
+            Block.of(self.keys[half:], self.pieces[half:]),
+        )
 
 
 class BlockList:
@@ -66,13 +110,13 @@ class BlockList:
     def __init__(self, pieces: Iterable[tuple[bytes, StoredFamily]] = ()) -> None:
         self._blocks: list[Block] = []
         self._snapshot: tuple[Block, ...] | None = None
-        ordered = sorted(pieces, key=lambda entry: entry[0])
+        ordered = sorted(pieces, key=_key)
         for start in range(0, len(ordered), BLOCK_GROUPS):
             keys, parts = zip(*ordered[start : start + BLOCK_GROUPS], strict=True)
             self._blocks.append(Block.of(keys, parts))
         self._first_keys = [block.keys[0] for block in self._blocks]
-        self.series = sum(piece.size for _, piece in ordered)
-        self.size = sum(block.size for block in self._blocks)
+        self.series = sum([block.series for block in self._blocks])
+        self.size = sum([block.size for block in self._blocks])
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -84,47 +128,36 @@ class BlockList:
     def __bool__(self) -> bool:
         return bool(self._blocks)
 
-    def put(self, key: bytes, piece: StoredFamily) -> None:
-        """Add or replace the piece of the group `key`."""
+    def update(self, changes: list[PieceChange]) -> None:
+        """Add, replace and remove pieces; a block is made anew once for all of its."""
         self._snapshot = None
-        self.series += piece.size
-        self.size += len(piece.series)
-        if not self._blocks:
-            self._insert(0, [Block.of((key,), (piece,))])
+        ordered = sorted(changes, key=_key) if len(changes) > 1 else changes
+        # From the end, where replacing a block moves no block that is still to come.
+        end = len(ordered)
+        while end:
+            # What comes before the first block goes into it.
+            at = bisect_right(self._first_keys, ordered[end - 1][0], 1) - 1
+            start = 0
+            if at and end > 1:
+                start = bisect_left(ordered, self._first_keys[at], 0, end, key=_key)
+            if end - start > BLOCK_GROUPS:
+                # More at once would let the block grow out of measure.
+                start = end - BLOCK_GROUPS
+            self._change(at, ordered[start:end])
+            end = start
+
+    def _change(self, at: int, changes: list[PieceChange]) -> None:
+        old = self._blocks[at] if self._blocks else _EMPTY
+        new = old.changed(changes)
+        self.series += new.series - old.series
+        self.size += new.size - old.size
+        if new.keys is old.keys and self._blocks:
+            self._blocks[at] = new
             return
-        at, block, position = self._find(key)
-        keys, pieces = block.keys, block.pieces
-        if position < len(keys) and keys[position] == key:
-            self._discount(pieces[position])
-            self._blocks[at] = block.with_piece(position, piece)
-            return
-        keys = (*keys[:position], key, *keys[position:])
-        pieces = (*pieces[:position], piece, *pieces[position:])
-        half = len(keys) // 2 if len(keys) > 2 * BLOCK_GROUPS else len(keys)
-        del self._blocks[at], self._first_keys[at]
-        halves = [(keys[:half], pieces[:half]), (keys[half:], pieces[half:])]
-        self._insert(at, [Block.of(*part) for part in halves if part[0]])
+        large = len(new.keys) > 2 * BLOCK_GROUPS
+        parts = new.halves() if large else (new,) if new.keys else ()
+        self._blocks[at : at + 1] = parts
+        self._first_keys[at : at + 1] = [block.keys[0] for block in parts]
 
-    def remove(self, key: bytes) -> None:
-        """Remove the piece of the group `key`, which must be there."""
-        self._snapshot = None
-        at, block, position = self._find(key)
-        self._discount(block.pieces[position])
-        keys = block.keys[:position] + block.keys[position + 1 :]
-        pieces = block.pieces[:position] + block.pieces[position + 1 :]
-        del self._blocks[at], self._first_keys[at]
-        if keys:
-            self._insert(at, [Block.of(keys, pieces)])
 
-    def _discount(self, piece: StoredFamily) -> None:
-        self.series -= piece.size
-        self.size -= len(piece.series)
-
-    def _find(self, key: bytes) -> tuple[int, Block, int]:
-        at = max(bisect_right(self._first_keys, key) - 1, 0)
-        block = self._blocks[at]
-        return at, block, bisect_left(block.keys, key)
-
-    def _insert(self, at: int, blocks: list[Block]) -> None:
-        self._blocks[at:at] = blocks
-        self._first_keys[at:at] = [block.keys[0] for block in blocks]
+_EMPTY = Block.of((), ())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -41,14 +42,33 @@ class BlockListMachine(RuleBasedStateMachine):
     @rule(key=KEYS, size=st.integers(0, 3))
     def put(self, key: bytes, size: int) -> None:
         self.model[key] = piece(size)
-        self.list.put(key, self.model[key])
+        self.list.update([(key, self.model[key])])
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def remove(self, data: Any) -> None:
         key = data.draw(st.sampled_from(sorted(self.model)))
         del self.model[key]
-        self.list.remove(key)
+        self.list.update([(key, None)])
+
+    @rule(changes=st.dictionaries(KEYS, st.none() | st.integers(0, 3)))
+    def change_many(self, changes: dict[bytes, int | None]) -> None:
+        update = {
+            key: None if size is None else piece(size)
+            for key, size in changes.items()
+            if size is not None or key in self.model
+        }
+        self.list.update(list(update.items()))
+        for key, new in update.items():
+            if new is None:
+                del self.model[key]
+            else:
+                self.model[key] = new
+
+    @rule()
+    def clear(self) -> None:
+        self.list.update([(key, None) for key in self.model])
+        self.model.clear()
 
     @rule()
     def build_anew(self) -> None:
@@ -65,7 +85,9 @@ class BlockListMachine(RuleBasedStateMachine):
             self.model.items(), key=lambda entry: entry[0]
         )
         assert bool(self.list) == bool(self.model)
-        assert self.list.series == sum(each.size for each in self.model.values())
+        held = self.model.values()
+        assert self.list.series == sum(each.size for each in held)
+        assert self.list.size == sum(len(each.series) for each in held)
 
     @invariant()
     def blocks_are_neither_empty_nor_large(self) -> None:
@@ -87,7 +109,7 @@ def test_a_push_makes_one_block_anew() -> None:
     held = BlockList((f"{n:04}".encode(), piece(1)) for n in range(1000))
     before = held.blocks
     before[0].derived["text"] = b"kept"
-    held.put(b"0999", piece(2))
+    held.update([(b"0999", piece(2))])
     after = held.blocks
     assert [a is b for a, b in zip(before, after, strict=True)] == [True] * 3 + [False]
     assert after[0].derived == {"text": b"kept"}
@@ -97,3 +119,32 @@ def test_a_push_makes_one_block_anew() -> None:
 def test_unchanged_blocks_are_listed_once() -> None:
     held = BlockList([(b"a", piece(1))])
     assert held.blocks is held.blocks
+
+
+def test_a_batch_makes_each_touched_block_anew_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = BlockList((f"{n:04}".encode(), piece(1)) for n in range(1024))
+    made: list[int] = []
+    changed = Block.changed
+
+    def count(block: Block, changes: list[blocks.PieceChange]) -> Block:
+        made.append(len(changes))
+        return changed(block, changes)
+
+    monkeypatch.setattr(Block, "changed", count)
+    first, second, *_ = held.blocks
+    removed = [(f"{n:04}".encode(), None) for n in range(512, 1024)]
+    held.update([(b"0007", piece(2)), *removed, (b"0003", piece(3))])
+    assert made == [256, 256, 2]
+    assert len(held.blocks) == 2
+    assert held.blocks[0].keys is first.keys
+    assert held.blocks[1] is second
+
+
+def test_many_new_groups_make_many_blocks() -> None:
+    held = BlockList()
+    held.update([(f"{n:05}".encode(), piece(1)) for n in reversed(range(10_000))])
+    sizes = [len(block.keys) for block in held.blocks]
+    assert sum(sizes) == held.series == 10_000
+    assert max(sizes) <= 2 * blocks.BLOCK_GROUPS

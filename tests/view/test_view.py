@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from pushrelay.exposition.evidence import push_evidence
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, StoredFamily
+from pushrelay.view import view as view_module
 from pushrelay.view.exposition import Exposition
-from pushrelay.view.view import View
+from pushrelay.view.view import Family, Snapshot, View
 
 TEXT = negotiate(None)
 BODIES = [
@@ -40,7 +43,11 @@ KEYS = [
 
 
 def page_of(view: View) -> str:
-    return b"".join(Exposition(view.snapshot(), [], TEXT).chunks()).decode()
+    return page_of_snapshot(view.snapshot())
+
+
+def page_of_snapshot(snapshot: Snapshot) -> str:
+    return b"".join(Exposition(snapshot, [], TEXT).chunks()).decode()
 
 
 def naive_page(groups: Iterable[Group]) -> str:
@@ -77,14 +84,23 @@ def change(view: View, *groups: GroupChange, revision: int) -> None:
 class ViewMachine(RuleBasedStateMachine):
     """A view beside a dict of the groups."""
 
+    small_work = view_module.SMALL_WORK
+
     def __init__(self) -> None:
         super().__init__()
+        self.usual = view_module.SMALL_WORK
+        view_module.SMALL_WORK = self.small_work
         self.view = loaded(revision=0)
         self.groups: dict[bytes, Group] = {}
         self.revision = 0
+        self.asks = True
+
+    def teardown(self) -> None:
+        view_module.SMALL_WORK = self.usual
 
     @rule(
-        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=4, unique=True),
+        # A batch may write one group several times.
+        keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=5),
         data=st.data(),
     )
     def commit(self, keys: list[GroupingKey], data: Any) -> None:
@@ -109,8 +125,22 @@ class ViewMachine(RuleBasedStateMachine):
             Changes(None, position(self.revision), list(self.groups.values()))
         )
 
+    @rule()
+    def wipe(self) -> None:
+        self.revision += 1
+        emptied = [Emptied(id_, self.revision) for id_ in self.groups]
+        change(self.view, *emptied, revision=self.revision)
+        self.groups.clear()
+
+    @rule(asks=st.booleans())
+    def ask_or_not(self, asks: bool) -> None:
+        """Let snapshots be taken after each commit, or only now and then."""
+        self.asks = asks
+
     @invariant()
     def shows_all_groups(self) -> None:
+        if not self.asks:
+            return
         assert page_of(self.view) == naive_page(self.groups.values())
         snapshot = self.view.snapshot()
         assert snapshot.groups == len(self.groups)
@@ -121,7 +151,11 @@ class ViewMachine(RuleBasedStateMachine):
     @invariant()
     def a_reload_gives_the_same(self) -> None:
         again = loaded(*self.groups.values(), revision=self.revision)
-        assert page_of(again) == page_of(self.view)
+        if self.asks:
+            assert page_of(again) == page_of(self.view)
+            shown, expected = self.view.snapshot(), again.snapshot()
+            assert (shown.series, shown.size) == (expected.series, expected.size)
+        assert again.groups == self.view.groups
         assert again.key_shapes == self.view.key_shapes
         assert again.families.keys() == self.view.families.keys()
         for name, family in again.families.items():
@@ -131,6 +165,16 @@ class ViewMachine(RuleBasedStateMachine):
 
 TestView = ViewMachine.TestCase
 TestView.settings = settings(max_examples=30, stateful_step_count=15)
+
+
+class LargeChangesMachine(ViewMachine):
+    """The same with what a view does only when changes are large."""
+
+    small_work = 4
+
+
+TestLargeChanges = LargeChangesMachine.TestCase
+TestLargeChanges.settings = settings(max_examples=30, stateful_step_count=15)
 
 
 def test_a_view_before_its_first_reading_is_empty() -> None:
@@ -244,3 +288,104 @@ def test_the_evidence_of_a_group_says_when_it_was_pushed() -> None:
         'push_failure_time_seconds{instance="i",job="a"} 2.5',
     ]
     assert 'push_time_seconds{instance="i",job="a"} 1.5\n' in page_of(loaded(group))
+
+
+def hold_up(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """Let changes of families wait; return what says so, and what lets them go on."""
+    waiting, go_on = Event(), Event()
+    update = Family.update
+
+    def wait(family: Family, swaps: list[view_module.PieceSwap]) -> None:
+        update(family, swaps)
+        waiting.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(Family, "update", wait)
+    return waiting, go_on
+
+
+@pytest.mark.parametrize("is_asked_before", [True, False])
+def test_a_snapshot_does_not_wait_for_large_changes(
+    is_asked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = loaded(group_of("x 1", KEYS[0]))
+    change(view, group_of("x 2", KEYS[0], revision=2), revision=2)
+    # What apply returned from is shown, whether or not someone asked for it before.
+    before = page_of(view) if is_asked_before else ""
+    body = "\n".join(f"x{n} 1" for n in range(view_module.SMALL_WORK))
+    large = group_of(body, KEYS[0], revision=3)
+    waiting, go_on = hold_up(monkeypatch)
+    with ThreadPoolExecutor() as threads:
+        applied = threads.submit(change, view, large, revision=3)
+        try:
+            assert waiting.wait(10)
+            shown = view.snapshot()
+            groups = view.sorted_groups()
+            assert not applied.done()
+        finally:
+            go_on.set()
+        applied.result()
+    assert shown.position == position(2)
+    page = page_of_snapshot(shown)
+    assert 'x{instance="",job="a"} 2\n' in page
+    assert not is_asked_before or page == before
+    assert [group.revision for group in groups] == [2]
+    assert page_of(view) == naive_page([large])
+
+
+def test_small_changes_do_not_hold_up_who_may_see_the_state_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view = loaded(group_of("x 1", KEYS[0]))
+    before = view.snapshot()
+    waiting, go_on = hold_up(monkeypatch)
+    with ThreadPoolExecutor() as threads:
+        small = group_of("x 2", KEYS[0], revision=2)
+        applied = threads.submit(change, view, small, revision=2)
+        try:
+            assert waiting.wait(10)
+            assert view.snapshot() is before
+        finally:
+            go_on.set()
+        applied.result()
+    assert view.snapshot().position == position(2)
+
+
+def test_in_a_view_of_many_families_a_snapshot_is_there_when_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_module, "SMALL_FAMILIES", 2)
+    view = loaded(group_of("x 1", KEYS[0]))
+    change(view, group_of("x 2", KEYS[0], revision=2), revision=2)
+    monkeypatch.setattr(Family, "snapshot", None)
+    assert "} 2" in page_of(view)
+
+
+@pytest.mark.parametrize("count", [3, 1_000])
+def test_a_wipe_leaves_an_empty_view(count: int) -> None:
+    body = "# HELP x Text.\nx 1\n# TYPE y counter\ny 2"
+    held = [group_of(body, key_of(f"j{n}", zone=f"{n % 7}")) for n in range(count)]
+    view = loaded(*held)
+    change(view, *(Emptied(group.key.id, 2) for group in held), revision=2)
+    snapshot = view.snapshot()
+    assert snapshot.families == ()
+    assert (snapshot.groups, snapshot.series, snapshot.size) == (0, 0, 0)
+    assert (view.groups, view.families, view.key_shapes) == ({}, {}, {})
+    again = group_of("x 1", KEYS[0], revision=3)
+    change(view, again, revision=3)
+    assert page_of(view) == naive_page([again])
+
+
+def test_after_changes_that_failed_the_last_state_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = [group_of("x 1", key_of(f"j{n}")) for n in range(view_module.SMALL_WORK)]
+    view = loaded(*held)
+    before = page_of(view)
+    with monkeypatch.context() as patched:
+        patched.setattr(Family, "update", None)
+        with pytest.raises(TypeError):
+            change(view, *(Emptied(g.key.id, 2) for g in held), revision=2)
+    assert page_of(view) == before
+    view.apply(Changes(None, position(2), []))
+    assert page_of(view) == ""
