@@ -22,5 +22,6 @@ class Catalog(Protocol):
     def own_type(self, name: str) -> MetricType | None:
         """The type of the relay's own family `name`."""
 
-    def key_shapes(self) -> Iterable[tuple[str, ...]]:
-        """Each set of grouping label names that some group has."""
+    def key_shapes(self, last_name: str) -> Iterable[tuple[str, ...]]:
+        """Each sequence of grouping label names that some group has and that ends with
+        `last_name`; `job` comes first, the others are sorted."""

@@ -19,7 +19,8 @@ from pushrelay.store.shared_call import SharedCall
 from pushrelay.store.writer import Writer
 from pushrelay.telemetry import Gauges, Telemetry
 from pushrelay.view.exposition import Exposition
-from pushrelay.view.view import Snapshot, View
+from pushrelay.view.snapshot import Snapshot
+from pushrelay.view.view import View
 from pushrelay.writes import Delete, Push, ViewDecider, Wipe, Write
 
 log = logging.getLogger(__name__)

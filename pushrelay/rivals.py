@@ -14,6 +14,9 @@ from pushrelay.catalog import Catalog
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, Labels, StoredFamily, is_utf8
 
+Shape = tuple[str, ...]
+"""The label names of a grouping key."""
+
 
 class Rivals:
     """Finds the groups that may hold the same series as a push to `key`."""
@@ -21,34 +24,40 @@ class Rivals:
     def __init__(self, key: GroupingKey, catalog: Catalog) -> None:
         self._key = key
         self._catalog = catalog
-        own = set(key.names)
+        self._own = frozenset(key.names)
         # Labels of the grouping key are the same in all series of the push.
-        shapes = list(catalog.key_shapes())
         self._fixed = [
             group
-            for shape in shapes
-            if own.issuperset(shape)
+            for shape in self._shapes_within(key.names)
             for group in self._look_up(dict(key.labels), shape)
         ]
-        self._open_shapes = [shape for shape in shapes if not own.issuperset(shape)]
-        self._found: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Group]] = {}
+        self._open_shapes: dict[Shape, list[Shape]] = {}
+        self._found: dict[tuple[Shape, tuple[str, ...]], list[Group]] = {}
 
     def of(self, labels: Labels) -> Iterable[Group]:
         """The groups other than the push's own whose key lies within `labels`."""
         yield from self._fixed
-        if not self._open_shapes:
+        names = tuple([name for name, _ in labels])
+        shapes = self._open_shapes.get(names)
+        if shapes is None:
+            within = self._shapes_within(names)
+            shapes = [shape for shape in within if not self._own.issuperset(shape)]
+            self._open_shapes[names] = shapes
+        if not shapes:
             return
         values = dict(labels)
-        for shape in self._open_shapes:
-            try:
-                projected = tuple([values[name] for name in shape])
-            except KeyError:
-                continue
+        for shape in shapes:
+            projected = tuple([values[name] for name in shape])
             groups = self._found.get((shape, projected))
             if groups is None:
                 groups = list(self._look_up(values, shape))
                 self._found[shape, projected] = groups
             yield from groups
+
+    def _shapes_within(self, names: Iterable[str]) -> set[Shape]:
+        present = set(names)
+        candidates = (s for name in present for s in self._catalog.key_shapes(name))
+        return {shape for shape in candidates if present.issuperset(shape)}
 
     def _look_up(
         self, values: Mapping[str, str], shape: tuple[str, ...]

@@ -28,7 +28,7 @@ from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.model import MetricFamily, MetricType, StoredFamily
 from pushrelay.view.blocks import Block
-from pushrelay.view.view import FamilySnapshot, Snapshot
+from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
 LARGE_BLOCK = 8 * 1024
 """Bytes of series text from which a block is compressed on its own. Compressing many

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Group, MetricType
+from pushrelay.view.key_shapes import KeyShapes
 from pushrelay.view.view import View
 
 
@@ -24,6 +25,7 @@ class Overlay:
         # overlay hides (canonical keys).
         self._holders: dict[str, dict[GroupingKey, MetricType]] = {}
         self._hidden: dict[str, set[bytes]] = {}
+        self._added_shapes = KeyShapes()
 
     def put(self, key: GroupingKey, group: Group | None) -> None:
         """From now on, `group` is what is stored under `key`; None is a deletion."""
@@ -35,6 +37,8 @@ class Overlay:
             for name in before.families if before else ():
                 del self._holders[name][key]
         self._groups[key.id] = group
+        if group is not None:
+            self._added_shapes.add(key.names)
         for family in group.families.values() if group else ():
             self._holders.setdefault(family.name, {})[key] = family.type
 
@@ -63,6 +67,6 @@ class Overlay:
                 found.setdefault(family.type, holder)
         return found
 
-    def key_shapes(self) -> Iterable[tuple[str, ...]]:
-        added = {group.key.names for group in self._groups.values() if group}
-        return self._view.key_shapes.keys() | added
+    def key_shapes(self, last_name: str) -> Iterable[tuple[str, ...]]:
+        yield from self._view.key_shapes.ending_with(last_name)
+        yield from self._added_shapes.ending_with(last_name)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 from pushrelay.changes import Changes, Emptied, GroupChange, Position
 from pushrelay.exposition.evidence import push_evidence
 from pushrelay.model import Group, MetricType, StoredFamily
-from pushrelay.view.blocks import Block, BlockList
+from pushrelay.view.blocks import BlockList
+from pushrelay.view.key_shapes import KeyShapes
+from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
 SMALL_WORK = 500
 SMALL_FAMILIES = 10_000
@@ -86,35 +87,6 @@ class Family:
             _decrement(self.helps, piece.help)
 
 
-@dataclass(frozen=True, slots=True)
-class FamilySnapshot:
-    """A family with its blocks in order."""
-
-    name: str
-    type: MetricType
-    help: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """All families of the view at one position, sorted by name (bytewise).
-
-    groups, series: how many there are. size: bytes of series text.
-    """
-
-    position: Position
-    families: tuple[FamilySnapshot, ...]
-    groups: int
-    series: int
-    size: int
-
-    def sample(self) -> Snapshot:
-        """Return a snapshot of one block at most: enough to see that all works."""
-        first = [replace(f, blocks=f.blocks[:1]) for f in self.families[:1]]
-        return replace(self, families=tuple(first))
-
-
 class View:
     """All groups, by id, and their families, by name.
 
@@ -126,7 +98,7 @@ class View:
         self.position: Position | None = None
         self.groups: dict[bytes, Group] = {}
         self.families: dict[str, Family] = {}
-        self.key_shapes: Counter[tuple[str, ...]] = Counter()
+        self.key_shapes = KeyShapes()
         self._series = self._size = 0
         self._lock = threading.Lock()
         # None: to be made when someone asks, which is then little work. As long as
@@ -245,9 +217,9 @@ class View:
         for id_, group in new.items():
             old = groups.pop(id_, None)
             if old is not None:
-                _decrement(self.key_shapes, old.key.names)
+                self.key_shapes.remove(old.key.names)
             if group is not None:
-                self.key_shapes[group.key.names] += 1
+                self.key_shapes.add(group.key.names)
                 groups[id_] = group
 
     def _load(self, changes: Changes) -> None:
@@ -263,7 +235,7 @@ class View:
         # Scrapes may take the old snapshot until here.
         with self._lock:
             self.groups = {group.key.id: group for group in live}
-            self.key_shapes = Counter(group.key.names for group in live)
+            self.key_shapes = KeyShapes(group.key.names for group in live)
             self.families = families
             self.position = changes.position
             self._series = sum([f.pieces.series for f in families.values()])
