@@ -243,7 +243,9 @@ _UNCOUNTED = ("metrics", "quit", "quit_refused")
 """Handlers that the Pushgateway's request counter leaves out."""
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HOST = re.compile(r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_HOST = re.compile(
+    r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
+)
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:

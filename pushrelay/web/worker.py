@@ -62,6 +62,13 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._keepalive = 0
         return True
 
+    def _close_transport(self) -> None:
+        super()._close_transport()
+        # Its farewell to a client that has gone already fails, and then it forgets to
+        # close; nothing would ever tell us again that the client has gone.
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.worker.connections.discard(self)
         self._disarm()

@@ -16,7 +16,7 @@ def test_a_small_bomb_leaves_the_event_loop_alone(
     relay: HTTPClient, line: bytes
 ) -> None:
     """Measured in probes that are answered meanwhile, not in seconds."""
-    bomb = gzip.compress(line * (6_000_000 // len(line)))
+    bomb = gzip.compress(line * (400_000 // len(line)))
     headers = {"Content-Encoding": "gzip"}
     with ThreadPoolExecutor() as pool:
         push = pool.submit(relay.put, "/metrics/job/bomb", bomb, headers)
@@ -31,7 +31,7 @@ def test_a_small_bomb_leaves_the_event_loop_alone(
 def test_a_push_beside_a_wide_group_does_not_read_all_of_it(
     relay: HTTPClient,
 ) -> None:
-    wide = "".join(f'x{{n="{n}"}} 1\n' for n in range(200_000))
+    wide = "".join(f'x{{n="{n}"}} 1\n' for n in range(50_000))
     assert relay.put("/metrics/job/wide", wide).status == 200
     for value in range(20):
         pushed = relay.put("/metrics/job/wide/instance/i", f"x {value}\n")
@@ -54,7 +54,7 @@ def test_a_long_grouping_key_on_many_series_is_refused(relay: HTTPClient) -> Non
 def test_a_body_in_tiny_chunks_leaves_the_event_loop_alone(relay: HTTPClient) -> None:
     line = b"x 1\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in line) * 1
-    comments = b"1\r\n#\r\n" + b"1\r\nx\r\n" * 300_000 + b"1\r\n\n\r\n"
+    comments = b"1\r\n#\r\n" + b"1\r\nx\r\n" * 40_000 + b"1\r\n\n\r\n"
     head = (
         b"PUT /metrics/job/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     )

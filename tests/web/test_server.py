@@ -212,3 +212,25 @@ def test_two_relays_of_one_database_show_the_same(tmp_path: Path) -> None:
             assert refused.status == 400
             second.delete("/metrics/job/a")
             assert "# TYPE value " not in first.page()
+
+
+def test_clients_that_do_not_wait_for_their_answer_leave_nothing_behind(
+    start_relay: StartRelay,
+) -> None:
+    relay = start_relay()
+    before = open_files(relay)
+    for number in range(50):
+        with socket.create_connection((relay.host, relay.port), 5) as connection:
+            head = (
+                f"PUT /metrics/job/j{number} HTTP/1.1\r\nHost: x\r\nContent-Length: 4"
+            )
+            connection.sendall(f"{head}\r\n\r\nx 1\n".encode())
+    deadline = time.monotonic() + 5
+    while open_files(relay) > before + 5:
+        assert time.monotonic() < deadline, "connections stay open"
+        time.sleep(0.05)
+
+
+def open_files(relay: RelayProcess) -> float:
+    [line] = [n for n in relay.page().splitlines() if n.startswith("process_open_fds ")]
+    return float(line.split()[1])
