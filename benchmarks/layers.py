@@ -158,8 +158,8 @@ def commit(relay: Relay, path: str, body: bytes) -> None:
 def gateway_of(relay: Relay) -> Gateway:
     """Return a gateway that neither parses nor stores what it is pushed."""
     gateway = Gateway(SETTINGS, relay, lambda: None)
-    gateway._read_push = nothing_read  # type: ignore[method-assign]
-    gateway._relay = _Nowhere()  # type: ignore[assignment]
+    gateway._pushes._parse = nothing_read  # type: ignore[method-assign]
+    gateway._pushes._relay = _Nowhere()  # type: ignore[assignment]
     return gateway
 
 
