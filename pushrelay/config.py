@@ -41,8 +41,6 @@ class Settings:
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     utf8_names: bool = False
-    log_level: str = "info"
-    log_format: str = "logfmt"
     limits: Limits = Limits()
     flags: Mapping[str, str] = field(default_factory=dict)
 

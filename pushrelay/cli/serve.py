@@ -154,8 +154,6 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         enable_lifecycle=values["enable_lifecycle"],
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
-        log_level=values["log_level"],
-        log_format=values["log_format"],
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
         flags=flags,
     )

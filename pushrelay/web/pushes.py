@@ -85,7 +85,8 @@ class Pushes:
         if len(body) <= INLINE_BODY_BYTES:
             try:
                 # A small body may stand for a large one, and then it is no small one.
-                decoded = decode_body(body, encoding, INLINE_BODY_BYTES)
+                inline = min(INLINE_BODY_BYTES, self._limits.body_bytes)
+                decoded = decode_body(body, encoding, inline)
             except LimitExceeded:
                 pass
             else:

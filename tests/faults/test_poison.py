@@ -16,7 +16,7 @@ import cramjam
 import pytest
 from compat.metric_messages import COUNTER, GAUGE, HEADERS, delimited, family, labels
 from prometheus_client.parser import text_string_to_metric_families
-from relay_process import HTTPClient, RelayProcess
+from relay_process import HTTPClient, RelayProcess, StartRelay
 
 pytestmark = pytest.mark.system
 
@@ -299,3 +299,13 @@ def test_a_malformed_host_is_refused(relay: RelayProcess, host: str) -> None:
 def test_http_1_0_without_a_host_is_served(relay: RelayProcess) -> None:
     response = relay.send(b"GET / HTTP/1.0\r\n\r\n")
     assert response.status == 200
+
+
+def test_a_limit_below_what_is_read_at_once_holds_for_what_is_inflated(
+    start_relay: StartRelay,
+) -> None:
+    relay = start_relay("--limit.body-bytes=1000")
+    body = gzip.compress(b"#" * 5_000 + b"\nx 1\n")
+    response = relay.put("/metrics/job/x", body, {"Content-Encoding": "gzip"})
+    assert response.status == 413
+    assert relay.groups() == []
