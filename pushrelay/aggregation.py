@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 
-from pushrelay.model import StoredFamily
+from pushrelay.groups import Payload
 
 
 class Mode(Enum):
@@ -16,9 +15,10 @@ class Mode(Enum):
     UPDATE = "update"
 
 
-def combine(
-    mode: Mode, held: dict[str, StoredFamily], pushed: Iterable[StoredFamily]
-) -> dict[str, StoredFamily]:
-    """Return the families that a group holds after a push, in pushed order."""
-    kept = held if mode is Mode.UPDATE else {}
-    return {**kept, **{family.name: family for family in pushed}}
+def combine(mode: Mode, held: Payload, pushed: Payload) -> Payload:
+    """Return what a group that holds `held` holds after a push, in pushed order."""
+    if mode is Mode.REPLACE or held.layout is pushed.layout:
+        return pushed
+    return Payload.of(
+        ({f.name: f for payload in (held, pushed) for f in payload.families()}).values()
+    )

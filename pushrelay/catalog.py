@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricType
+from pushrelay.groups import Group
+from pushrelay.model import MetricType
 
 
 class Catalog(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pushrelay.model import Group
+from pushrelay.groups import Group
 
 
 @dataclass(frozen=True, slots=True)

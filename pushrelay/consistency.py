@@ -7,11 +7,13 @@ are the few groups that could hold the same series (see `rivals`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 
 from pushrelay.catalog import Catalog
 from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import FamilyShape, Layout, Payload
 from pushrelay.model import (
     BOUND_LABELS,
     HISTOGRAMS,
@@ -21,12 +23,14 @@ from pushrelay.model import (
     Metric,
     MetricFamily,
     MetricType,
-    StoredFamily,
     Summary,
     is_utf8,
 )
 from pushrelay.quoting import quote
 from pushrelay.rivals import Rivals, series_heads
+
+MetricsOf = Callable[[int], list[Metric]]
+"""Gives the metrics of the pushed family at a position."""
 
 RESERVED_PREFIX = "pushrelay_"
 MAX_PROBLEMS = 20
@@ -91,20 +95,23 @@ def check_alone(pushed: list[MetricFamily]) -> None:
 def check_against(
     catalog: Catalog,
     key: GroupingKey,
-    pushed: list[MetricFamily],
-    held: Mapping[str, StoredFamily],
+    pushed: Payload,
+    held: Payload,
+    metrics_of: MetricsOf,
 ) -> None:
     """Raise InconsistentPush if `pushed` must not become part of the group `key`.
 
     pushed: families that `check_alone` has passed.
     held: all families that the group will hold, pushed or kept.
+    metrics_of: gives the metrics of a pushed family; asked only where labels matter.
     """
     findings = _Findings()
     rivals = Rivals(key, catalog)
-    for family in pushed:
-        _check_type(findings, family, key, catalog)
-        _check_suffixes(findings, family, key, held, catalog)
-        _check_rivals(findings, family, held[family.name], rivals)
+    for at, family in enumerate(pushed.layout.families):
+        metrics = partial(metrics_of, at)
+        _check_type(findings, family, key, catalog, metrics)
+        _check_suffixes(findings, family, key, held.layout, catalog)
+        _check_rivals(findings, family, pushed, rivals, metrics)
     findings.raise_if_any()
 
 
@@ -128,7 +135,11 @@ class _Findings:
 
 
 def _check_type(
-    findings: _Findings, family: MetricFamily, key: GroupingKey, catalog: Catalog
+    findings: _Findings,
+    family: FamilyShape,
+    key: GroupingKey,
+    catalog: Catalog,
+    metrics: Callable[[], list[Metric]],
 ) -> None:
     name, type_ = family.name, family.type
     own = catalog.own_type(name)
@@ -140,7 +151,7 @@ def _check_type(
         )
     for other, holder in catalog.holders(name, key).items():
         if other != type_:
-            labels = _braces(family.metrics[0].labels if family.metrics else ())
+            labels = _braces(metrics()[0].labels if family.size else ())
             findings.add(
                 "type",
                 f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
@@ -151,9 +162,9 @@ def _check_type(
 
 def _check_suffixes(
     findings: _Findings,
-    family: MetricFamily,
+    family: FamilyShape,
     key: GroupingKey,
-    held: Mapping[str, StoredFamily],
+    held: Layout,
     catalog: Catalog,
 ) -> None:
     def types_of(name: str) -> dict[MetricType, str]:
@@ -162,8 +173,9 @@ def _check_suffixes(
         own = catalog.own_type(name)
         if own is not None:
             found[own] = "the relay's own metrics"
-        if name in held:
-            found[held[name].type] = "this group"
+        at = held.index.get(name)
+        if at is not None:
+            found[held.families[at].type] = "this group"
         return found
 
     for suffix, takers in _SUFFIXES.items():
@@ -224,15 +236,22 @@ def _label_problem(labels: Labels, bound_label: str) -> str | None:
 
 
 def _check_rivals(
-    findings: _Findings, family: MetricFamily, stored: StoredFamily, rivals: Rivals
+    findings: _Findings,
+    family: FamilyShape,
+    pushed: Payload,
+    rivals: Rivals,
+    metrics: Callable[[], list[Metric]],
 ) -> None:
-    # Groups by identity: they hold dictionaries.
-    found = {id(g): g for m in family.metrics for g in rivals.of(m.labels)}
-    for group in found.values():
-        rival = group.families.get(family.name)
-        if rival is None:
+    found = rivals.fixed
+    if any(map(rivals.depend_on, family.label_names)):
+        # Groups by identity, each once.
+        more = {id(g): g for m in metrics() for g in rivals.of(m.labels)}
+        found = [*found, *more.values()]
+    for group in found:
+        if family.name not in group.payload.layout.index:
             continue
-        shared = series_heads(stored) & series_heads(rival)
+        mine = series_heads(pushed, family.name)
+        shared = mine & series_heads(group.payload, family.name)
         for head in sorted(shared)[:MAX_PROBLEMS]:
             findings.add(
                 "duplicate",

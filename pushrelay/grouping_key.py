@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
 from pushrelay.errors import REFUSAL, InvalidGroupingKey
 from pushrelay.model import is_legacy_label_name, is_utf8
-from pushrelay.quoting import quote
+from pushrelay.quoting import quote, quote_label
 
 BASE64_SUFFIX = "@base64"
 _UTF8_NAME_PREFIX = "U__"
@@ -29,36 +29,55 @@ _ESCAPED_RUNE = re.compile(r"__|_([0-9a-fA-F]{1,6})_")
 class GroupingKey:
     """The labels that identify a group: `job` first, the others sorted by name.
 
+    Small, since there may be very many: what is not needed at each push is read from
+    `canonical` when someone asks.
+
     canonical: the labels as bytes. Sorts groups by job and then by their labels;
         0xFE and 0xFF never occur in UTF-8, so no two keys share it.
     id: its SHA-256, the identity of the group in the database.
     """
 
-    labels: tuple[tuple[str, str], ...]
     canonical: bytes
-    id: bytes
+    id: bytes = field(compare=False, repr=False)
+    _exposed: bytes | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def of(labels: dict[str, str]) -> GroupingKey:
         """Return the key of `labels`, which must have a `job`."""
         others = sorted(pair for pair in labels.items() if pair[0] != "job")
         ordered = (("job", labels["job"]), *others)
-        canonical = b"".join(
-            name.encode() + _NAME_END + value.encode() + _PAIR_END
-            for name, value in ordered
+        return GroupingKey.from_canonical(
+            b"".join(
+                name.encode() + _NAME_END + value.encode() + _PAIR_END
+                for name, value in ordered
+            )
         )
-        return GroupingKey(ordered, canonical, hashlib.sha256(canonical).digest())
 
     @staticmethod
     def from_canonical(canonical: bytes) -> GroupingKey:
-        """Return the key that `canonical` was made from."""
-        pairs = (pair.split(_NAME_END) for pair in canonical.split(_PAIR_END)[:-1])
-        return GroupingKey.of({name.decode(): value.decode() for name, value in pairs})
+        """Return the key whose labels are `canonical`."""
+        return GroupingKey(canonical, hashlib.sha256(canonical).digest())
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...]:
+        """The label pairs."""
+        pairs = [pair.split(_NAME_END) for pair in self.canonical.split(_PAIR_END)]
+        return tuple([(name.decode(), value.decode()) for name, value in pairs[:-1]])
 
     @property
     def names(self) -> tuple[str, ...]:
         """The label names, in the order of `labels`."""
-        return tuple(name for name, _ in self.labels)
+        return tuple([name for name, _ in self.labels])
+
+    @property
+    def exposed(self) -> bytes:
+        """The labels as each series of the group shows them, between its braces."""
+        exposed = self._exposed
+        if exposed is None:
+            labels = sorted({"instance": "", **dict(self.labels)}.items())
+            exposed = ",".join([_exposed_pair(*pair) for pair in labels]).encode()
+            object.__setattr__(self, "_exposed", exposed)
+        return exposed
 
     @property
     def path(self) -> str:
@@ -214,6 +233,11 @@ def _escape_utf8_name(name: str) -> str:
         else f"_{ord(character):x}_"
         for character in name
     )
+
+
+def _exposed_pair(name: str, value: str) -> str:
+    shown = name if is_legacy_label_name(name) else quote_label(name)
+    return f"{shown}={quote_label(value)}"
 
 
 def _path_pair(name: str, value: str) -> str:

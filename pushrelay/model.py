@@ -1,4 +1,4 @@
-"""Metric families as they are pushed and as they are kept; name and label rules.
+"""Metric families as they are pushed; name and label rules.
 
 The words are Prometheus' own; the types follow `io.prometheus.client`
 (client_model's metrics.proto).
@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pushrelay.grouping_key import GroupingKey
 
 Labels = tuple[tuple[str, str], ...]
 """Label pairs, sorted by name (by code point, which is UTF-8's byte order)."""
@@ -95,54 +91,6 @@ class MetricFamily:
     metrics: list[Metric] = field(default_factory=list)
     timestamped: bool = False
     message: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class StoredFamily:
-    """A family as a group keeps it; immutable, compared by identity.
-
-    series: its lines in the text format, UTF-8, labels in place, names quoted where
-        they need it, metrics in exposition order; without HELP and TYPE lines.
-    size: how many metrics it has.
-    pushed_at: time of the push that wrote it, Unix nanoseconds.
-    pushed_order: positions in exposition order of the metrics as they were pushed;
-        None where the two orders are the same.
-    message: the family encoded as in MetricFamily, kept only where `series` cannot
-        give it back; its metrics are in exposition order.
-    utf8_names: whether a name in it is outside of the legacy character set, so that
-        scrapes must escape it.
-    """
-
-    name: str
-    type: MetricType
-    help: str
-    pushed_at: int
-    series: bytes
-    size: int
-    pushed_order: tuple[int, ...] | None = None
-    message: bytes | None = None
-    utf8_names: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Group:
-    """All that is kept under one grouping key; immutable, compared by identity.
-
-    pushed_at, failed_at: time of the last accepted and of the last refused push,
-        Unix nanoseconds; 0 means never.
-    families: by name, in the order they were pushed.
-    """
-
-    key: GroupingKey
-    revision: int
-    pushed_at: int
-    failed_at: int
-    families: dict[str, StoredFamily]
-
-    @property
-    def last_push_successful(self) -> bool:
-        """Whether no push was refused since the last accepted one."""
-        return self.failed_at <= self.pushed_at
 
 
 def is_legacy_metric_name(name: str) -> bool:

@@ -34,3 +34,9 @@ def _quote_character(character: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def quote_label(text: str) -> str:
+    """Return `text` as the text format quotes label values, and names that need it."""
+    escaped = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return f'"{escaped}"'

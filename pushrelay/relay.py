@@ -12,7 +12,7 @@ from typing import Any
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group
+from pushrelay.groups import Group
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.shared_call import SharedCall

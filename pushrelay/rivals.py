@@ -12,21 +12,24 @@ from weakref import WeakKeyDictionary
 
 from pushrelay.catalog import Catalog
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, Labels, StoredFamily, is_utf8
+from pushrelay.groups import Group, Payload
+from pushrelay.model import Labels, is_utf8
 
 Shape = tuple[str, ...]
 """The label names of a grouping key."""
 
 
 class Rivals:
-    """Finds the groups that may hold the same series as a push to `key`."""
+    """Finds the groups that may hold the same series as a push to `key`.
+
+    fixed: the rivals of all its series, because the labels of its own key say so.
+    """
 
     def __init__(self, key: GroupingKey, catalog: Catalog) -> None:
         self._key = key
         self._catalog = catalog
         self._own = frozenset(key.names)
-        # Labels of the grouping key are the same in all series of the push.
-        self._fixed = [
+        self.fixed = [
             group
             for shape in self._shapes_within(key.names)
             for group in self._look_up(dict(key.labels), shape)
@@ -34,15 +37,16 @@ class Rivals:
         self._open_shapes: dict[Shape, list[Shape]] = {}
         self._found: dict[tuple[Shape, tuple[str, ...]], list[Group]] = {}
 
+    def depend_on(self, names: Shape) -> bool:
+        """Whether series with these label names may have more rivals than `fixed`,
+        which their values decide."""
+        return bool(self._shapes_open_in(names))
+
     def of(self, labels: Labels) -> Iterable[Group]:
-        """The groups other than the push's own whose key lies within `labels`."""
-        yield from self._fixed
+        """The groups other than the push's own whose key lies within `labels`, but for
+        those of `fixed`."""
         names = tuple([name for name, _ in labels])
-        shapes = self._open_shapes.get(names)
-        if shapes is None:
-            within = self._shapes_within(names)
-            shapes = [shape for shape in within if not self._own.issuperset(shape)]
-            self._open_shapes[names] = shapes
+        shapes = self._shapes_open_in(names)
         if not shapes:
             return
         values = dict(labels)
@@ -53,6 +57,14 @@ class Rivals:
                 groups = list(self._look_up(values, shape))
                 self._found[shape, projected] = groups
             yield from groups
+
+    def _shapes_open_in(self, names: Shape) -> list[Shape]:
+        shapes = self._open_shapes.get(names)
+        if shapes is None:
+            within = self._shapes_within(names)
+            shapes = [shape for shape in within if not self._own.issuperset(shape)]
+            self._open_shapes[names] = shapes
+        return shapes
 
     def _shapes_within(self, names: Iterable[str]) -> set[Shape]:
         present = set(names)
@@ -71,17 +83,21 @@ class Rivals:
             yield group
 
 
-_known_heads: WeakKeyDictionary[StoredFamily, frozenset[bytes]] = WeakKeyDictionary()
+_known_heads: WeakKeyDictionary[Payload, dict[str, frozenset[bytes]]]
+_known_heads = WeakKeyDictionary()
 
 
-def series_heads(family: StoredFamily) -> frozenset[bytes]:
-    """Return the lines of `family` without their values: its names and labels.
+def series_heads(payload: Payload, name: str) -> frozenset[bytes]:
+    """Return the lines of the family `name` without their values: names and labels.
 
-    Kept as long as the family is, so that the cost is that of the push that brought it.
+    Kept as long as the payload is, so that the cost is that of the push that brought
+    it. The family may be missing.
     """
-    heads = _known_heads.get(family)
+    known = _known_heads.setdefault(payload, {})
+    heads = known.get(name)
     if heads is None:
-        lines = family.series.split(b"\n")
+        family = payload.get(name)
+        lines = family.series.split(b"\n") if family else []
         heads = frozenset([line[: line.rindex(b" ")] for line in lines if line])
-        _known_heads[family] = heads
+        known[name] = heads
     return heads

@@ -9,20 +9,12 @@ from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode, combine
 from pushrelay.changes import Changes, Emptied, Position
-from pushrelay.config import Limits
-from pushrelay.consistency import check_against, check_alone, require_unambiguous
-from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
-from pushrelay.exposition.stored import to_stored
+from pushrelay.consistency import check_against, require_unambiguous
+from pushrelay.errors import InconsistentPush, InvalidRequest
+from pushrelay.exposition.stored import from_stored
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import (
-    PUSH_EVIDENCE,
-    Group,
-    Histogram,
-    Metric,
-    MetricFamily,
-    StoredFamily,
-    Summary,
-)
+from pushrelay.groups import EMPTY, Group, Payload
+from pushrelay.model import Metric, MetricFamily
 from pushrelay.store.reader import ReadChanges
 from pushrelay.store.writer import Decision
 from pushrelay.telemetry import OWN_TYPES
@@ -31,24 +23,28 @@ from pushrelay.view.view import View
 
 log = logging.getLogger(__name__)
 
-RENDERED_TO_BODY = 4
-"""What a push may grow to, as a multiple of `Limits.body_bytes`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One write to one group; `prepare_push` makes it.
+    """One write to one group.
 
-    stored: what `families` become. at: Unix nanoseconds. refusal: set if the push is
-    not acceptable whatever else is stored, so that it is only booked as a failure.
+    payload: the families it brings. at: Unix nanoseconds. families: the same as they
+    were read, None where that was not needed. refusal: set if the push is not
+    acceptable whatever else is stored, so that it is only booked as a failure.
     """
 
     key: GroupingKey
     mode: Mode
     at: int
-    families: list[MetricFamily]
-    stored: list[StoredFamily]
+    payload: Payload
+    families: list[MetricFamily] | None = None
     refusal: InconsistentPush | None = None
+
+    def metrics(self, at: int) -> list[Metric]:
+        """Return the metrics of the family at a position of the payload."""
+        if self.families is not None:
+            return self.families[at].metrics
+        return from_stored(self.payload.family(at)).metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +60,6 @@ class Wipe:
 
 
 Write = Push | Delete | Wipe
-
-
-def require_renderable(
-    key: GroupingKey, families: list[MetricFamily], limits: Limits
-) -> None:
-    """Raise LimitExceeded if the labels of `key`, which each line of the exposition
-    bears, would make far more of the push than the largest body may be."""
-    lines = sum(_lines(metric) for family in families for metric in family.metrics)
-    most = RENDERED_TO_BODY * limits.body_bytes
-    if lines * len(key.canonical) > most:
-        raise LimitExceeded(
-            "rendered_bytes",
-            f"{lines} lines with the labels of their group, {len(key.canonical)} bytes "
-            f"each, would take more than {most} bytes",
-        )
-
-
-def _lines(metric: Metric) -> int:
-    if isinstance(metric.value, Summary):
-        return len(metric.value.quantiles) + 2
-    if isinstance(metric.value, Histogram):
-        return len(metric.value.buckets) + 3
-    return 1
-
-
-def prepare_push(
-    key: GroupingKey, families: list[MetricFamily], mode: Mode, now: int
-) -> Push:
-    """Return the push of `families` to the group `key` at `now` (Unix nanoseconds).
-
-    Renders the series, which takes time for large pushes; needs no particular thread.
-    """
-    try:
-        check_alone(families)
-    except InconsistentPush as refusal:
-        return Push(key, mode, now, [], [], refusal)
-    # The push times are ours to keep: what a body says of them is overridden.
-    taken = [family for family in families if family.name not in PUSH_EVIDENCE]
-    stored = [to_stored(family, now) for family in taken]
-    return Push(key, mode, now, taken, stored)
 
 
 class ViewDecider:
@@ -180,29 +136,28 @@ class _Batch:
         require_unambiguous(push.key, self._overlay)
         held = self._overlay.group(push.key)
         try:
-            families = self._accept(push, held)
+            payload = self._accept(push, held)
         except InconsistentPush as refusal:
-            pushed_at, kept = (held.pushed_at, held.families) if held else (0, {})
+            pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
             self._put(push.key, pushed_at, push.at, kept)
             return refusal
-        self._put(push.key, push.at, held.failed_at if held else 0, families)
+        self._put(push.key, push.at, held.failed_at if held else 0, payload)
         return None
 
-    def _accept(self, push: Push, held: Group | None) -> dict[str, StoredFamily]:
+    def _accept(self, push: Push, held: Group | None) -> Payload:
         if push.refusal is not None:
             raise push.refusal
-        families = combine(push.mode, held.families if held else {}, push.stored)
-        check_against(self._overlay, push.key, push.families, families)
-        return families
+        before = held.payload if held else EMPTY
+        after = combine(push.mode, before, push.payload)
+        # The series that the group has already passed when they came.
+        if after.likeness is None or after.likeness is not before.likeness:
+            check_against(self._overlay, push.key, push.payload, after, push.metrics)
+        return after
 
     def _put(
-        self,
-        key: GroupingKey,
-        pushed_at: int,
-        failed_at: int,
-        families: dict[str, StoredFamily],
+        self, key: GroupingKey, pushed_at: int, failed_at: int, payload: Payload
     ) -> None:
-        group = Group(key, self._revision, pushed_at, failed_at, families)
+        group = Group(key, self._revision, pushed_at, failed_at, payload)
         self._overlay.put(key, group)
         self.decision.changes.append(group)
 

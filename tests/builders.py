@@ -10,10 +10,11 @@ from sqlalchemy import insert
 from pushrelay.changes import GroupChange, Position
 from pushrelay.config import Limits
 from pushrelay.exposition.escaping import Escaping, escape_label_name
-from pushrelay.exposition.stored import to_stored
+from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricFamily
+from pushrelay.groups import Group
+from pushrelay.model import MetricFamily
 from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
@@ -41,9 +42,8 @@ def group_of(
 ) -> Group:
     """Return the group that a push of `text` to `key` leaves."""
     key = key or key_of()
-    stored = [to_stored(family, pushed_at) for family in families_of(text, key)]
-    families = {family.name: family for family in stored}
-    return Group(key, revision, pushed_at, failed_at, families)
+    payload = to_payload(families_of(text, key), pushed_at)
+    return Group(key, revision, pushed_at, failed_at, payload)
 
 
 def new_database(directory: Path, sync: str = "normal") -> Database:

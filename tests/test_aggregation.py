@@ -16,15 +16,17 @@ from pushrelay.aggregation import Mode, combine
 def test_a_push_meets_what_is_held(
     mode: Mode, names: dict[str, int], order: list[str]
 ) -> None:
-    held = group_of("a 1\nb 1", pushed_at=1).families
-    before = dict(held)
-    pushed = group_of("b 2\nc 2", pushed_at=2).families.values()
-    after = combine(mode, held, pushed)
-    assert {name: family.pushed_at for name, family in after.items()} == names
-    assert list(after) == order
-    assert held == before
+    held = group_of("a 1\nb 1", pushed_at=1).payload
+    pushed = group_of("b 2\nc 2", pushed_at=2).payload
+    after = list(combine(mode, held, pushed).families())
+    assert {family.name: family.pushed_at for family in after} == names
+    assert [family.name for family in after] == order
+    assert {family.name: family.series.split()[-1] for family in after} == {
+        name: str(at).encode() for name, at in names.items()
+    }
 
 
 @pytest.mark.parametrize(("mode", "left"), [(Mode.REPLACE, []), (Mode.UPDATE, ["a"])])
 def test_a_push_of_nothing(mode: Mode, left: list[str]) -> None:
-    assert list(combine(mode, group_of("a 1").families, [])) == left
+    after = combine(mode, group_of("a 1").payload, group_of("").payload)
+    assert [family.name for family in after.families()] == left

@@ -19,8 +19,9 @@ from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.protobuf_encoder import delimit
 from pushrelay.exposition.protobuf_parser import parse_protobuf
-from pushrelay.exposition.stored import to_stored
+from pushrelay.exposition.stored import to_payload
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import EMPTY
 from pushrelay.model import PUSH_EVIDENCE, MetricFamily, MetricType
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
@@ -55,9 +56,9 @@ def check(
     pushed = [family for family in pushed if family.name not in PUSH_EVIDENCE]
     overlay = overlay_of(before)
     held = overlay.group(key)
-    stored = [to_stored(family, 1) for family in pushed]
-    kept = combine(mode, held.families if held else {}, stored)
-    check_against(overlay, key, pushed, kept)
+    payload = to_payload(pushed, 1)
+    kept = combine(mode, held.payload if held else EMPTY, payload)
+    check_against(overlay, key, payload, kept, lambda at: pushed[at].metrics)
 
 
 def from_protobuf(

@@ -18,11 +18,11 @@ from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group
+from pushrelay.groups import Group
+from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.store import engine
 from pushrelay.telemetry import Telemetry
-from pushrelay.writes import prepare_push
 
 A, B = key_of("a"), key_of("b")
 A_I = key_of("a", instance="i")
@@ -322,7 +322,7 @@ async def test_a_push_that_cannot_be_decided_does_not_disturb_others(
     relay: Relay,
 ) -> None:
     broken = prepare_push(key_of("c"), families_of("x 1", key_of("c")), Mode.REPLACE, 1)
-    object.__setattr__(broken, "families", None)
+    object.__setattr__(broken, "payload", None)
     answers = await asyncio.gather(
         put(relay, A, "x 1"),
         relay.push(broken),
@@ -331,7 +331,7 @@ async def test_a_push_that_cannot_be_decided_does_not_disturb_others(
     )
     assert [type(answer) for answer in answers] == [
         type(None),
-        TypeError,
+        AttributeError,
         type(None),
     ]
     assert [found.key for found in relay.groups()] == [A, B]

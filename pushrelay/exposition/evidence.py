@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from pushrelay.exposition.floats import format_float
-from pushrelay.exposition.stored import to_stored
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import FamilyShape, Group, StoredFamily
 from pushrelay.model import (
     PUSH_FAILURE_TIME,
     PUSH_TIME,
-    Group,
-    Metric,
-    MetricFamily,
     MetricType,
-    StoredFamily,
+    is_legacy_label_name,
 )
 
 NANOSECONDS = 10**9
@@ -29,28 +25,30 @@ HELP = {
 }
 
 
-def push_evidence(group: Group) -> dict[str, StoredFamily]:
-    """Return the families of the push times of `group`, by name; 0 means never."""
-    times = {PUSH_FAILURE_TIME: group.failed_at, PUSH_TIME: group.pushed_at}
-    long = len(group.key.canonical) > _REMEMBERED_KEY_BYTES
-    template_of = _make_template if long else _remembered_template
-    return {
-        name: _with_value(template_of(group.key, name), at / NANOSECONDS)
-        for name, at in times.items()
-    }
+def evidence_series(group: Group, name: str) -> bytes:
+    """Return the line of the push time `name` of `group`; 0 means never."""
+    at = group.pushed_at if name == PUSH_TIME else group.failed_at
+    seconds = format_float(at / NANOSECONDS)
+    return b"%s{%s} %s\n" % (name.encode(), group.key.exposed, seconds.encode())
 
 
-def _with_value(template: StoredFamily, value: float) -> StoredFamily:
-    head = template.series.removesuffix(b"0\n")
-    return replace(template, series=b"%s%s\n" % (head, format_float(value).encode()))
+def evidence_family(group: Group, name: str) -> StoredFamily:
+    """Return the family that `evidence_series` is the one line of."""
+    shape = evidence_shape(group.key, name)
+    return StoredFamily(shape, group.pushed_at, evidence_series(group, name))
 
 
-def _make_template(key: GroupingKey, name: str) -> StoredFamily:
-    """Return the family with the value 0, which is all that changes with a push."""
-    labels = tuple(sorted({"instance": "", **dict(key.labels)}.items()))
-    metric = Metric(labels, 0.0)
-    return to_stored(MetricFamily(name, MetricType.GAUGE, HELP[name], [metric]), 0)
+def evidence_shape(key: GroupingKey, name: str) -> FamilyShape:
+    """Return the shape of the push time `name` of the group `key`."""
+    return _shape(name, key.names)
 
 
-_remembered_template = lru_cache(maxsize=8192)(_make_template)
-_REMEMBERED_KEY_BYTES = 512
+@lru_cache(maxsize=256)
+def _shape(name: str, key_names: tuple[str, ...]) -> FamilyShape:
+    return FamilyShape.of(
+        name,
+        MetricType.GAUGE,
+        HELP[name],
+        utf8_names=not all(map(is_legacy_label_name, key_names)),
+        label_names=(tuple(sorted({*key_names, "instance"})),),
+    )

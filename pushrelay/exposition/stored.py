@@ -7,7 +7,7 @@ the model does not hold all of it, else one made from the model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import copysign, inf, isnan
 from typing import TypeVar
@@ -17,11 +17,11 @@ from pushrelay.exposition.protobuf_encoder import encode_family
 from pushrelay.exposition.protobuf_parser import metrics_of, reorder_message
 from pushrelay.exposition.text_parser import parse_series
 from pushrelay.exposition.text_renderer import exposition_order, render_series
+from pushrelay.groups import FamilyShape, Payload, StoredFamily
 from pushrelay.model import (
     BOUND_LABELS,
     Histogram,
     MetricFamily,
-    StoredFamily,
     Summary,
     is_legacy_label_name,
     is_legacy_metric_name,
@@ -30,35 +30,45 @@ from pushrelay.model import (
 _T = TypeVar("_T")
 
 
-def to_stored(family: MetricFamily, pushed_at: int) -> StoredFamily:
-    """Return `family` as a group keeps it; `pushed_at` in Unix nanoseconds.
+def to_payload(families: Iterable[MetricFamily], pushed_at: int) -> Payload:
+    """Return `families` as a group keeps them; `pushed_at` in Unix nanoseconds.
 
-    Its labels must be legal and in place: UTF-8, sorted, no name twice.
+    Labels must be legal and in place: UTF-8, sorted, no name twice.
     """
+    return Payload.of(to_stored(family, pushed_at) for family in families)
+
+
+def to_stored(family: MetricFamily, pushed_at: int) -> StoredFamily:
+    """Do `to_payload` for one family."""
     order = exposition_order(family.metrics)
     is_sorted = order == list(range(len(order)))
     exposed = family if is_sorted else _reordered(family, order)
-    names = {name for metric in family.metrics for name, _ in metric.labels}
+    label_names = {
+        tuple([name for name, _ in labels])
+        for labels in {metric.labels for metric in family.metrics}
+    }
+    names = {name for sequence in label_names for name in sequence}
     message = exposed.message
     if message is None and not _text_keeps(exposed, names):
         message = encode_family(exposed)
-    return StoredFamily(
-        name=family.name,
-        type=family.type,
-        help=family.help,
-        pushed_at=pushed_at,
-        series=b"".join(render_series(exposed, Escaping.ALLOW_UTF8)),
+    shape = FamilyShape.of(
+        family.name,
+        family.type,
+        family.help,
         size=len(order),
         pushed_order=None if is_sorted else _inverted(order),
-        message=message,
         utf8_names=not (
             is_legacy_metric_name(family.name) and all(map(is_legacy_label_name, names))
         ),
+        label_names=tuple(sorted(label_names)),
     )
+    series = b"".join(render_series(exposed, Escaping.ALLOW_UTF8))
+    return StoredFamily(shape, pushed_at, series, message)
 
 
-def from_stored(stored: StoredFamily) -> MetricFamily:
-    """Return the family as it was pushed, with its metrics in pushed order."""
+def from_stored(stored: StoredFamily, *, pushed_order: bool = True) -> MetricFamily:
+    """Return the family as it was pushed, with its metrics in pushed order; in
+    exposition order if not `pushed_order`."""
     if stored.message is None:
         metrics = parse_series(stored.series, stored.name, stored.type)
     else:
@@ -66,9 +76,9 @@ def from_stored(stored: StoredFamily) -> MetricFamily:
     family = MetricFamily(
         stored.name, stored.type, stored.help, metrics, message=stored.message
     )
-    if stored.pushed_order is None:
+    if not pushed_order or stored.shape.pushed_order is None:
         return family
-    return _reordered(family, stored.pushed_order)
+    return _reordered(family, stored.shape.pushed_order)
 
 
 def _reordered(family: MetricFamily, order: Sequence[int]) -> MetricFamily:

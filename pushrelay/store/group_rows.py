@@ -1,19 +1,23 @@
 """Groups as rows of the database, in both directions.
 
-The families of a group lie in one value: a line of JSON that lists them, followed by
-their series text and protobuf messages one after the other. So loading a group slices
-bytes, and no series is parsed or rendered again.
+The families of a group lie in one value: a line of JSON with their layout, which many
+groups share and is read once for all of them; a line of JSON with the times and
+lengths; their series text; and their protobuf messages, one after the other. So
+loading a group slices bytes, and no series is parsed or rendered again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from pushrelay.changes import Emptied, GroupChange
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricType, StoredFamily
+from pushrelay.groups import FamilyShape, Group, Layout, Payload
+from pushrelay.model import MetricType
 
 
 def to_row(change: GroupChange) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def to_row(change: GroupChange) -> dict[str, Any]:
         "grouping_key": change.key.canonical,
         "pushed_at": change.pushed_at,
         "failed_at": change.failed_at,
-        "families": _pack(change.families.values()),
+        "families": _pack(change.payload),
     }
 
 
@@ -41,58 +45,88 @@ def from_row(row: Mapping[str, Any]) -> GroupChange:
     """Return what `row` stores."""
     if row["families"] is None:
         return Emptied(row["id"], row["revision"])
-    families = {family.name: family for family in _unpack(row["families"])}
     return Group(
-        GroupingKey.from_canonical(row["grouping_key"]),
+        GroupingKey(row["grouping_key"], row["id"]),
         row["revision"],
         row["pushed_at"],
         row["failed_at"],
-        families,
+        _unpack(row["families"]),
     )
 
 
-def _pack(families: Iterable[StoredFamily]) -> bytes:
-    listing, parts = [], []
-    for family in families:
-        message = family.message or b""
-        listing.append(
+def _pack(payload: Payload) -> bytes:
+    head = _heads.get(payload.layout)
+    if head is None:
+        head = _heads[payload.layout] = _pack_layout(payload.layout)
+    messages = payload.messages or ()
+    lengths = [None if message is None else len(message) for message in messages]
+    numbers = _dump([payload.pushed_at, payload.bounds.tolist(), lengths])
+    return b"\n".join([head, numbers, payload.text]) + b"".join(filter(None, messages))
+
+
+def _unpack(packed: bytes) -> Payload:
+    head, numbers, rest = packed.split(b"\n", 2)
+    layout = _layouts.get(head)
+    if layout is None:
+        layout = _layouts[head] = _unpack_layout(head)
+    pushed_at, bounds, lengths = json.loads(numbers)
+    return Payload(
+        layout,
+        rest[: bounds[-1]] if lengths else rest,
+        array("I", bounds),
+        tuple(pushed_at) if isinstance(pushed_at, list) else pushed_at,
+        _split(rest, bounds[-1], lengths) if lengths else None,
+    )
+
+
+def _split(
+    packed: bytes, start: int, lengths: list[int | None]
+) -> tuple[bytes | None, ...]:
+    messages: list[bytes | None] = []
+    for length in lengths:
+        messages.append(None if length is None else packed[start : start + length])
+        start += length or 0
+    return tuple(messages)
+
+
+def _pack_layout(layout: Layout) -> bytes:
+    return _dump(
+        [
             [
                 family.name,
                 family.type,
                 family.help,
-                family.pushed_at,
                 family.size,
                 family.pushed_order,
                 family.utf8_names,
-                len(family.series),
-                None if family.message is None else len(message),
+                family.label_names,
             ]
-        )
-        parts += [family.series, message]
-    # JSON escapes line ends and NUL, so the first LF ends the listing.
-    header = json.dumps(listing, ensure_ascii=False, separators=(",", ":"))
-    return b"".join([header.encode(), b"\n", *parts])
+            for family in layout.families
+        ]
+    )
 
 
-def _unpack(packed: bytes) -> Iterable[StoredFamily]:
-    header_end = packed.index(b"\n")
-    position = header_end + 1
-    for entry in json.loads(packed[:header_end]):
-        name, type_, help_, pushed_at, size, order, utf8_names, *lengths = entry
-        series = packed[position : position + lengths[0]]
-        position += lengths[0]
-        message = None
-        if lengths[1] is not None:
-            message = packed[position : position + lengths[1]]
-            position += lengths[1]
-        yield StoredFamily(
+def _unpack_layout(head: bytes) -> Layout:
+    families = [
+        FamilyShape.of(
             name,
             MetricType(type_),
             help_,
-            pushed_at,
-            series,
-            size,
-            None if order is None else tuple(order),
-            message,
-            utf8_names,
+            size=size,
+            pushed_order=None if order is None else tuple(order),
+            utf8_names=utf8_names,
+            label_names=tuple(map(tuple, label_names)),
         )
+        for name, type_, help_, size, order, utf8_names, label_names in json.loads(head)
+    ]
+    return Layout.of(tuple(families))
+
+
+def _dump(value: object) -> bytes:
+    # JSON escapes line ends, so that the first LF ends what it writes.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+_heads: WeakKeyDictionary[Layout, bytes] = WeakKeyDictionary()
+_layouts: WeakValueDictionary[bytes, Layout] = WeakValueDictionary()
+"""What layouts look like in a row, in both directions."""

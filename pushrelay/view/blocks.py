@@ -1,122 +1,138 @@
 """The groups of one family, sorted, in immutable blocks.
 
 A push replaces one block; a scrape keeps references to all of them and reads them
-outside of any lock. What was made of a block (compressed text, protobuf) is kept with
-it and so is made anew only for the block that changed.
+outside of any lock. What was made of a block (compressed text, compressed protobuf) is
+kept with it and so is made anew only for the block that changed.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from pushrelay.model import StoredFamily
+from pushrelay.exposition.evidence import (
+    evidence_family,
+    evidence_series,
+    evidence_shape,
+)
+from pushrelay.groups import FamilyShape, Group, StoredFamily
+from pushrelay.model import PUSH_EVIDENCE
 
 BLOCK_GROUPS = 256
 """Groups in a block when it is built; it is split at twice as many."""
 
-PieceChange = tuple[bytes, StoredFamily | None]
-"""A canonical grouping key and what its group holds from now on; None is nothing."""
+GroupChange = tuple[bytes, Group | None]
+"""A canonical grouping key, and the group that has the family from now on, if any."""
 
 _key = itemgetter(0)
 
 
 class Block:
-    """Neighbouring groups' pieces of one family. Never changed once it is made.
+    """Neighbouring groups that have the family `name`. Never changed once it is made.
 
-    keys: canonical grouping keys, sorted. pieces: what each of these groups holds.
-    series: how many metrics they have. size: bytes of series text.
+    keys: their canonical grouping keys, sorted. series: how many metrics they have.
     utf8_names: whether a name in it may need escaping.
-    derived: what others made of the pieces, by their key.
+    derived: what others made of it, by their key.
     """
 
-    __slots__ = ("derived", "keys", "pieces", "series", "size", "utf8_names")
+    __slots__ = ("derived", "groups", "keys", "name", "series", "utf8_names")
 
     def __init__(
         self,
+        name: str,
         keys: tuple[bytes, ...],
-        pieces: tuple[StoredFamily, ...],
+        groups: tuple[Group, ...],
         series: int,
-        size: int,
         utf8_names: bool,
     ) -> None:
+        self.name = name
         self.keys = keys
-        self.pieces = pieces
+        self.groups = groups
         self.series = series
-        self.size = size
         self.utf8_names = utf8_names
         self.derived: dict[Any, Any] = {}
 
     @staticmethod
-    def of(keys: tuple[bytes, ...], pieces: tuple[StoredFamily, ...]) -> Block:
-        """Return a block of `pieces`, which `keys` belong to."""
-        series = sum([piece.size for piece in pieces])
-        size = sum([len(piece.series) for piece in pieces])
-        utf8_names = any(piece.utf8_names for piece in pieces)
-        return Block(keys, pieces, series, size, utf8_names)
+    def of(name: str, keys: tuple[bytes, ...], groups: tuple[Group, ...]) -> Block:
+        """Return a block of `groups`, whose canonical keys are `keys`."""
+        series, utf8_names = 0, False
+        for group in groups:
+            shape = shape_of(group, name)
+            series += shape.size
+            utf8_names |= shape.utf8_names
+        return Block(name, keys, groups, series, utf8_names)
 
-    def changed(self, changes: list[PieceChange]) -> Block:
+    def text(self) -> bytes:
+        """Return the series of all groups in the text format, UTF-8 names quoted."""
+        name = self.name
+        if name in PUSH_EVIDENCE:
+            return b"".join([evidence_series(group, name) for group in self.groups])
+        layout, at, lines = None, 0, []
+        for group in self.groups:
+            payload = group.payload
+            if payload.layout is not layout:
+                layout = payload.layout
+                at = layout.index[name]
+            start, end = payload.bounds[at : at + 2]
+            lines.append(payload.text[start:end])
+        return b"".join(lines)
+
+    def families(self) -> Iterator[StoredFamily]:
+        """Yield what each group holds of the family."""
+        for group in self.groups:
+            yield group.payload.get(self.name) or evidence_family(group, self.name)
+
+    def changed(self, changes: Sequence[GroupChange]) -> Block:
         """Return the block after `changes`; its `keys` are these if none came or went.
 
         changes: not many, since each may move what stands after it.
         """
+        name, series, utf8_names = self.name, self.series, self.utf8_names
         keys: tuple[bytes, ...] | list[bytes] = self.keys
-        pieces = list(self.pieces)
-        series, size, utf8_names = self.series, self.size, self.utf8_names
-        for key, piece in changes:
+        groups = list(self.groups)
+        for key, group in changes:
             at = bisect_left(keys, key)
-            is_held = at < len(keys) and keys[at] == key
-            if is_held:
-                series -= pieces[at].size
-                size -= len(pieces[at].series)
-            if piece is not None:
-                series += piece.size
-                size += len(piece.series)
-                utf8_names = utf8_names or piece.utf8_names
-            if is_held and piece is not None:
-                pieces[at] = piece
+            old = groups[at] if at < len(keys) and keys[at] == key else None
+            if not (old and group and old.payload.layout is group.payload.layout):
+                series -= shape_of(old, name).size if old else 0
+                series += shape_of(group, name).size if group else 0
+                utf8_names |= group is not None and shape_of(group, name).utf8_names
+            if old and group:
+                groups[at] = group
                 continue
             if isinstance(keys, tuple):
                 keys = list(keys)
-            keys[at : at + is_held] = [] if piece is None else [key]
-            pieces[at : at + is_held] = [] if piece is None else [piece]
-        return Block(
-            keys if keys is self.keys else tuple(keys),
-            tuple(pieces),
-            series,
-            size,
-            utf8_names,
-        )
+            end = at if old is None else at + 1
+            keys[at:end] = [] if group is None else [key]
+            groups[at:end] = [] if group is None else [group]
+        kept = keys if keys is self.keys else tuple(keys)
+        return Block(name, kept, tuple(groups), series, utf8_names)
 
     def halves(self) -> tuple[Block, Block]:
         """Return two blocks that together are this one."""
         half = len(self.keys) // 2
         return (
-            Block.of(self.keys[:half], self.pieces[:half]),
-            Block.of(self.keys[half:], self.pieces[half:]),
+            Block.of(self.name, self.keys[:half], self.groups[:half]),
+            Block.of(self.name, self.keys[half:], self.groups[half:]),
         )
 
 
 class BlockList:
-    """A family's pieces by canonical grouping key.
+    """The groups that have the family `name`, by canonical grouping key.
 
-    series: how many metrics they have. size: bytes of their series text.
+    series: how many metrics they have.
     """
 
-    __slots__ = ("_blocks", "_first_keys", "_snapshot", "series", "size")
+    __slots__ = ("_blocks", "_empty", "_first_keys", "_snapshot", "series")
 
-    def __init__(self, pieces: Iterable[tuple[bytes, StoredFamily]] = ()) -> None:
-        self._blocks: list[Block] = []
-        self._snapshot: tuple[Block, ...] | None = None
-        ordered = sorted(pieces, key=_key)
-        for start in range(0, len(ordered), BLOCK_GROUPS):
-            keys, parts = zip(*ordered[start : start + BLOCK_GROUPS], strict=True)
-            self._blocks.append(Block.of(keys, parts))
+    def __init__(self, name: str, blocks: Sequence[Block] = ()) -> None:
+        self._empty = Block(name, (), (), 0, False)
+        self._blocks = list(blocks)
         self._first_keys = [block.keys[0] for block in self._blocks]
+        self._snapshot: tuple[Block, ...] | None = None
         self.series = sum([block.series for block in self._blocks])
-        self.size = sum([block.size for block in self._blocks])
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -128,8 +144,14 @@ class BlockList:
     def __bool__(self) -> bool:
         return bool(self._blocks)
 
-    def update(self, changes: list[PieceChange]) -> None:
-        """Add, replace and remove pieces; a block is made anew once for all of its."""
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all keys. Another thread may meanwhile replace groups, but neither add
+        nor remove any."""
+        for block in list(self._blocks):
+            yield from block.keys
+
+    def update(self, changes: list[GroupChange]) -> None:
+        """Add, replace and remove groups; a block is made anew once for all of its."""
         self._snapshot = None
         ordered = sorted(changes, key=_key) if len(changes) > 1 else changes
         # From the end, where replacing a block moves no block that is still to come.
@@ -146,11 +168,10 @@ class BlockList:
             self._change(at, ordered[start:end])
             end = start
 
-    def _change(self, at: int, changes: list[PieceChange]) -> None:
-        old = self._blocks[at] if self._blocks else _EMPTY
+    def _change(self, at: int, changes: list[GroupChange]) -> None:
+        old = self._blocks[at] if self._blocks else self._empty
         new = old.changed(changes)
         self.series += new.series - old.series
-        self.size += new.size - old.size
         if new.keys is old.keys and self._blocks:
             self._blocks[at] = new
             return
@@ -160,4 +181,8 @@ class BlockList:
         self._first_keys[at : at + 1] = [block.keys[0] for block in parts]
 
 
-_EMPTY = Block.of((), ())
+def shape_of(group: Group, name: str) -> FamilyShape:
+    """Return the shape of a family that `group` has, pushed or evidence."""
+    layout = group.payload.layout
+    at = layout.index.get(name)
+    return evidence_shape(group.key, name) if at is None else layout.families[at]

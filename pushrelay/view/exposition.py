@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 
 from isal import isal_zlib
@@ -26,13 +26,11 @@ from pushrelay.exposition.protobuf_encoder import (
 )
 from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
-from pushrelay.model import MetricFamily, MetricType, StoredFamily
+from pushrelay.groups import StoredFamily
+from pushrelay.model import MetricFamily, MetricType
 from pushrelay.view.blocks import Block
+from pushrelay.view.rendering import Deflated, Rendering, deflate
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
-
-LARGE_BLOCK = 8 * 1024
-"""Bytes of series text from which a block is compressed on its own. Compressing many
-small pieces one by one would cost more time and yield more bytes."""
 
 SMALL_TEXT = 256 * 1024
 SMALL_REWRITTEN = 16 * 1024
@@ -41,15 +39,6 @@ SMALL_FAMILIES = 1_000
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 _DEFLATE_END = b"\x03\x00"
-
-
-@dataclass(frozen=True, slots=True)
-class Deflated:
-    """Raw deflate data that ends on a byte boundary, with what gzip's trailer needs."""
-
-    data: bytes
-    crc: int
-    length: int
 
 
 class Exposition:
@@ -83,7 +72,10 @@ class Exposition:
     def chunks(self) -> Iterator[bytes]:
         """Yield it piece by piece."""
         for chunk in self._chunks():
-            yield chunk if isinstance(chunk, bytes) else self._writer.block(chunk)
+            if isinstance(chunk, bytes):
+                yield chunk
+            else:
+                yield self._writer.rendering(chunk).plain(chunk)
 
     def gzip_chunks(self) -> Iterator[bytes]:
         """Yield it as one gzip member."""
@@ -102,23 +94,19 @@ class Exposition:
     def _deflated(self) -> Iterator[Deflated]:
         small: list[bytes] = []
         for chunk in self._chunks():
-            if isinstance(chunk, Block) and chunk.size >= LARGE_BLOCK:
-                if small:
-                    yield _deflate(b"".join(small))
-                    small = []
-                yield self._deflated_block(chunk)
+            part: bytes | Deflated
+            if isinstance(chunk, bytes):
+                part = chunk
             else:
-                small.append(
-                    chunk if isinstance(chunk, bytes) else self._writer.block(chunk)
-                )
-        yield _deflate(b"".join(small))
-
-    def _deflated_block(self, block: Block) -> Deflated:
-        key = (Deflated, self._writer.key(block))
-        deflated: Deflated | None = block.derived.get(key)
-        if deflated is None:
-            deflated = block.derived[key] = _deflate(self._writer.block(block))
-        return deflated
+                part = self._writer.rendering(chunk).compressed(chunk)
+            if isinstance(part, bytes):
+                small.append(part)
+                continue
+            if small:
+                yield deflate(b"".join(small))
+                small = []
+            yield part
+        yield deflate(b"".join(small))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +125,8 @@ class _TextWriter:
 
     def __init__(self, escaping: Escaping) -> None:
         self._escaping = escaping
-
-    def key(self, block: Block) -> object:
-        """Return what tells apart the ways in which `block` may be written."""
-        return ("text", self._escaping if block.utf8_names else None)
+        self._quoted = Rendering("text", Block.text, is_dear=False)
+        self._escaped = Rendering(("text", escaping), self._escape, is_dear=True)
 
     def family(self, family: _Family) -> Iterator[bytes | Block]:
         yield render_header(family.name, family.type, family.help, self._escaping)
@@ -148,19 +134,18 @@ class _TextWriter:
             yield b"".join(render_series(family.own, self._escaping))
         yield from family.blocks
 
-    def block(self, block: Block) -> bytes:
-        if not block.utf8_names or self._escaping is Escaping.ALLOW_UTF8:
-            return b"".join([piece.series for piece in block.pieces])
-        escaped: bytes | None = block.derived.get(self.key(block))
-        if escaped is None:
-            escaped = b"".join([self._series(piece) for piece in block.pieces])
-            block.derived[self.key(block)] = escaped
-        return escaped
+    def rendering(self, block: Block) -> Rendering:
+        if block.utf8_names and self._escaping is not Escaping.ALLOW_UTF8:
+            return self._escaped
+        return self._quoted
 
-    def _series(self, piece: StoredFamily) -> bytes:
-        if not piece.utf8_names:
-            return piece.series
-        exposed = from_stored(replace(piece, pushed_order=None))
+    def _escape(self, block: Block) -> bytes:
+        return b"".join([self._series(family) for family in block.families()])
+
+    def _series(self, family: StoredFamily) -> bytes:
+        if not family.shape.utf8_names:
+            return family.series
+        exposed = from_stored(family, pushed_order=False)
         return b"".join(render_series(exposed, self._escaping))
 
 
@@ -169,28 +154,25 @@ class _ProtobufWriter:
 
     def __init__(self, escaping: Escaping) -> None:
         self._escaping = escaping
-
-    def key(self, block: Block) -> object:
-        return ("protobuf", self._escaping if block.utf8_names else None)
+        self._legacy = Rendering("protobuf", self._encode, is_dear=True)
+        self._escaped = Rendering(("protobuf", escaping), self._encode, is_dear=True)
 
     def family(self, family: _Family) -> Iterator[bytes | Block]:
         head = encode_header(family.name, family.type, family.help, self._escaping)
         if family.own is not None:
             head += encode_metrics(family.own, self._escaping)
-        length = len(head) + sum([len(self.block(block)) for block in family.blocks])
-        yield delimit(length) + head
+        metrics = [self.rendering(block).length(block) for block in family.blocks]
+        yield delimit(len(head) + sum(metrics)) + head
         yield from family.blocks
 
-    def block(self, block: Block) -> bytes:
-        key = self.key(block)
-        encoded: bytes | None = block.derived.get(key)
-        if encoded is None:
-            encoded = b"".join([self._metrics(piece) for piece in block.pieces])
-            block.derived[key] = encoded
-        return encoded
+    def rendering(self, block: Block) -> Rendering:
+        return self._escaped if block.utf8_names else self._legacy
 
-    def _metrics(self, piece: StoredFamily) -> bytes:
-        exposed = from_stored(replace(piece, pushed_order=None))
+    def _encode(self, block: Block) -> bytes:
+        return b"".join([self._metrics(family) for family in block.families()])
+
+    def _metrics(self, family: StoredFamily) -> bytes:
+        exposed = from_stored(family, pushed_order=False)
         return encode_metrics(exposed, self._escaping)
 
 
@@ -201,7 +183,10 @@ class _ProtobufTextWriter(_ProtobufWriter):
 
     def family(self, family: _Family) -> Iterator[bytes]:
         chunks = super().family(family)
-        delimited = [c if isinstance(c, bytes) else self.block(c) for c in chunks]
+        delimited = [
+            chunk if isinstance(chunk, bytes) else self.rendering(chunk).plain(chunk)
+            for chunk in chunks
+        ]
         yield to_text(b"".join(delimited), self.compact).encode()
 
 
@@ -231,9 +216,3 @@ def _family(own: MetricFamily | None, pushed: FamilySnapshot | None) -> _Family:
     assert leading is not None  # noqa: S101  # one of the two is given
     blocks = pushed.blocks if pushed else ()
     return _Family(leading.name, leading.type, leading.help, own, blocks)
-
-
-def _deflate(data: bytes) -> Deflated:
-    stream = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
-    deflated = stream.compress(data) + stream.flush(isal_zlib.Z_FULL_FLUSH)
-    return Deflated(deflated, isal_zlib.crc32(data), len(data))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricType
+from pushrelay.groups import Group
+from pushrelay.model import MetricType
 from pushrelay.view.key_shapes import KeyShapes
 from pushrelay.view.view import View
 
@@ -30,17 +31,16 @@ class Overlay:
     def put(self, key: GroupingKey, group: Group | None) -> None:
         """From now on, `group` is what is stored under `key`; None is a deletion."""
         before = self.group(key)
-        if key.id not in self._groups:
-            for name in before.families if before else ():
-                self._hidden.setdefault(name, set()).add(key.canonical)
-        else:
-            for name in before.families if before else ():
-                del self._holders[name][key]
         self._groups[key.id] = group
+        if before and group and before.payload.layout is group.payload.layout:
+            return  # nobody holds another family or another type than before
+        for name in before.payload.layout.index if before else ():
+            self._holders.get(name, {}).pop(key, None)
+            self._hidden.setdefault(name, set()).add(key.canonical)
         if group is not None:
             self._added_shapes.add(key.names)
-        for family in group.families.values() if group else ():
-            self._holders.setdefault(family.name, {})[key] = family.type
+            for family in group.payload.layout.families:
+                self._holders.setdefault(family.name, {})[key] = family.type
 
     def all_keys(self) -> list[GroupingKey]:
         """The keys of all groups there are."""

@@ -25,7 +25,7 @@ class FamilySnapshot:
 class Snapshot:
     """All families of the view at one position, sorted by name (bytewise).
 
-    groups, series: how many there are. size: bytes of series text.
+    groups, series: how many there are. size: about how many bytes of text.
     """
 
     position: Position
@@ -37,9 +37,10 @@ class Snapshot:
     def sample(self) -> Snapshot:
         """Return a snapshot of one small piece at most, to see that all works."""
         small = [
-            replace(family, blocks=(Block.of(block.keys[:1], block.pieces[:1]),))
+            replace(family, blocks=(piece,))
             for family in self.families[:1]
             for block in family.blocks[:1]
-            if len(block.pieces[0].series) <= SAMPLE_BYTES
+            for piece in [Block.of(family.name, block.keys[:1], block.groups[:1])]
+            if len(block.groups[0].payload.text) <= SAMPLE_BYTES
         ]
         return replace(self, families=tuple(small))

@@ -2,89 +2,38 @@
 
 It is changed only by applying `Changes` that were read from the store or committed to
 it; scrapes take a `Snapshot`, which never changes.
+
+A push that only changes values, as most do, is noted and gets into the blocks when a
+snapshot is taken: its cost is the same whatever else its block holds, and a group that
+is pushed many times between two scrapes is taken over once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Container, Iterator
+from collections import defaultdict
 from operator import attrgetter, itemgetter
-from typing import TypeVar
 
-from pushrelay.changes import Changes, Emptied, GroupChange, Position
-from pushrelay.exposition.evidence import push_evidence
-from pushrelay.model import Group, MetricType, StoredFamily
-from pushrelay.view.blocks import BlockList
+from pushrelay.changes import Changes, Emptied, Position
+from pushrelay.changes import GroupChange as StoreChange
+from pushrelay.exposition.evidence import evidence_shape
+from pushrelay.groups import FamilyShape, Group
+from pushrelay.model import PUSH_EVIDENCE
+from pushrelay.view.blocks import GroupChange
+from pushrelay.view.family import Family
 from pushrelay.view.key_shapes import KeyShapes
+from pushrelay.view.loading import load_families
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
-SMALL_WORK = 500
+SMALL_WORK = 2_000
 SMALL_FAMILIES = 10_000
 """Up to this much, changes are taken over while whoever wants a snapshot waits."""
 
-PieceSwap = tuple[bytes, StoredFamily | None, StoredFamily | None]
-"""A group's canonical key, and its piece of a family before and after a change."""
+_EVIDENCE_BYTES = 100
+"""About what the lines of a group's evidence take, but for its labels."""
 
-
-class Family:
-    """What all groups hold of one family: its pieces, and counts of types and helps."""
-
-    __slots__ = ("helps", "name", "pieces", "types")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.pieces = BlockList()
-        self.types: Counter[MetricType] = Counter()
-        self.helps: Counter[str] = Counter()
-
-    def update(self, swaps: list[PieceSwap]) -> None:
-        """Take over the pieces of some groups."""
-        for _, old, new in swaps:
-            if old and new and old.type is new.type and old.help == new.help:
-                continue
-            if old is not None:
-                self._uncount(old)
-            if new is not None:
-                self._count(new)
-        self.pieces.update([(key, new) for key, _, new in swaps])
-
-    def load(self, pieces: list[tuple[bytes, StoredFamily]]) -> None:
-        """Take over the pieces of all groups at once."""
-        for _, piece in pieces:
-            self._count(piece)
-        self.pieces = BlockList(pieces)
-
-    def holder_but(self, others: Container[bytes]) -> bytes | None:
-        """The canonical key of a group that holds it and is not one of `others`."""
-        keys = (key for block in self.pieces.blocks for key in block.keys)
-        return next((key for key in keys if key not in others), None)
-
-    @property
-    def type(self) -> MetricType:
-        """The type; all groups agree on it."""
-        return next(iter(self.types))
-
-    @property
-    def help(self) -> str:
-        """The help text that most groups give; the last in the alphabet if several."""
-        if not self.helps:
-            return ""
-        return max(self.helps.items(), key=lambda entry: (entry[1], entry[0]))[0]
-
-    def snapshot(self) -> FamilySnapshot:
-        """Return what there is to expose of it."""
-        return FamilySnapshot(self.name, self.type, self.help, self.pieces.blocks)
-
-    def _count(self, piece: StoredFamily) -> None:
-        self.types[piece.type] += 1
-        if piece.help:
-            self.helps[piece.help] += 1
-
-    def _uncount(self, piece: StoredFamily) -> None:
-        _decrement(self.types, piece.type)
-        if piece.help:
-            _decrement(self.helps, piece.help)
+NewGroups = dict[bytes, Group | None]
+"""What groups are from now on, by their id; None is nothing."""
 
 
 class View:
@@ -105,10 +54,12 @@ class View:
         # there is one, nobody but the thread that applies changes needs the rest.
         self._snapshot: Snapshot | None = None
         # What the last snapshot exposed, sorted by name; the names of the families
-        # that changed since, and a measure of the work to look at them again.
+        # that changed since, groups of which only values did, and a measure of the
+        # work to take it all into the next snapshot.
         self._exposed: dict[str, FamilySnapshot] = {}
         self._stale: set[str] = set()
-        self._stale_work = 0
+        self._pending: dict[bytes, Group] = {}
+        self._work = 0
 
     def apply(self, changes: Changes) -> None:
         """Take over `changes`; what the view has already is not applied again."""
@@ -143,17 +94,18 @@ class View:
         return self._snapshot
 
     def _next_snapshot(self) -> Snapshot:
+        self._settle()
         exposed, known = self._exposed, len(self._exposed)
         # Families without metrics are kept for the query API, and not exposed.
         for name in self._stale:
             family = self.families.get(name)
-            if family is not None and family.pieces.series:
+            if family is not None and family.groups.series:
                 exposed[name] = family.snapshot()
             elif exposed.pop(name, None) is not None:
                 known -= 1
         if len(exposed) > known:
             exposed = self._exposed = dict(sorted(exposed.items(), key=itemgetter(0)))
-        self._stale, self._stale_work = set(), 0
+        self._stale, self._work = set(), 0
         return Snapshot(
             self.position or Position(-1, b""),
             tuple(exposed.values()),
@@ -162,89 +114,124 @@ class View:
             self._size,
         )
 
-    def _take_over(self, new: dict[bytes, Group | None], position: Position) -> None:
-        swaps: dict[str, list[PieceSwap]] = {}
-        for id_, group in new.items():
-            for name, swap in _differences(self.groups.get(id_), group):
-                swaps.setdefault(name, []).append(swap)
-        work = self._work(swaps)
+    def _settle(self) -> None:
+        """Bring the groups of which only values changed into their blocks."""
+        changed: dict[str, list[GroupChange]] = defaultdict(list)
+        for group in self._pending.values():
+            change = (group.key.canonical, group)
+            for name in (*group.payload.layout.index, *PUSH_EVIDENCE):
+                changed[name].append(change)
+        for name, changes in changed.items():
+            self.families[name].groups.update(changes)
+        self._stale.update(changed)
+        self._pending = {}
+
+    def _take_over(self, new: NewGroups, position: Position) -> None:
+        work = self._work_of(new)
         if work <= SMALL_WORK and len(self.families) <= SMALL_FAMILIES:
             with self._lock:
-                if not swaps.keys() <= self._stale:
-                    self._stale_work += work
-                self._change_families(swaps)
-                self._change_groups(self.groups, new)
+                self._work += work
+                self._change(self.groups, new)
                 self.position = position
                 self._snapshot = None
-                if self._stale_work > SMALL_WORK:
+                if self._work > SMALL_WORK:
                     self._make_snapshot()
             return
         with self._lock:
             self._make_snapshot()
         # From here on, others get the snapshot of before.
-        self._change_families(swaps)
         groups = self.groups.copy()
-        self._change_groups(groups, new)
+        self._change(groups, new)
         self.groups = groups
         self.position = position
         self._snapshot = self._next_snapshot()
 
-    def _work(self, swaps: dict[str, list[PieceSwap]]) -> int:
-        """Return how many pieces and help texts `swaps` make us look at."""
+    def _work_of(self, new: NewGroups) -> int:
+        """Return how many blocks and help texts `new` makes us look at."""
         work = 0
-        for name, changed in swaps.items():
-            family = self.families.get(name)
-            work += len(changed) + (len(family.helps) if family else 0)
+        for id_, group in new.items():
+            old = self.groups.get(id_)
+            if _only_values_differ(old, group):
+                work += 0 if id_ in self._pending else _families_of(group)
+                continue
+            work += _families_of(old) + _families_of(group)
+            for name in group.payload.layout.index if group else ():
+                family = self.families.get(name)
+                work += len(family.helps) if family else 0
         return work
 
-    def _change_families(self, swaps: dict[str, list[PieceSwap]]) -> None:
-        self._stale.update(swaps)
-        for name, changed in swaps.items():
-            family = self.families.get(name)
-            if family is None:
-                family = self.families[name] = Family(name)
-            pieces = family.pieces
-            series, size = pieces.series, pieces.size
-            family.update(changed)
-            self._series += pieces.series - series
-            self._size += pieces.size - size
-            if not pieces:
-                del self.families[name]
-
-    def _change_groups(
-        self, groups: dict[bytes, Group], new: dict[bytes, Group | None]
-    ) -> None:
+    def _change(self, groups: dict[bytes, Group], new: NewGroups) -> None:
+        """Take `new` over into `groups` and all that hangs on them."""
+        moved: dict[str, list[GroupChange]] = defaultdict(list)
         for id_, group in new.items():
-            old = groups.pop(id_, None)
-            if old is not None:
-                self.key_shapes.remove(old.key.names)
+            old = groups.get(id_)
+            if group is not None and _only_values_differ(old, group):
+                self._pending[id_] = group
+            else:
+                self._pending.pop(id_, None)
+                self._move(old, group, moved)
+            self._count(old, -1)
+            self._count(group, 1)
             if group is not None:
-                self.key_shapes.add(group.key.names)
                 groups[id_] = group
+            elif old is not None:
+                del groups[id_]
+        for name, changes in moved.items():
+            family = self.families[name]
+            family.groups.update(changes)
+            if not family.groups:
+                del self.families[name]
+        self._stale.update(moved)
+
+    def _move(
+        self, old: Group | None, new: Group | None, moved: dict[str, list[GroupChange]]
+    ) -> None:
+        """Note in `moved` what becomes of the families of one group."""
+        before = _shapes_of(old)
+        for name, shape in _shapes_of(new).items():
+            held = before.pop(name, None)
+            if held is not shape:
+                if name not in self.families:
+                    self.families[name] = Family(name)
+                self.families[name].count(shape)
+                if held is not None:
+                    self.families[name].uncount(held)
+            if new is not None:
+                moved[name].append((new.key.canonical, new))
+        for name, shape in before.items():
+            self.families[name].uncount(shape)
+            if old is not None:
+                moved[name].append((old.key.canonical, None))
+
+    def _count(self, group: Group | None, times: int) -> None:
+        if group is not None:
+            self._series += times * _series_of(group)
+            self._size += times * _size_of(group)
+            (self.key_shapes.add if times > 0 else self.key_shapes.remove)(
+                group.key.names
+            )
 
     def _load(self, changes: Changes) -> None:
         live = [group for group in changes.groups if isinstance(group, Group)]
-        pieces: dict[str, list[tuple[bytes, StoredFamily]]] = {}
-        for group in live:
-            for name, piece in _exposed(group).items():
-                pieces.setdefault(name, []).append((group.key.canonical, piece))
-        families = {name: Family(name) for name in sorted(pieces)}
-        for name, family in families.items():
-            family.load(pieces[name])
-        exposed = {f.name: f.snapshot() for f in families.values() if f.pieces.series}
+        families = load_families(live)
+        exposed = {
+            name: family.snapshot()
+            for name, family in sorted(families.items())
+            if family.groups.series
+        }
         # Scrapes may take the old snapshot until here.
         with self._lock:
             self.groups = {group.key.id: group for group in live}
             self.key_shapes = KeyShapes(group.key.names for group in live)
             self.families = families
             self.position = changes.position
-            self._series = sum([f.pieces.series for f in families.values()])
-            self._size = sum([f.pieces.size for f in families.values()])
-            self._exposed, self._stale = exposed, set()
+            self._series = sum(map(_series_of, live))
+            self._size = sum(map(_size_of, live))
+            self._exposed, self._stale, self._pending = exposed, set(), {}
             self._snapshot = self._next_snapshot()
 
 
-def _last_of_each(changes: list[GroupChange]) -> dict[bytes, Group | None]:
+def _last_of_each(changes: list[StoreChange]) -> NewGroups:
     """Return, by id, what each group is in the end; None if it is no more."""
     return dict(
         (change.id, None) if isinstance(change, Emptied) else (change.key.id, change)
@@ -252,38 +239,26 @@ def _last_of_each(changes: list[GroupChange]) -> dict[bytes, Group | None]:
     )
 
 
-def _differences(
-    old: Group | None, new: Group | None
-) -> Iterator[tuple[str, PieceSwap]]:
-    """Yield the pieces that `new` and `old` do not share, by their families' names."""
-    if new is None:
-        if old is not None:
-            for name, piece in _exposed(old).items():
-                yield name, (old.key.canonical, piece, None)
-        return
-    key = new.key.canonical
-    held = {} if old is None else old.families
-    for name, piece in new.families.items():
-        before = held.get(name)
-        if before is not piece:
-            yield name, (key, before, piece)
-    for name, piece in held.items():
-        if name not in new.families:
-            yield name, (key, piece, None)
-    for name, piece in push_evidence(new).items():
-        # Type and help never change, so that any piece stands for the one before.
-        yield name, (key, None if old is None else piece, piece)
+def _only_values_differ(old: Group | None, new: Group | None) -> bool:
+    return bool(old and new and old.payload.layout is new.payload.layout)
 
 
-def _exposed(group: Group) -> dict[str, StoredFamily]:
-    """All that a scrape shows of `group`: what was pushed, and the push times."""
-    return {**group.families, **push_evidence(group)}
+def _shapes_of(group: Group | None) -> dict[str, FamilyShape]:
+    """The shapes of all that a scrape shows of `group`, by name."""
+    if group is None:
+        return {}
+    shapes = {family.name: family for family in group.payload.layout.families}
+    return shapes | {name: evidence_shape(group.key, name) for name in PUSH_EVIDENCE}
 
 
-Key = TypeVar("Key")
+def _families_of(group: Group | None) -> int:
+    return len(group.payload.layout.families) + len(PUSH_EVIDENCE) if group else 0
 
 
-def _decrement(counter: Counter[Key], key: Key) -> None:
-    counter[key] -= 1
-    if not counter[key]:
-        del counter[key]
+def _series_of(group: Group) -> int:
+    return group.payload.layout.size + len(PUSH_EVIDENCE)
+
+
+def _size_of(group: Group) -> int:
+    evidence = len(PUSH_EVIDENCE) * (_EVIDENCE_BYTES + len(group.key.canonical))
+    return len(group.payload.text) + evidence

@@ -17,13 +17,12 @@ from pushrelay.errors import (
 )
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
-from pushrelay.exposition.negotiation import PushFormat, push_format
-from pushrelay.exposition.protobuf_parser import parse_protobuf
-from pushrelay.exposition.text_parser import parse_text
+from pushrelay.exposition.negotiation import push_format
 from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.exchange import Exchange
-from pushrelay.writes import Push, prepare_push, require_renderable
+from pushrelay.writes import Push
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,9 @@ class Pushes:
     def __init__(self, settings: Settings, relay: Relay) -> None:
         self._limits = settings.limits
         self._utf8_names = settings.utf8_names
+        self._reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
         self._relay = relay
-        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
+        self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
 
     async def push(self, exchange: Exchange, path: str) -> None:
         """Store a push; path: the grouping key as `parse_path` takes it."""
@@ -97,18 +97,14 @@ class Pushes:
             return self._parse(exchange, decoded, key, now)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, read)
+        return await loop.run_in_executor(self._threads, read)
 
     def _parse(
         self, exchange: Exchange, body: bytes, key: GroupingKey, now: int
     ) -> Push:
         mode = Mode.REPLACE if exchange.method == "PUT" else Mode.UPDATE
-        if push_format(exchange.header("content-type")) is PushFormat.PROTOBUF:
-            families = parse_protobuf(body, key, self._limits)
-        else:
-            families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
-        require_renderable(key, families, self._limits)
-        return prepare_push(key, families, mode, now)
+        format_ = push_format(exchange.header("content-type"))
+        return self._reader.read(body, format_, key, mode, now)
 
 
 def _level(error: Exception) -> int:

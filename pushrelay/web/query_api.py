@@ -16,15 +16,14 @@ from pushrelay.exposition.evidence import HELP, NANOSECONDS
 from pushrelay.exposition.floats import format_go_value
 from pushrelay.exposition.native_histogram import NativeBucket, native_buckets_of
 from pushrelay.exposition.stored import from_stored
+from pushrelay.groups import Group, StoredFamily
 from pushrelay.model import (
     PUSH_FAILURE_TIME,
     PUSH_TIME,
-    Group,
     Histogram,
     Metric,
     MetricFamily,
     MetricType,
-    StoredFamily,
     Summary,
 )
 

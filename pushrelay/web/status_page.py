@@ -30,7 +30,7 @@ from werkzeug.exceptions import NotFound
 from pushrelay import __version__
 from pushrelay.config import Settings
 from pushrelay.exposition.evidence import NANOSECONDS
-from pushrelay.model import Group, StoredFamily
+from pushrelay.groups import Group, StoredFamily
 
 GROUPS_PER_PAGE = 100
 PAGE_BYTES = 4 * 1024 * 1024
@@ -207,7 +207,7 @@ def _group_entry(group: Group) -> GroupEntry:
         last_push_successful=group.last_push_successful,
         families=[_family_entry(f) for f in families[:FAMILIES_PER_GROUP]],
         family_count=len(families),
-        series_count=sum(family.size for family in families),
+        series_count=group.payload.layout.size,
     )
 
 

@@ -10,14 +10,8 @@ from pushrelay.exposition.protobuf_parser import metrics_of
 from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import (
-    Histogram,
-    Metric,
-    MetricFamily,
-    MetricType,
-    StoredFamily,
-    Summary,
-)
+from pushrelay.groups import StoredFamily
+from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 
 KEY = GroupingKey.of({"job": "etl"})
 HISTOGRAM = b"# TYPE x histogram\n"
@@ -42,13 +36,13 @@ def test_a_family_is_kept_as_scrapes_show_it() -> None:
     )
     assert (stored.name, stored.type, stored.help) == ("x", MetricType.GAUGE, "h")
     assert (stored.pushed_at, stored.size) == (5, 3)
-    assert stored.pushed_order == (2, 1, 0)
+    assert stored.shape.pushed_order == (2, 1, 0)
     assert stored.message is None
-    assert stored.utf8_names is False
+    assert stored.shape.utf8_names is False
 
 
 def test_an_order_that_is_the_same_is_not_kept() -> None:
-    assert store(b'x 1\nx{a="1"} 2\n').pushed_order is None
+    assert store(b'x 1\nx{a="1"} 2\n').shape.pushed_order is None
 
 
 @pytest.mark.parametrize(
@@ -183,7 +177,7 @@ def test_a_family_without_metrics_is_its_message() -> None:
 def test_names_that_scrapes_must_escape_are_noted(
     body: bytes, utf8_names: bool
 ) -> None:
-    assert store(body).utf8_names is utf8_names
+    assert store(body).shape.utf8_names is utf8_names
 
 
 def test_an_empty_summary_comes_back() -> None:

@@ -19,13 +19,7 @@ from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import (
-    Histogram,
-    Metric,
-    MetricFamily,
-    MetricType,
-    Summary,
-)
+from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 
 KEY = GroupingKey.of({"job": "etl"})
 LIMITS = Limits(series=20, labels=4, label_value_bytes=40)

@@ -11,14 +11,7 @@ from pushrelay.exposition.text_renderer import (
     render_header,
     render_series,
 )
-from pushrelay.model import (
-    Histogram,
-    Labels,
-    Metric,
-    MetricFamily,
-    MetricType,
-    Summary,
-)
+from pushrelay.model import Histogram, Labels, Metric, MetricFamily, MetricType, Summary
 
 JOB = (("job", "etl"),)
 

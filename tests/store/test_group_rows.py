@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,8 @@ from sqlalchemy import insert, select
 
 from pushrelay.changes import Emptied
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricType, StoredFamily
+from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
+from pushrelay.model import MetricType
 from pushrelay.store.group_rows import from_row, to_row
 from pushrelay.store.schema import groups
 
@@ -20,35 +20,41 @@ TIME = st.integers(0, 2**63 - 1)
 KEYS = st.dictionaries(TEXT, TEXT, max_size=4).map(
     lambda labels: GroupingKey.of({"job": "a", **labels})
 )
-FAMILIES = st.builds(
-    StoredFamily,
-    name=TEXT,
-    type=st.sampled_from(MetricType),
-    help=TEXT,
-    pushed_at=TIME,
-    series=st.binary(max_size=50),
+SHAPES = st.builds(
+    FamilyShape.of,
+    TEXT,
+    st.sampled_from(MetricType),
+    TEXT,
     size=st.integers(0, 10**6),
     pushed_order=st.none() | st.lists(st.integers(0, 99), max_size=5).map(tuple),
-    message=st.none() | st.binary(max_size=50),
     utf8_names=st.booleans(),
+    label_names=st.lists(st.lists(TEXT, max_size=2).map(tuple), max_size=3).map(tuple),
+)
+FAMILIES = st.builds(
+    StoredFamily,
+    SHAPES,
+    pushed_at=TIME,
+    series=st.binary(max_size=50),
+    message=st.none() | st.binary(max_size=50),
 )
 GROUPS = st.builds(
     lambda key, revision, pushed_at, failed_at, families: Group(
-        key, revision, pushed_at, failed_at, {f.name: f for f in families}
+        key, revision, pushed_at, failed_at, Payload.of(families)
     ),
     KEYS,
     TIME,
     TIME,
     TIME,
-    st.lists(FAMILIES, max_size=4),
+    st.lists(FAMILIES, max_size=4, unique_by=lambda family: family.name),
 )
 
 
 def contents(group: object) -> object:
     """All that a group holds, in a form that compares by value."""
     assert isinstance(group, Group)
+    # Shapes by identity: equal ones exist once.
     families = [
-        {field.name: getattr(family, field.name) for field in fields(StoredFamily)}
+        (family.shape, family.pushed_at, family.series, family.message)
         for family in group.families.values()
     ]
     times = (group.pushed_at, group.failed_at)

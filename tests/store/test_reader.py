@@ -12,7 +12,7 @@ from builders import commit, group_of, key_of, new_database
 
 from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
-from pushrelay.model import Group
+from pushrelay.groups import Group
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import is_committed, read_snapshot
 from pushrelay.store.schema import commits

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.errors import StoreUnavailable
-from pushrelay.model import Group
+from pushrelay.groups import Group
 from pushrelay.store import engine, pruning, writer
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
@@ -86,7 +86,7 @@ class PlainDecider:
 
 
 def at(group: Group, revision: int) -> Group:
-    return Group(group.key, revision, group.pushed_at, group.failed_at, group.families)
+    return Group(group.key, revision, group.pushed_at, group.failed_at, group.payload)
 
 
 def x(job: str, value: int = 1) -> Group:
@@ -227,7 +227,7 @@ def test_what_changes_nothing_does_not_advance_the_clock(desk: Desk) -> None:
 
 def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> None:
     bad = x("bad")
-    broken = Group(bad.key, 1, None, 0, bad.families)  # type: ignore[arg-type]
+    broken = Group(bad.key, 1, None, 0, bad.payload)  # type: ignore[arg-type]
     answers = desk.write(x("a"), broken, x("b"))
     assert [type(answer) for answer in answers] == [
         type(None),
@@ -241,9 +241,9 @@ def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> Non
 def test_a_write_that_cannot_be_put_in_a_row_does_not_fail_its_batch(
     desk: Desk,
 ) -> None:
-    bad = group_of("x 1\n# HELP x \udcff".replace("\udcff", "?"), key_of("bad"))
-    [family] = bad.families.values()
-    object.__setattr__(family, "help", "\udcff")
+    bad = group_of("# HELP x A help that no other test has.\nx 1", key_of("bad"))
+    [shape] = bad.payload.layout.families
+    object.__setattr__(shape, "help", "\udcff")
     answers = desk.write(x("a"), bad, x("b"))
     assert [answers[0], type(answers[1]), answers[2]] == [
         None,

@@ -3,11 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from builders import key_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pushrelay.model import MetricType, StoredFamily
+from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
+from pushrelay.model import MetricType
 from pushrelay.view import blocks
 from pushrelay.view.blocks import Block, BlockList
 
@@ -15,13 +17,30 @@ BLOCK_GROUPS = 3
 KEYS = st.integers(0, 40).map(lambda number: f"{number:02}".encode())
 
 
-def piece(size: int) -> StoredFamily:
-    return StoredFamily("x", MetricType.GAUGE, "", 0, b"x 1\n" * size, size)
+def group(size: int) -> Group:
+    """Return a group that has the family `x` with so many metrics."""
+    shape = FamilyShape.of("x", MetricType.GAUGE, size=size)
+    payload = Payload.of([StoredFamily(shape, 0, b"x 1\n" * size)])
+    return Group(key_of(), 1, 0, 0, payload)
 
 
-def listed(held: tuple[Block, ...]) -> list[tuple[bytes, StoredFamily]]:
+def built(held: dict[bytes, Group]) -> BlockList:
+    """Return a block list as it is built when a view is loaded."""
+    keys = sorted(held)
+    starts = range(0, len(keys), blocks.BLOCK_GROUPS)
+    chunks = [tuple(keys[start : start + blocks.BLOCK_GROUPS]) for start in starts]
+    return BlockList(
+        "x", [Block.of("x", chunk, tuple(map(held.get, chunk))) for chunk in chunks]
+    )
+
+
+def size_of(held: Group) -> int:
+    return held.payload.layout.size
+
+
+def listed(held: tuple[Block, ...]) -> list[tuple[bytes, Group]]:
     return [
-        pair for block in held for pair in zip(block.keys, block.pieces, strict=True)
+        pair for block in held for pair in zip(block.keys, block.groups, strict=True)
     ]
 
 
@@ -30,8 +49,8 @@ class BlockListMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.list = BlockList()
-        self.model: dict[bytes, StoredFamily] = {}
+        self.list = BlockList("x")
+        self.model: dict[bytes, Group] = {}
         self.snapshots: list[tuple[tuple[Block, ...], list[Any]]] = []
         self.usual = blocks.BLOCK_GROUPS
         blocks.BLOCK_GROUPS = BLOCK_GROUPS
@@ -41,7 +60,7 @@ class BlockListMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, size=st.integers(0, 3))
     def put(self, key: bytes, size: int) -> None:
-        self.model[key] = piece(size)
+        self.model[key] = group(size)
         self.list.update([(key, self.model[key])])
 
     @precondition(lambda self: self.model)
@@ -54,7 +73,7 @@ class BlockListMachine(RuleBasedStateMachine):
     @rule(changes=st.dictionaries(KEYS, st.none() | st.integers(0, 3)))
     def change_many(self, changes: dict[bytes, int | None]) -> None:
         update = {
-            key: None if size is None else piece(size)
+            key: None if size is None else group(size)
             for key, size in changes.items()
             if size is not None or key in self.model
         }
@@ -72,7 +91,7 @@ class BlockListMachine(RuleBasedStateMachine):
 
     @rule()
     def build_anew(self) -> None:
-        self.list = BlockList(reversed(list(self.model.items())))
+        self.list = built(self.model)
 
     @rule()
     def take_snapshot(self) -> None:
@@ -85,15 +104,14 @@ class BlockListMachine(RuleBasedStateMachine):
             self.model.items(), key=lambda entry: entry[0]
         )
         assert bool(self.list) == bool(self.model)
-        held = self.model.values()
-        assert self.list.series == sum(each.size for each in held)
-        assert self.list.size == sum(len(each.series) for each in held)
+        assert self.list.series == sum(map(size_of, self.model.values()))
 
     @invariant()
     def blocks_are_neither_empty_nor_large(self) -> None:
         for block in self.list.blocks:
             assert 0 < len(block.keys) <= 2 * BLOCK_GROUPS
-            assert block.size == sum(len(each.series) for each in block.pieces)
+            assert block.series == sum(map(size_of, block.groups))
+            assert block.text() == b"x 1\n" * block.series
 
     @invariant()
     def snapshots_stay_as_they_were(self) -> None:
@@ -106,10 +124,10 @@ TestBlockList.settings = settings(max_examples=30, stateful_step_count=40)
 
 
 def test_a_push_makes_one_block_anew() -> None:
-    held = BlockList((f"{n:04}".encode(), piece(1)) for n in range(1000))
+    held = built({f"{n:04}".encode(): group(1) for n in range(1000)})
     before = held.blocks
     before[0].derived["text"] = b"kept"
-    held.update([(b"0999", piece(2))])
+    held.update([(b"0999", group(2))])
     after = held.blocks
     assert [a is b for a, b in zip(before, after, strict=True)] == [True] * 3 + [False]
     assert after[0].derived == {"text": b"kept"}
@@ -117,25 +135,25 @@ def test_a_push_makes_one_block_anew() -> None:
 
 
 def test_unchanged_blocks_are_listed_once() -> None:
-    held = BlockList([(b"a", piece(1))])
+    held = built({b"a": group(1)})
     assert held.blocks is held.blocks
 
 
 def test_a_batch_makes_each_touched_block_anew_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    held = BlockList((f"{n:04}".encode(), piece(1)) for n in range(1024))
+    held = built({f"{n:04}".encode(): group(1) for n in range(1024)})
     made: list[int] = []
     changed = Block.changed
 
-    def count(block: Block, changes: list[blocks.PieceChange]) -> Block:
+    def count(block: Block, changes: list[blocks.GroupChange]) -> Block:
         made.append(len(changes))
         return changed(block, changes)
 
     monkeypatch.setattr(Block, "changed", count)
     first, second, *_ = held.blocks
     removed = [(f"{n:04}".encode(), None) for n in range(512, 1024)]
-    held.update([(b"0007", piece(2)), *removed, (b"0003", piece(3))])
+    held.update([(b"0007", group(2)), *removed, (b"0003", group(3))])
     assert made == [256, 256, 2]
     assert len(held.blocks) == 2
     assert held.blocks[0].keys is first.keys
@@ -143,8 +161,8 @@ def test_a_batch_makes_each_touched_block_anew_once(
 
 
 def test_many_new_groups_make_many_blocks() -> None:
-    held = BlockList()
-    held.update([(f"{n:05}".encode(), piece(1)) for n in reversed(range(10_000))])
+    held = BlockList("x")
+    held.update([(f"{n:05}".encode(), group(1)) for n in reversed(range(10_000))])
     sizes = [len(block.keys) for block in held.blocks]
     assert sum(sizes) == held.series == 10_000
     assert max(sizes) <= 2 * blocks.BLOCK_GROUPS

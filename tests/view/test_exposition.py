@@ -19,10 +19,12 @@ from pushrelay.exposition.negotiation import FormatKind, ScrapeFormat
 from pushrelay.exposition.protobuf_encoder import delimit
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.protobuf_wire import split_delimited
-from pushrelay.exposition.stored import to_stored
+from pushrelay.exposition.stored import to_payload
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, Metric, MetricFamily, MetricType
+from pushrelay.groups import Group
+from pushrelay.model import Metric, MetricFamily, MetricType
 from pushrelay.view import exposition as exposition_module
+from pushrelay.view import rendering
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.view import View
 
@@ -88,8 +90,7 @@ def group_of_messages(key: GroupingKey, *messages: str) -> Group:
     ]
     body = b"".join(delimit(len(message)) + message for message in encoded)
     families = parse_protobuf(body, key, Limits())
-    stored = {family.name: to_stored(family, 1) for family in families}
-    return Group(key, 1, 1, 0, stored)
+    return Group(key, 1, 1, 0, to_payload(families, 1))
 
 
 def gauge(name: str, value: float, help_: str = "", **labels: str) -> MetricFamily:
@@ -106,7 +107,7 @@ def test_the_compressed_page_is_the_page(
     large_block: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exposition_module, "LARGE_BLOCK", large_block)
+    monkeypatch.setattr(rendering, "LARGE_BLOCK", large_block)
     own = [gauge("c", 1), gauge("own", 2)]
     plain, compressed = pages(*some_groups(), own=own, kind=kind, escaping=escaping)
     assert gzip.decompress(compressed) == plain
@@ -119,14 +120,15 @@ def test_the_compressed_page_is_the_page(
 
 def test_large_blocks_are_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     deflated: list[int] = []
-    deflate = exposition_module._deflate
-    monkeypatch.setattr(exposition_module, "LARGE_BLOCK", 1)
+    deflate = rendering.deflate
+    monkeypatch.setattr(rendering, "LARGE_BLOCK", 1)
 
-    def count(data: bytes) -> exposition_module.Deflated:
+    def count(data: bytes) -> rendering.Deflated:
         deflated.append(len(data))
         return deflate(data)
 
-    monkeypatch.setattr(exposition_module, "_deflate", count)
+    monkeypatch.setattr(rendering, "deflate", count)
+    monkeypatch.setattr(exposition_module, "deflate", count)
     view = view_of(*many_groups())
     format_ = ScrapeFormat(FormatKind.TEXT, Escaping.UNDERSCORES)
 

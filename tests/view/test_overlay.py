@@ -4,7 +4,8 @@ import pytest
 from builders import group_of, key_of
 
 from pushrelay.changes import Changes, Position
-from pushrelay.model import Group, MetricType
+from pushrelay.groups import Group
+from pushrelay.model import MetricType
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
 

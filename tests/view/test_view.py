@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pushrelay.changes import Changes, Emptied, GroupChange, Position
-from pushrelay.exposition.evidence import push_evidence
+from pushrelay.exposition.evidence import evidence_family
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, StoredFamily
+from pushrelay.groups import Group, StoredFamily
+from pushrelay.model import PUSH_EVIDENCE
 from pushrelay.view import view as view_module
 from pushrelay.view.exposition import Exposition
-from pushrelay.view.view import Family, Snapshot, View
+from pushrelay.view.family import Family
+from pushrelay.view.snapshot import Snapshot
+from pushrelay.view.view import View
 
 TEXT = negotiate(None)
 BODIES = [
@@ -54,11 +57,12 @@ def naive_page(groups: Iterable[Group]) -> str:
     """The page of `groups`, by the shortest way to say what it is."""
     held: dict[str, list[StoredFamily]] = {}
     for group in sorted(groups, key=lambda group: group.key.canonical):
-        for name, family in {**group.families, **push_evidence(group)}.items():
-            held.setdefault(name, []).append(family)
+        evidence = [evidence_family(group, name) for name in PUSH_EVIDENCE]
+        for family in (*group.families.values(), *evidence):
+            held.setdefault(family.name, []).append(family)
     page = ""
     for name, families in sorted(held.items()):
-        helps = Counter(family.help for family in families if family.help)
+        helps = Counter(f.help for f in families if f.help)
         if helps:
             help_ = max(helps, key=lambda text: (helps[text], text))
             page += f"# HELP {name} {help_}\n"
@@ -291,16 +295,16 @@ def test_the_evidence_of_a_group_says_when_it_was_pushed() -> None:
 
 
 def hold_up(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
-    """Let changes of families wait; return what says so, and what lets them go on."""
+    """Let changes of the view wait; return what says so, and what lets them go on."""
     waiting, go_on = Event(), Event()
-    update = Family.update
+    change = View._change
 
-    def wait(family: Family, swaps: list[view_module.PieceSwap]) -> None:
-        update(family, swaps)
+    def wait(*arguments: Any) -> None:
+        change(*arguments)
         waiting.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(Family, "update", wait)
+    monkeypatch.setattr(View, "_change", wait)
     return waiting, go_on
 
 
@@ -383,7 +387,7 @@ def test_after_changes_that_failed_the_last_state_is_shown(
     view = loaded(*held)
     before = page_of(view)
     with monkeypatch.context() as patched:
-        patched.setattr(Family, "update", None)
+        patched.setattr(View, "_change", None)
         with pytest.raises(TypeError):
             change(view, *(Emptied(g.key.id, 2) for g in held), revision=2)
     assert page_of(view) == before

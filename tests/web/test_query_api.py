@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 from pushrelay.config import Limits, Settings
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.protobuf_parser import metrics_of
-from pushrelay.exposition.stored import to_stored
+from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.model import Group, MetricFamily, MetricType
+from pushrelay.groups import Group
+from pushrelay.model import MetricFamily, MetricType
 from pushrelay.web.app import create_app
 from pushrelay.web.query_api import CORS_HEADERS, rfc3339
 
@@ -77,10 +78,9 @@ def test_a_recorded_body_is_shown_as_the_pushgateway_showed_it(case: str) -> Non
     key = GroupingKey.of(recorded["grouping"])
     _, body = request_of(RECORDED / case)
     families = parse_text(body, key, Limits(), utf8_names=True)
-    stored = {family.name: to_stored(family, 1) for family in families}
     # One that the client pushed itself is overridden.
-    pushed = {n: f for n, f in stored.items() if not n.startswith("push_")}
-    [group] = data_of(Group(key, 1, 1, 0, pushed))
+    pushed = [family for family in families if not family.name.startswith("push_")]
+    [group] = data_of(Group(key, 1, 1, 0, to_payload(pushed, 1)))
     for name, family in group.items():
         if name not in ("labels", "last_push_successful"):
             family["time_stamp"] = None
@@ -258,4 +258,4 @@ def _group_with(message: pb.MetricFamily) -> Group:
         metrics=metrics_of(encoded),
         message=encoded,
     )
-    return Group(key_of(), 1, 1, 0, {family.name: to_stored(family, 1)})
+    return Group(key_of(), 1, 1, 0, to_payload([family], 1))

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from pushrelay import __version__
 from pushrelay.config import Settings
 from pushrelay.grouping_key import GroupingKey, parse_path
-from pushrelay.model import Group, MetricType, StoredFamily
+from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
+from pushrelay.model import MetricType
 from pushrelay.web import status_page
 from pushrelay.web.app import create_app
 from pushrelay.web.status_page import list_groups
@@ -287,8 +288,9 @@ def test_long_texts_are_cut_between_lines() -> None:
 
 def test_a_line_that_is_too_long_is_cut_inside() -> None:
     series = b'x{l="' + "ü".encode() * 10_000 + b'"} 1\n'
-    family = StoredFamily("x", MetricType.GAUGE, "", 1, series, 1)
-    [entry] = list_groups([Group(key_of(), 1, 1, 0, {"x": family})], "", "").entries
+    family = StoredFamily(FamilyShape.of("x", MetricType.GAUGE), 1, series)
+    group = Group(key_of(), 1, 1, 0, Payload.of([family]))
+    [entry] = list_groups([group], "", "").entries
     assert entry.families[0].is_cut
     assert entry.families[0].series.endswith("ü")
 

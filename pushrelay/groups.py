@@ -1,0 +1,206 @@
+"""Groups as they are kept: what was pushed under one grouping key.
+
+Jobs push the same families again and again, and many jobs push alike; only values
+change. So what a family is apart from its series (its shape) and which families a
+group has (its layout) exist once in memory, however many groups share them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from weakref import WeakValueDictionary
+
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import MetricType
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class FamilyShape:
+    """What a stored family is apart from its series; made by `of`, compared by
+    identity.
+
+    size: how many metrics it has.
+    pushed_order: positions in exposition order of the metrics as they were pushed;
+        None where the two orders are the same.
+    utf8_names: whether a name in it is outside of the legacy character set, so that
+        scrapes must escape it.
+    label_names: the distinct sequences of label names of its metrics.
+    """
+
+    name: str
+    type: MetricType
+    help: str
+    size: int
+    pushed_order: tuple[int, ...] | None
+    utf8_names: bool
+    label_names: tuple[tuple[str, ...], ...]
+
+    @staticmethod
+    def of(
+        name: str,
+        type_: MetricType,
+        help_: str = "",
+        *,
+        size: int = 1,
+        pushed_order: tuple[int, ...] | None = None,
+        utf8_names: bool = False,
+        label_names: tuple[tuple[str, ...], ...] = (),
+    ) -> FamilyShape:
+        """Return the one shape that is this; two threads may at worst make two."""
+        fields = (name, type_, help_, size, pushed_order, utf8_names, label_names)
+        shape = _shapes.get(fields)
+        if shape is None:
+            shape = _shapes[fields] = FamilyShape(*fields)
+        return shape
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Layout:
+    """The families of a group, in the order they were pushed; made by `of`, compared
+    by identity.
+
+    index: position in `families` by name. size: how many metrics they have.
+    """
+
+    families: tuple[FamilyShape, ...]
+    index: dict[str, int]
+    size: int
+
+    @staticmethod
+    def of(families: tuple[FamilyShape, ...]) -> Layout:
+        """Return the one layout of `families`; two threads may at worst make two."""
+        layout = _layouts.get(families)
+        if layout is None:
+            index = {family.name: at for at, family in enumerate(families)}
+            size = sum([family.size for family in families])
+            layout = _layouts[families] = Layout(families, index, size)
+        return layout
+
+
+_shapes: WeakValueDictionary[tuple[object, ...], FamilyShape] = WeakValueDictionary()
+_layouts: WeakValueDictionary[tuple[FamilyShape, ...], Layout] = WeakValueDictionary()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredFamily:
+    """A family as a group keeps it.
+
+    pushed_at: time of the push that wrote it, Unix nanoseconds.
+    series: its lines in the text format, UTF-8, labels in place, names quoted where
+        they need it, metrics in exposition order; without HELP and TYPE lines.
+    message: the encoded `io.prometheus.client.MetricFamily`, kept only where `series`
+        cannot give the family back; its metrics are in exposition order.
+    """
+
+    shape: FamilyShape
+    pushed_at: int
+    series: bytes
+    message: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        return self.shape.name
+
+    @property
+    def type(self) -> MetricType:
+        return self.shape.type
+
+    @property
+    def help(self) -> str:
+        return self.shape.help
+
+    @property
+    def size(self) -> int:
+        return self.shape.size
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Payload:
+    """The families of a group; immutable.
+
+    text: the series of all families, one after the other.
+    bounds: where in `text` each family begins, and the end of the last.
+    pushed_at: time of the push that wrote all of them, or of each that wrote one,
+        Unix nanoseconds.
+    messages: as in StoredFamily, None where no family has one.
+    likeness: two payloads of one group have the same series, and only other values, if
+        this is the same object in both; None says nothing.
+    """
+
+    layout: Layout
+    text: bytes
+    bounds: array[int]
+    pushed_at: int | tuple[int, ...]
+    messages: tuple[bytes | None, ...] | None = None
+    likeness: object | None = None
+
+    @staticmethod
+    def of(families: Iterable[StoredFamily]) -> Payload:
+        """Return the payload of `families`, which have different names."""
+        held = list(families)
+        series = [family.series for family in held]
+        times = {family.pushed_at for family in held}
+        messages = tuple([family.message for family in held])
+        return Payload(
+            Layout.of(tuple([family.shape for family in held])),
+            b"".join(series),
+            bounds_of(series),
+            times.pop() if len(times) == 1 else tuple([f.pushed_at for f in held]),
+            messages if any(m is not None for m in messages) else None,
+        )
+
+    def get(self, name: str) -> StoredFamily | None:
+        """Return the family `name` if there is one."""
+        at = self.layout.index.get(name)
+        return None if at is None else self.family(at)
+
+    def family(self, at: int) -> StoredFamily:
+        """Return the family at a position of the layout."""
+        times = self.pushed_at
+        return StoredFamily(
+            self.layout.families[at],
+            times if isinstance(times, int) else times[at],
+            self.text[self.bounds[at] : self.bounds[at + 1]],
+            None if self.messages is None else self.messages[at],
+        )
+
+    def families(self) -> Iterator[StoredFamily]:
+        """Yield all families in the order they were pushed."""
+        return map(self.family, range(len(self.layout.families)))
+
+
+def bounds_of(parts: Iterable[bytes]) -> array[int]:
+    """Return where each of `parts` begins once they are joined, and the end."""
+    return array("I", accumulate(map(len, parts), initial=0))
+
+
+EMPTY = Payload.of(())
+"""What a group holds of which only refused pushes are known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """All that is kept under one grouping key; immutable, compared by identity.
+
+    pushed_at, failed_at: time of the last accepted and of the last refused push,
+        Unix nanoseconds; 0 means never.
+    """
+
+    key: GroupingKey
+    revision: int
+    pushed_at: int
+    failed_at: int
+    payload: Payload
+
+    @property
+    def families(self) -> dict[str, StoredFamily]:
+        """The families by name, in the order they were pushed."""
+        return {family.name: family for family in self.payload.families()}
+
+    @property
+    def last_push_successful(self) -> bool:
+        """Whether no push was refused since the last accepted one."""
+        return self.failed_at <= self.pushed_at

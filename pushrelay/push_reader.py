@@ -1,0 +1,110 @@
+"""Reads pushes: from a decoded body to what the store's writer is given."""
+
+from __future__ import annotations
+
+from pushrelay.aggregation import Mode
+from pushrelay.config import Limits
+from pushrelay.consistency import check_alone
+from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
+from pushrelay.exposition.negotiation import PushFormat
+from pushrelay.exposition.protobuf_parser import parse_protobuf
+from pushrelay.exposition.stored import to_payload
+from pushrelay.exposition.text_parser import parse_text
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import EMPTY, Payload
+from pushrelay.model import PUSH_EVIDENCE, Histogram, Metric, MetricFamily, Summary
+from pushrelay.templates import Templates
+from pushrelay.writes import Push
+
+RENDERED_TO_BODY = 4
+"""What a push may grow to, as a multiple of `Limits.body_bytes`."""
+
+
+class PushReader:
+    """Reads bodies within `limits`. May be used by several threads.
+
+    utf8_names: whether quoted names may be any UTF-8, instead of legacy names only.
+    """
+
+    def __init__(self, limits: Limits, *, utf8_names: bool) -> None:
+        self._limits = limits
+        self._utf8_names = utf8_names
+        self._templates = Templates(self._read_marked)
+
+    def read(
+        self, body: bytes, format_: PushFormat, key: GroupingKey, mode: Mode, now: int
+    ) -> Push:
+        """Return the push of `body` to the group `key` at `now` (Unix nanoseconds).
+
+        Raises ParseError with the Pushgateway's text, InvalidLabels and LimitExceeded.
+        """
+        if format_ is PushFormat.PROTOBUF:
+            families = parse_protobuf(body, key, self._limits)
+            self._require_renderable(_lines_of(families), key)
+            return prepare_push(key, families, mode, now)
+        payload = self._fill(body, key, now)
+        if payload is not None:
+            return Push(key, mode, now, payload)
+        return self._read_whole(body, key, mode, now)
+
+    def _fill(self, body: bytes, key: GroupingKey, now: int) -> Payload | None:
+        found = self._templates.find(body, key)
+        if found is None:
+            return None
+        template, values = found
+        self._require_renderable(template.lines, key)
+        try:
+            return template.fill(values, key, now)
+        except ValueError:
+            return None  # reading it whole tells what is wrong, and in which line
+
+    def _read_whole(self, body: bytes, key: GroupingKey, mode: Mode, now: int) -> Push:
+        families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
+        self._require_renderable(_lines_of(families), key)
+        return prepare_push(key, families, mode, now)
+
+    def _read_marked(self, body: bytes, key: GroupingKey) -> Payload | None:
+        try:
+            push = self._read_whole(body, key, Mode.REPLACE, 0)
+        except InvalidRequest:
+            return None
+        return push.payload if push.refusal is None else None
+
+    def _require_renderable(self, lines: int, key: GroupingKey) -> None:
+        """Raise LimitExceeded if the labels of `key`, which each line of the exposition
+        bears, would make far more of the push than the largest body may be."""
+        most = RENDERED_TO_BODY * self._limits.body_bytes
+        if lines * len(key.canonical) > most:
+            raise LimitExceeded(
+                "rendered_bytes",
+                f"{lines} lines with the labels of their group, "
+                f"{len(key.canonical)} bytes each, would take more than {most} bytes",
+            )
+
+
+def prepare_push(
+    key: GroupingKey, families: list[MetricFamily], mode: Mode, now: int
+) -> Push:
+    """Return the push of `families` to the group `key` at `now` (Unix nanoseconds).
+
+    Renders the series, which takes time for large pushes.
+    """
+    try:
+        check_alone(families)
+    except InconsistentPush as refusal:
+        return Push(key, mode, now, EMPTY, refusal=refusal)
+    # The push times are ours to keep: what a body says of them is overridden.
+    taken = [family for family in families if family.name not in PUSH_EVIDENCE]
+    return Push(key, mode, now, to_payload(taken, now), taken)
+
+
+def _lines_of(families: list[MetricFamily]) -> int:
+    return sum(_lines(metric) for family in families for metric in family.metrics)
+
+
+def _lines(metric: Metric) -> int:
+    if isinstance(metric.value, Summary):
+        return len(metric.value.quantiles) + 2
+    if isinstance(metric.value, Histogram):
+        return len(metric.value.buckets) + 3
+    return 1

@@ -1,0 +1,242 @@
+"""Templates of pushes: jobs push the same series again and again with other values.
+
+A body is split into its values and all else, its skeleton. What becomes of a skeleton
+is found out once, by reading it whole with marks in the place of the values and of the
+grouping labels; from then on, a push with that skeleton is the marked result with the
+marks filled in. So parsing, placing labels, checking and rendering cost nothing for
+what does not change, and there is no second way to do any of it.
+
+A template is made only where that is sure to give the same as reading the body whole:
+the values stand for themselves, each in one place of the result, and their number
+decides nothing (a negative count or a minus zero does, and is read whole).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import inf
+from operator import itemgetter
+
+from cachetools import LRUCache
+
+from pushrelay.exposition.floats import format_float
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import FamilyShape, Layout, Payload, bounds_of
+from pushrelay.model import HISTOGRAMS, MetricType
+from pushrelay.quoting import quote_label
+
+MEMO_BYTES = 32 * 1024 * 1024
+"""What all templates may take together, about."""
+
+LARGEST_BODY = 1024 * 1024
+"""Larger bodies are rare, and splitting them would hold up all other threads."""
+
+SEEN = 4096
+"""Skeletons that came once are remembered by their hash, so many at a time."""
+
+Values = list[str]
+Skeleton = tuple[str, ...]
+ReadMarked = Callable[[bytes, GroupingKey], Payload | None]
+"""Reads a body as if it were pushed; None if it is refused."""
+
+_VALUE = re.compile(r" ([-+.0-9eE]+)\n")
+_FAMILY_END = "\x01"
+_LABEL_MARK = "\x00"
+_FIRST_MARKS = (100_000, 500_000)
+"""Marks are whole numbers of six digits: they are printed as they are read. What does
+not change from one kind of marks to the other is no value."""
+
+_LONGEST_COUNT = 15
+"""Digits of a count up to which it is surely exact."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """What becomes of the pushes with one skeleton to keys with the same label names.
+
+    text: the series of `layout`, with `%s` for each value. order: which of the body's
+    values that is. counts: positions in the body of values that count something.
+    lines: how many there are in `text`.
+    """
+
+    layout: Layout
+    text: str
+    order: tuple[int, ...] | None
+    counts: tuple[int, ...]
+    lines: int
+    likeness: object
+
+    def fill(self, values: Values, key: GroupingKey, now: int) -> Payload | None:
+        """Return the payload of a body with `values`, pushed to `key` at `now`.
+
+        None where it must be read whole. Raises ValueError for what is no number.
+        """
+        numbers = list(map(float, values))
+        if not _stand_for_themselves(values, numbers, self.counts):
+            return None
+        text = self.text
+        for mark, (_, value) in zip(_marks(), key.labels, strict=False):
+            if _LABEL_MARK in value or _FAMILY_END in value:
+                return None
+            text = text.replace(mark, quote_label(value)[1:-1].replace("%", "%%"))
+        shown = list(map(format_float, numbers))
+        if self.order is not None:
+            shown = [shown[position] for position in self.order]
+        series = (text % tuple(shown)).encode().split(_FAMILY_END.encode())
+        return Payload(
+            self.layout,
+            b"".join(series),
+            bounds_of(series),
+            now,
+            likeness=self.likeness,
+        )
+
+
+class Templates:
+    """The templates of the latest pushes, in limited memory. For any thread."""
+
+    def __init__(self, read_marked: ReadMarked) -> None:
+        self._read_marked = read_marked
+        self._lock = threading.Lock()
+        self._seen: set[int] = set()
+        self._kept: LRUCache[object, tuple[Template | None, int]]
+        self._kept = LRUCache(MEMO_BYTES, getsizeof=itemgetter(1))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes they take."""
+        return int(self._kept.currsize)
+
+    def find(self, body: bytes, key: GroupingKey) -> tuple[Template, Values] | None:
+        """Return the template for `body` and the values to fill it with, if there is
+        one; makes it when a skeleton comes for the second time."""
+        if len(body) > LARGEST_BODY:
+            return None
+        try:
+            parts = _VALUE.split(body.decode())
+        except UnicodeDecodeError:
+            return None
+        values = parts[1::2]
+        identity = (key.names, *parts[::2])
+        with self._lock:
+            kept = self._kept.get(identity)
+            if kept is None and not self._came_before(hash(identity)):
+                return None
+        if kept is None:
+            template = self._make(tuple(parts[::2]), key)
+            kept = template, _memory(identity, template)
+            with self._lock:
+                if kept[1] <= MEMO_BYTES:
+                    self._kept[identity] = kept
+        return None if kept[0] is None else (kept[0], values)
+
+    def _came_before(self, hashed: int) -> bool:
+        if hashed in self._seen:
+            return True
+        if len(self._seen) >= SEEN:
+            self._seen.clear()
+        self._seen.add(hashed)
+        return False
+
+    def _make(self, skeleton: Skeleton, key: GroupingKey) -> Template | None:
+        """Return the template of `skeleton` for keys with the names of `key`."""
+        if any(_LABEL_MARK in part or _FAMILY_END in part for part in skeleton):
+            return None
+        payloads = [self._read(skeleton, first, key) for first in _FIRST_MARKS]
+        layout = payloads[0].layout if payloads[0] else Layout.of(())
+        texts = [
+            _unmarked(payload, first) if payload and _is_plain(payload) else ("", [])
+            for payload, first in zip(payloads, _FIRST_MARKS, strict=True)
+        ]
+        text, order = texts[0]
+        places = list(range(len(skeleton) - 1))
+        if texts[0] != texts[1] or sorted(order) != places or not places:
+            return None
+        return Template(
+            layout,
+            text,
+            None if order == places else tuple(order),
+            tuple(_counts(layout, text, order)),
+            text.count("\n"),
+            object(),
+        )
+
+    def _read(self, skeleton: Skeleton, first: int, key: GroupingKey) -> Payload | None:
+        marked_key = GroupingKey.of(dict(zip(key.names, _marks(), strict=False)))
+        marks = [f" {first + at}\n" for at in range(len(skeleton) - 1)]
+        body = "".join(chain(*zip(skeleton, marks, strict=False), skeleton[-1:]))
+        return self._read_marked(body.encode(), marked_key)
+
+
+def _marks() -> Iterator[str]:
+    """Yield what stands for the values of grouping labels."""
+    at = 0
+    while True:
+        yield f"{_LABEL_MARK}{at}{_LABEL_MARK}"
+        at += 1
+
+
+def _is_plain(payload: Payload) -> bool:
+    """Whether all of `payload` is in its text, and in an order that the values of
+    grouping labels do not decide."""
+    return payload.messages is None and all(
+        len(family.label_names) == 1 and not family.utf8_names
+        for family in payload.layout.families
+    )
+
+
+def _unmarked(payload: Payload, first: int) -> tuple[str, list[int]]:
+    """Return the text with `%s` for values, and which value each of them is."""
+    series = [family.series.decode() for family in payload.families()]
+    text = _FAMILY_END.join(series).replace("%", "%%")
+    order = [int(mark) - first for mark in _VALUE.findall(text)]
+    return _VALUE.sub(" %s\n", text), order
+
+
+def _counts(layout: Layout, text: str, order: Sequence[int]) -> Iterator[int]:
+    """Yield the positions in the body of values that count something."""
+    at = iter(order)
+    for family, series in zip(layout.families, text.split(_FAMILY_END), strict=True):
+        prefixes = tuple(f"{family.name}{suffix}{{" for suffix in _suffixes(family))
+        for line in series.split("\n")[:-1]:
+            position = next(at)
+            if line.startswith(prefixes):
+                yield position
+
+
+def _suffixes(family: FamilyShape) -> tuple[str, ...]:
+    """The suffixes of lines that count something."""
+    if family.type in HISTOGRAMS:
+        return ("_bucket", "_count")
+    return ("_count",) if family.type is MetricType.SUMMARY else ()
+
+
+def _stand_for_themselves(
+    values: Values, numbers: list[float], counts: tuple[int, ...]
+) -> bool:
+    """Whether nothing but how they are printed depends on the values."""
+    if inf in numbers or -inf in numbers:
+        return False
+    if 0.0 in numbers and any(
+        number == 0 and value.startswith("-")
+        for value, number in zip(values, numbers, strict=True)
+    ):
+        return False
+    for position in counts:
+        value = values[position]
+        if not value.isdigit() or len(value) > _LONGEST_COUNT:
+            return False
+    return True
+
+
+def _memory(identity: tuple[object, ...], template: Template | None) -> int:
+    """Return about how many bytes it takes to keep `template`."""
+    parts = sum([len(part) + 64 for part in identity if isinstance(part, str)])
+    if template is None:
+        return parts
+    numbers = 16 * (len(template.order or ()) + len(template.counts))
+    return parts + len(template.text) + numbers

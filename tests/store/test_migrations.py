@@ -1,0 +1,76 @@
+"""What databases of older schemas hold comes along."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from builders import group_of, key_of
+from sqlalchemy import insert, select
+
+from pushrelay.groups import Group
+from pushrelay.store import migrate
+from pushrelay.store.engine import Database
+from pushrelay.store.group_rows import from_row, to_row
+from pushrelay.store.schema import groups
+
+BODIES = [
+    "",
+    "x 1",
+    '# HELP b Text.\n# TYPE b counter\nb{l="2"} 1\nb{l="1"} 2\na 1',
+    '# TYPE h histogram\nh_count 1\n# TYPE s summary\ns{quantile="0.5"} -0\nx 5',
+]
+
+
+def first_row(group: Group) -> dict[str, object]:
+    """Return the row of `group` in the first schema."""
+    listing, parts = [], []
+    for family in group.families.values():
+        message = family.message
+        lengths = [len(family.series), None if message is None else len(message)]
+        listing.append(
+            [
+                *(family.name, family.type, family.help, family.pushed_at),
+                *(family.size, family.shape.pushed_order, family.shape.utf8_names),
+                *lengths,
+            ]
+        )
+        parts += [family.series, message or b""]
+    packed = json.dumps(listing).encode() + b"\n" + b"".join(parts)
+    return to_row(group) | {"families": packed}
+
+
+def contents(group: Group) -> object:
+    families = [
+        (
+            *(family.name, family.type, family.help, family.size),
+            *(family.shape.pushed_order, family.shape.utf8_names),
+            *(family.pushed_at, family.series, family.message),
+        )
+        for family in group.families.values()
+    ]
+    return group.key, group.pushed_at, families
+
+
+def test_groups_of_the_first_schema_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/relay.db")
+    database.create()
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "HEAD", "0001")
+        migrate.upgrade(database)
+    held = [group_of(body, key_of(f"{n}")) for n, body in enumerate(BODIES)]
+    with database.connect_writer() as connection, connection.begin():
+        connection.execute(insert(groups), [first_row(group) for group in held])
+    assert migrate.upgrade(database)
+    with database.snapshot() as connection:
+        rows = connection.execute(select(groups)).all()
+    database.close()
+    found = {row.id: from_row(row._asdict()) for row in rows}
+    assert len(found) == len(held)
+    for group in held:
+        again = found[group.key.id]
+        assert isinstance(again, Group)
+        assert contents(again) == contents(group)
