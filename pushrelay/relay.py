@@ -179,18 +179,17 @@ class Relay:
     # --- writing ---
 
     async def _write(self, write: Write) -> None:
-        answer = self._loop.create_future()
-        # A client that left does not ask how its push ended.
-        answer.add_done_callback(_retrieve)
+        answer: asyncio.Future[None] = self._loop.create_future()
         self._writer.submit(answer, write)
-        done = await _wait(answer, WRITE_DEADLINE_SECONDS)
-        error = answer.exception() if done else None
-        self._is_writable = done and not isinstance(error, StoreUnavailable)
-        if not done:
-            answer.cancel()
-            raise StoreUnavailable("the database did not confirm the write in time")
-        if error is not None:
-            raise error
+        deadline = self._loop.call_later(WRITE_DEADLINE_SECONDS, _give_up, answer)
+        try:
+            await answer
+        finally:
+            deadline.cancel()
+            # Cancelled is what a client who leaves does; it says nothing.
+            if not answer.cancelled():
+                error = answer.exception()
+                self._is_writable = not isinstance(error, StoreUnavailable)
 
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
@@ -215,6 +214,13 @@ async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
     if not future.done():
         await asyncio.wait([future], timeout=seconds)
     return future.done()
+
+
+def _give_up(answer: asyncio.Future[None]) -> None:
+    if not answer.done():
+        answer.set_exception(
+            StoreUnavailable("the database did not confirm the write in time")
+        )
 
 
 def _resolve(answers: list[tuple[asyncio.Future[None], Exception | None]]) -> None:
