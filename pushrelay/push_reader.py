@@ -24,12 +24,13 @@ class PushReader:
     """Reads bodies within `limits`. May be used by several threads.
 
     utf8_names: whether quoted names may be any UTF-8, instead of legacy names only.
+    templates: what it knows of the latest pushes.
     """
 
     def __init__(self, limits: Limits, *, utf8_names: bool) -> None:
         self._limits = limits
         self._utf8_names = utf8_names
-        self._templates = Templates(self._read_marked)
+        self.templates = Templates(self._read_marked)
 
     def read(
         self, body: bytes, format_: PushFormat, key: GroupingKey, mode: Mode, now: int
@@ -48,7 +49,7 @@ class PushReader:
         return self._read_whole(body, key, mode, now)
 
     def _fill(self, body: bytes, key: GroupingKey, now: int) -> Payload | None:
-        found = self._templates.find(body, key)
+        found = self.templates.find(body, key)
         if found is None:
             return None
         template, values = found

@@ -111,6 +111,11 @@ class Templates:
         """About how many bytes they take."""
         return int(self._kept.currsize)
 
+    @property
+    def seen(self) -> int:
+        """How many skeletons it knows that came once."""
+        return len(self._seen)
+
     def find(self, body: bytes, key: GroupingKey) -> tuple[Template, Values] | None:
         """Return the template for `body` and the values to fill it with, if there is
         one; makes it when a skeleton comes for the second time."""
@@ -203,8 +208,8 @@ def _counts(layout: Layout, text: str, order: Sequence[int]) -> Iterator[int]:
     for family, series in zip(layout.families, text.split(_FAMILY_END), strict=True):
         prefixes = tuple(f"{family.name}{suffix}{{" for suffix in _suffixes(family))
         for line in series.split("\n")[:-1]:
-            position = next(at)
-            if line.startswith(prefixes):
+            position = next(at) if line.endswith(" %s") else None
+            if position is not None and line.startswith(prefixes):
                 yield position
 
 
