@@ -44,6 +44,7 @@ ReadMarked = Callable[[bytes, GroupingKey], Payload | None]
 """Reads a body as if it were pushed; None if it is refused."""
 
 _VALUE = re.compile(r" ([-+.0-9eE]+)\n")
+_MARK = re.compile(r" ([0-9]{6})\n")
 _FAMILY_END = "\x01"
 _LABEL_MARK = "\x00"
 _FIRST_MARKS = (100_000, 500_000)
@@ -198,8 +199,8 @@ def _unmarked(payload: Payload, first: int) -> tuple[str, list[int]]:
     """Return the text with `%s` for values, and which value each of them is."""
     series = [family.series.decode() for family in payload.families()]
     text = _FAMILY_END.join(series).replace("%", "%%")
-    order = [int(mark) - first for mark in _VALUE.findall(text)]
-    return _VALUE.sub(" %s\n", text), order
+    order = [int(mark) - first for mark in _MARK.findall(text)]
+    return _MARK.sub(" %s\n", text), order
 
 
 def _counts(layout: Layout, text: str, order: Sequence[int]) -> Iterator[int]:
