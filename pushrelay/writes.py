@@ -135,13 +135,15 @@ class _Batch:
     def _push(self, push: Push) -> InconsistentPush | None:
         require_unambiguous(push.key, self._overlay)
         held = self._overlay.group(push.key)
+        # One key object for the life of a group, which may remember things.
+        key = held.key if held else push.key
         try:
             payload = self._accept(push, held)
         except InconsistentPush as refusal:
             pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
-            self._put(push.key, pushed_at, push.at, kept)
+            self._put(key, pushed_at, push.at, kept)
             return refusal
-        self._put(push.key, push.at, held.failed_at if held else 0, payload)
+        self._put(key, push.at, held.failed_at if held else 0, payload)
         return None
 
     def _accept(self, push: Push, held: Group | None) -> Payload:
