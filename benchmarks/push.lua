@@ -9,7 +9,7 @@ function init(args)
   local file = assert(io.open(args[1]))
   template = file:read("*a")
   file:close()
-  number = tonumber(args[2]) % 1000000007
+  number = 10000 + tonumber(args[2]) % 40000
 end
 
 function request()

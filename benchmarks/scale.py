@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import load
-from client import Connection
+from client import Connection, pipeline
 from load import SCRAPE, SCRAPES, Pushes, percentile, repeat
 from machine import circumstances, loaded, say
 from meanwhile import STREAMS, going_on, remove_large
@@ -59,6 +59,9 @@ processor time, of all that were made for scrapes and restarts. A round visits a
 stores in turn. A group has 25 samples in 10 families. Readers and the other client are
 processes of their own on the same CPUs.
 """
+
+MANY = 1_000
+"""Pushes to any of the groups, or one to each where there are fewer, before a scrape."""
 
 SLICES = 4
 """A round visits each store so many times to push."""
@@ -163,14 +166,22 @@ class Scale:
             return repeat(push, seconds, 20, 100_000)
 
     def _scrapes(self, groups: int) -> None:
-        """Scrape in each format, each time after a push to any of the groups."""
-        at, pushes = groups_told(groups), Pushes(groups)
-        with Connection(self._relays[groups].port) as connection:
-            for format_, scrape in SCRAPES.items():
+        """Scrape in each format, after changes all over the store and after single
+        ones."""
+        relay, at, pushes = self._relays[groups], groups_told(groups), Pushes(groups)
+        for format_, scrape in SCRAPES.items():
+            many = (pushes.next() for _ in range(min(MANY, groups)))
+            pipeline(relay.port, many, load.CONNECTIONS)
+            with Connection(relay.port) as connection:
+                seconds = connection.time(scrape)
+                self.report.time(
+                    format_row(f"after {MANY:,} changes", format_), at, seconds
+                )
                 for _ in range(self._effort.scrapes):
                     connection.ask(pushes.next())
                     seconds = connection.time(scrape)
                     self.report.time(format_row(CHANGED, format_), at, seconds)
+        with Connection(relay.port) as connection:
             connection.send(SCRAPES["plain"])
             self.report.size(HELD, at, connection.drain())
 
