@@ -5,8 +5,8 @@ round visits every store size and both servers in turn, so that what else the ma
 does hits all alike; shown are medians of the rounds, with their range. targets.py has
 what is owed; the exit status is 1 if one of it is missed.
 
-    make bench                      # about seven minutes
-    make bench ARGS=--quick         # about two
+    make bench
+    make bench ARGS=--quick         # 43 to 72 seconds
     make bench ARGS='--output benchmarks/RESULTS.md'
 
 Conclusion (2026-11-23, two CPUs, Pushgateway 1.5.1; RESULTS.md has the table): a push

@@ -3,10 +3,17 @@
 One run fills a store of each size and prints one table with a column for each.
 targets.py has what is owed; the exit status is 1 if one of it is missed.
 
-    make bench-scale                                # about seven minutes
-    make bench-scale ARGS='--groups 1,1000,10000'   # about three
+    make bench-scale
     make bench-scale ARGS='--quick --groups 1,1000,10000'
     make bench-scale ARGS='--output benchmarks/RESULTS-scale.md'
+
+Conclusion (2026-11-23, --quick, seven minutes on two CPUs that others kept busy): with
+100,000 groups, 188 MiB of text, a scrape after one change takes 0.4 s plain, 0.03 s
+with gzip and 0.2 s as protobuf with gzip. After 1,000 changes all over the store gzip
+takes 0.5 s, and protobuf 34 to 40 s, for all groups beside a changed one are encoded
+again. Memory is 5.4 x the text, a restart takes 11.7 s, and a push waits up to 140 ms
+(p99) for the 100,000 samples of another client: these three are owed. Series that are
+new with every push leave nothing behind: 74 MiB after 20,000 pushes and after 40,000.
 """
 
 from __future__ import annotations
@@ -61,7 +68,7 @@ processes of their own on the same CPUs.
 """
 
 MANY = 1_000
-"""Pushes to any of the groups, or one to each where there are fewer, before a scrape."""
+"""So many pushes to any of the groups, or as many as there are, before a scrape."""
 
 SLICES = 4
 """A round visits each store so many times to push."""
@@ -126,6 +133,7 @@ class Scale:
         relay = Pushrelay(self._directory / f"{groups}")
         self._relays[groups] = relay
         relay.prepare(groups)
+        say("first scrapes of it")
         for format_, scrape in SCRAPES.items():
             # Filling it was seen to be complete by a scrape with gzip.
             if format_ != "gzip":
@@ -198,7 +206,9 @@ class Scale:
                 spent, size = processor_time(processes, connection, SCRAPE)
                 per_megabyte.append(spent / size * 1e6)
                 first_bytes.append(until_first_byte(processes, connection, SCRAPE))
-        self.report.time(FIRST_BYTE, at, median(first_bytes))
+        # Whatever delays the client's look at the server adds to this, nothing takes
+        # from it: the least is nearest.
+        self.report.time(FIRST_BYTE, at, min(first_bytes))
         self.report.time(PER_MEGABYTE, at, median(per_megabyte))
 
     def _memory(self, row: str, groups: int) -> None:
