@@ -6,10 +6,10 @@ loop's two wake-ups and the client.
 
     .venv/bin/python benchmarks/echo.py
 
-Conclusion (2026-11-23, two busy CPUs, four runs): 79 to 83 µs of every push, of which
-28 to 39 are the client's processor time, and 0.2 to 0.5 ms of a push of 10,000 samples.
-Where both ends stay awake because pushes follow each other at once, it is 19 µs: most
-of it is waking up. bench.py measures it again in each run.
+Conclusion (2026-11-23, two CPUs): 79 to 83 µs of every push in four runs, of which 28
+to 39 are the client's processor time, and 0.2 to 0.5 ms of a push of 10,000 samples.
+Most of it is waking up: where other programs keep both CPUs awake it is 20 µs. So
+bench.py measures it again in each run.
 """
 
 from __future__ import annotations
