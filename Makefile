@@ -10,10 +10,10 @@ SLOW := tests/compat tests/web/test_server.py
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench clients
+.PHONY: help run test test-fast check lint fix bench bench-scale clients
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  ARGS are passed on: make run ARGS='--web.listen-address=127.0.0.1:9091'"
 	@echo "  PYTHON makes the venv: make run PYTHON=python3.12"
@@ -45,6 +45,9 @@ fix: $(VENV)/installed-dev ## format the code, and mend what the linter can mend
 
 bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is installed
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-scale: $(VENV)/installed-dev ## measure with up to 100,000 groups
+	@$(BIN)/python benchmarks/scale.py $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

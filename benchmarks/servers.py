@@ -1,4 +1,4 @@
-"""Starts, stops and observes the servers that are compared.
+"""Starts, fills and stops the servers that are measured.
 
 Each is on the loopback, with a folder of its own on the same disk. The Pushgateway has
 its default consistency check on while it is measured.
@@ -6,7 +6,6 @@ its default consistency check on while it is measured.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -16,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-from load import SAMPLES, Connection, exposed_samples, fill, request
+from client import Connection, request
+from load import SAMPLES, exposed_samples, fill
+from processes import Processes
 
 INSTALL_PUSHGATEWAY = (
     "prometheus-pushgateway is not installed, so only pushrelay is measured "
@@ -72,18 +73,14 @@ class Server:
     def memory(self) -> int | None:
         """Return the bytes of memory it takes, where that can be told."""
         try:
-            return sum(map(_proportional_bytes, self.processes()))
+            return self.processes().memory()
         except OSError:
             return None
 
-    def processes(self) -> list[int]:
-        """Return the ids of its processes. Raises OSError where they are not told."""
+    def processes(self) -> Processes:
+        """Return its processes. Raises OSError where they are not told."""
         assert self._process is not None
-        pids = [self._process.pid]
-        for pid in pids:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            pids += map(int, children.split())
-        return pids
+        return Processes(self._process.pid)
 
     def _is_ready(self) -> bool:
         assert self._process is not None
@@ -164,27 +161,8 @@ class Pushgateway(Server):
         return found[1] if found else "unknown"
 
 
-def _proportional_bytes(pid: int) -> int:
-    """Return a process's memory, with its part of what it shares with others."""
-    told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss: +(\d+) kB", told, re.M)
-    return int(found[1]) * 1024 if found else 0
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def fsync_seconds(directory: Path, times: int = 100) -> float:
-    """Return the median time of appending 4 kB to a file and flushing it to disk."""
-    measured = []
-    with open(directory / "fsync", "wb", buffering=0) as file:
-        for _ in range(times):
-            started = time.perf_counter()
-            file.write(bytes(4096))
-            os.fdatasync(file.fileno())
-            measured.append(time.perf_counter() - started)
-    return sorted(measured)[times // 2]
