@@ -8,7 +8,7 @@ kept with it and so is made anew only for the block that changed.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -22,6 +22,9 @@ from pushrelay.model import PUSH_EVIDENCE
 
 BLOCK_GROUPS = 256
 """Groups in a block when it is built; it is split at twice as many."""
+
+PIECE_BYTES = 256 * 1024
+"""What is written at a time: one group may have a gigabyte of series."""
 
 GroupChange = tuple[bytes, Group | None]
 """A canonical grouping key, and the group that has the family from now on, if any."""
@@ -64,20 +67,25 @@ class Block:
             utf8_names |= shape.utf8_names
         return Block(name, keys, groups, series, utf8_names)
 
-    def text(self) -> bytes:
-        """Return the series of all groups in the text format, UTF-8 names quoted."""
+    def text(self) -> Iterator[bytes]:
+        """Yield the series of all groups in the text format, UTF-8 names quoted."""
+        return in_pieces(self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        """Yield the series of each group."""
         name = self.name
         if name in PUSH_EVIDENCE:
-            return b"".join([evidence_series(group, name) for group in self.groups])
-        layout, at, lines = None, 0, []
+            for group in self.groups:
+                yield evidence_series(group, name)
+            return
+        layout, at = None, 0
         for group in self.groups:
             payload = group.payload
             if payload.layout is not layout:
                 layout = payload.layout
                 at = layout.index[name]
             start, end = payload.bounds[at : at + 2]
-            lines.append(payload.text[start:end])
-        return b"".join(lines)
+            yield payload.text[start:end]
 
     def families(self) -> Iterator[StoredFamily]:
         """Yield what each group holds of the family."""
@@ -179,6 +187,21 @@ class BlockList:
         parts = new.halves() if large else (new,) if new.keys else ()
         self._blocks[at : at + 1] = parts
         self._first_keys[at : at + 1] = [block.keys[0] for block in parts]
+
+
+def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield `parts` joined and cut, so that each piece has about PIECE_BYTES."""
+    held: list[bytes] = []
+    size = 0
+    for part in parts:
+        held.append(part)
+        size += len(part)
+        if size >= PIECE_BYTES:
+            joined = b"".join(held)
+            for start in range(0, size, PIECE_BYTES):
+                yield joined[start : start + PIECE_BYTES]
+            held, size = [], 0
+    yield b"".join(held)
 
 
 def shape_of(group: Group, name: str) -> FamilyShape:

@@ -28,7 +28,7 @@ from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.groups import StoredFamily
 from pushrelay.model import MetricFamily, MetricType
-from pushrelay.view.blocks import Block
+from pushrelay.view.blocks import Block, in_pieces
 from pushrelay.view.rendering import Deflated, Rendering, deflate
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
@@ -75,7 +75,7 @@ class Exposition:
             if isinstance(chunk, bytes):
                 yield chunk
             else:
-                yield self._writer.rendering(chunk).plain(chunk)
+                yield from self._writer.rendering(chunk).plain(chunk)
 
     def gzip_chunks(self) -> Iterator[bytes]:
         """Yield it as one gzip member."""
@@ -103,10 +103,10 @@ class Exposition:
                 small.append(part)
                 continue
             if small:
-                yield deflate(b"".join(small))
+                yield deflate(small)
                 small = []
             yield part
-        yield deflate(b"".join(small))
+        yield deflate(small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ class _TextWriter:
             return self._escaped
         return self._quoted
 
-    def _escape(self, block: Block) -> bytes:
-        return b"".join([self._series(family) for family in block.families()])
+    def _escape(self, block: Block) -> Iterator[bytes]:
+        return in_pieces(map(self._series, block.families()))
 
     def _series(self, family: StoredFamily) -> bytes:
         if not family.shape.utf8_names:
@@ -168,8 +168,8 @@ class _ProtobufWriter:
     def rendering(self, block: Block) -> Rendering:
         return self._escaped if block.utf8_names else self._legacy
 
-    def _encode(self, block: Block) -> bytes:
-        return b"".join([self._metrics(family) for family in block.families()])
+    def _encode(self, block: Block) -> Iterator[bytes]:
+        return in_pieces(map(self._metrics, block.families()))
 
     def _metrics(self, family: StoredFamily) -> bytes:
         exposed = from_stored(family, pushed_order=False)
@@ -184,10 +184,13 @@ class _ProtobufTextWriter(_ProtobufWriter):
     def family(self, family: _Family) -> Iterator[bytes]:
         chunks = super().family(family)
         delimited = [
-            chunk if isinstance(chunk, bytes) else self.rendering(chunk).plain(chunk)
+            chunk if isinstance(chunk, bytes) else self._joined(chunk)
             for chunk in chunks
         ]
         yield to_text(b"".join(delimited), self.compact).encode()
+
+    def _joined(self, block: Block) -> bytes:
+        return b"".join(self.rendering(block).plain(block))
 
 
 class _ProtobufCompactWriter(_ProtobufTextWriter):

@@ -7,12 +7,13 @@ joining the groups' series is as cheap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from isal import isal_zlib
 
-from pushrelay.view.blocks import Block
+from pushrelay.view.blocks import PIECE_BYTES, Block
 
 LARGE_BLOCK = 8 * 1024
 """Bytes from which a block is compressed on its own. Compressing many small pieces one
@@ -36,43 +37,67 @@ class Rendering:
     """A way to write a block.
 
     key: tells it apart from other ways, among what is kept with a block.
-    write: does it. is_dear: whether that takes much longer than inflating.
+    write: does it, piece by piece: a block may hold a gigabyte.
+    is_dear: whether that takes much longer than inflating.
     """
 
     key: object
-    write: Callable[[Block], bytes]
+    write: Callable[[Block], Iterable[bytes]]
     is_dear: bool
 
-    def plain(self, block: Block) -> bytes:
-        """Return `block` written in this way."""
+    def plain(self, block: Block) -> Iterator[bytes]:
+        """Yield `block` written in this way."""
         if not self.is_dear:
-            return self.write(block)
+            yield from self.write(block)
+            return
         kept = self._kept(block)
         if isinstance(kept, bytes):
-            return kept
-        return bytes(isal_zlib.decompressobj(_RAW).decompress(kept.data))
+            yield kept
+        else:
+            yield from _inflated(kept)
 
     def compressed(self, block: Block) -> Deflated | bytes:
         """Return the same compressed; a small block as it is."""
         return self._kept(block)
 
     def length(self, block: Block) -> int:
-        """Return the bytes of what `plain` returns."""
+        """Return the bytes of what `plain` yields."""
         kept = self._kept(block)
         return len(kept) if isinstance(kept, bytes) else kept.length
 
     def _kept(self, block: Block) -> Deflated | bytes:
         kept: Deflated | bytes | None = block.derived.get(self.key)
         if kept is None:
-            written = self.write(block)
-            kept = deflate(written) if len(written) >= LARGE_BLOCK else written
+            kept = self._make(block)
             if self.is_dear or isinstance(kept, Deflated):
                 block.derived[self.key] = kept
         return kept
 
+    def _make(self, block: Block) -> Deflated | bytes:
+        pieces = iter(self.write(block))
+        first = b""
+        for piece in pieces:
+            first += piece
+            if len(first) >= LARGE_BLOCK:
+                return deflate(chain([first], pieces))
+        return first
 
-def deflate(data: bytes) -> Deflated:
-    """Return `data` compressed."""
+
+def deflate(pieces: Iterable[bytes]) -> Deflated:
+    """Return `pieces`, joined and compressed."""
     stream = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _RAW)
-    deflated = stream.compress(data) + stream.flush(isal_zlib.Z_FULL_FLUSH)
-    return Deflated(deflated, isal_zlib.crc32(data), len(data))
+    deflated, crc, length = [], 0, 0
+    for piece in pieces:
+        deflated.append(stream.compress(piece))
+        crc = isal_zlib.crc32(piece, crc)
+        length += len(piece)
+    deflated.append(stream.flush(isal_zlib.Z_FULL_FLUSH))
+    return Deflated(b"".join(deflated), crc, length)
+
+
+def _inflated(deflated: Deflated) -> Iterator[bytes]:
+    stream = isal_zlib.decompressobj(_RAW)
+    left = deflated.data
+    while left:
+        yield stream.decompress(left, PIECE_BYTES)
+        left = stream.unconsumed_tail

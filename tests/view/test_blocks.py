@@ -111,7 +111,7 @@ class BlockListMachine(RuleBasedStateMachine):
         for block in self.list.blocks:
             assert 0 < len(block.keys) <= 2 * BLOCK_GROUPS
             assert block.series == sum(map(size_of, block.groups))
-            assert block.text() == b"x 1\n" * block.series
+            assert b"".join(block.text()) == b"x 1\n" * block.series
 
     @invariant()
     def snapshots_stay_as_they_were(self) -> None:

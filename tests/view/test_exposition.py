@@ -123,9 +123,10 @@ def test_large_blocks_are_compressed_once(monkeypatch: pytest.MonkeyPatch) -> No
     deflate = rendering.deflate
     monkeypatch.setattr(rendering, "LARGE_BLOCK", 1)
 
-    def count(data: bytes) -> rendering.Deflated:
+    def count(pieces: Iterable[bytes]) -> rendering.Deflated:
+        data = b"".join(pieces)
         deflated.append(len(data))
-        return deflate(data)
+        return deflate([data])
 
     monkeypatch.setattr(rendering, "deflate", count)
     monkeypatch.setattr(exposition_module, "deflate", count)
