@@ -24,6 +24,8 @@ _NEWEST = sql(
 _NONCE_OF = sql(
     select(commits.c.nonce).where(commits.c.revision == bindparam("revision"))
 )
+# In the order of the file; by their revisions, rows lie all over it.
+_ALL = sql(select(groups))
 _CHANGED = sql(select(groups).where(groups.c.revision > bindparam("revision")))
 _COLUMNS = groups.c.keys()
 _REVISION_OF = sql(
@@ -51,8 +53,10 @@ def read_changes(session: Session, since: Position | None) -> Changes | None:
         return None
     if since is not None and not _is_stored(session, since):
         since = None
-    revision = -1 if since is None else since.revision
-    rows = session.all(_CHANGED, {"revision": revision})
+    if since is None:
+        rows = session.all(_ALL)
+    else:
+        rows = session.all(_CHANGED, {"revision": since.revision})
     changed = [from_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
     return Changes(since, position, changed)
 
