@@ -359,6 +359,21 @@ def test_a_full_disk_is_unavailable_until_there_is_room(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_log_is_copied_to_the_database_and_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOG_PAGES", 30)
+    database = new_database(tmp_path)
+    desk = Desk(database)
+    for number in range(60):
+        desk.write(x("a", number))
+    log = database.path.with_name(database.path.name + "-wal")
+    # Each commit is 3 pages or more.
+    assert log.stat().st_size < 60 * 4096
+    desk.writer.stop()
+    database.close()
+
+
 def test_a_replaced_database_is_written_and_not_the_lost_one(
     desk: Desk, database: Database, tmp_path: Path
 ) -> None:
