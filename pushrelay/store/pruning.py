@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, delete, func, select
 
 from pushrelay.store.engine import sql
 from pushrelay.store.schema import commits, groups
-from pushrelay.store.session import Session, Values
+from pushrelay.store.session import Session
 
 KEPT_COMMITS = 100_000
 KEPT_SECONDS = 3600
@@ -41,22 +41,15 @@ def prune(session: Session, newest: int, now: int) -> None:
     """
     if newest % PRUNE_EVERY:
         return
-    oldest = _number(session, _OLDEST)
-    if oldest is None:
-        return
+    [[oldest]] = session.all(_OLDEST)
     limits = {
         "too_old": now - KEPT_SECONDS * 10**9,
         "too_many": newest - KEPT_COMMITS,
         "limit": min(oldest + 2 * PRUNE_EVERY, newest - 1),
     }
-    through = _number(session, _PRUNABLE, limits)
+    [[through]] = session.all(_PRUNABLE, limits)
     if through is None:
         return
     # What was emptied before the oldest commit went with its commit.
     session.run(_PRUNE_GROUPS, {"oldest": oldest, "through": through})
     session.run(_PRUNE_COMMITS, {"through": through})
-
-
-def _number(session: Session, query: str, values: Values | None = None) -> int | None:
-    found: tuple[int | None] | None = session.first(query, values)
-    return found[0] if found else None
