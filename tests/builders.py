@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from pushrelay.changes import GroupChange, Position
 from pushrelay.config import Limits
@@ -18,7 +18,6 @@ from pushrelay.model import MetricFamily
 from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
-from pushrelay.store.reader import newest_position
 from pushrelay.store.schema import commits, groups
 
 
@@ -57,7 +56,8 @@ def new_database(directory: Path, sync: str = "normal") -> Database:
 def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
     """Commit `changes` at the next revision, as another relay might."""
     with database.connect_writer() as connection, connection.begin():
-        revision = newest_position(connection).revision + 1
+        newest = connection.execute(select(func.max(commits.c.revision))).scalar_one()
+        revision = newest + 1
         mark = f"{nonce}{revision}".ljust(16).encode()
         connection.execute(
             insert(commits), {"revision": revision, "nonce": mark, "at": 0}

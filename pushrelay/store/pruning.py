@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, select
-from sqlalchemy.engine import Connection
 
+from pushrelay.store.engine import sql
 from pushrelay.store.schema import commits, groups
+from pushrelay.store.session import Session
 
 KEPT_COMMITS = 100_000
 KEPT_SECONDS = 3600
 PRUNE_EVERY = 64
 """A prune every so many commits removes at most twice as many, so none takes long."""
 
-_PRUNABLE = select(func.max(commits.c.revision)).where(
-    (commits.c.at < bindparam("too_old"))
-    | (commits.c.revision <= bindparam("too_many")),
-    commits.c.revision < bindparam("newest"),
+_OLDEST = sql(select(func.min(commits.c.revision)))
+_PRUNABLE = sql(
+    select(func.max(commits.c.revision)).where(
+        (commits.c.at < bindparam("too_old"))
+        | (commits.c.revision <= bindparam("too_many")),
+        # Without a limit, all the commits of an hour are looked at.
+        commits.c.revision <= bindparam("limit"),
+    )
 )
-_OLDEST = select(func.min(commits.c.revision))
-_PRUNE_COMMITS = delete(commits).where(commits.c.revision <= bindparam("through"))
-_PRUNE_GROUPS = delete(groups).where(
-    groups.c.revision.between(bindparam("oldest"), bindparam("through")),
-    groups.c.families.is_(None),
+_PRUNE_COMMITS = sql(delete(commits).where(commits.c.revision <= bindparam("through")))
+_PRUNE_GROUPS = sql(
+    delete(groups).where(
+        groups.c.revision.between(bindparam("oldest"), bindparam("through")),
+        groups.c.families.is_(None),
+    )
 )
 
 
-def prune(connection: Connection, newest: int, now: int) -> None:
+def prune(session: Session, newest: int, now: int) -> None:
     """Forget deletions and commits of an hour or 100,000 commits ago, now and then.
 
     newest: the revision that is being committed. now: Unix nanoseconds.
@@ -35,13 +41,15 @@ def prune(connection: Connection, newest: int, now: int) -> None:
     """
     if newest % PRUNE_EVERY:
         return
-    too_old = now - KEPT_SECONDS * 10**9
-    limits = {"too_old": too_old, "too_many": newest - KEPT_COMMITS, "newest": newest}
-    through = connection.execute(_PRUNABLE, limits).scalar()
+    [[oldest]] = session.all(_OLDEST)
+    limits = {
+        "too_old": now - KEPT_SECONDS * 10**9,
+        "too_many": newest - KEPT_COMMITS,
+        "limit": min(oldest + 2 * PRUNE_EVERY, newest - 1),
+    }
+    [[through]] = session.all(_PRUNABLE, limits)
     if through is None:
         return
-    oldest = connection.execute(_OLDEST).scalar_one()
-    bounded = min(through, oldest + 2 * PRUNE_EVERY)
     # What was emptied before the oldest commit went with its commit.
-    connection.execute(_PRUNE_GROUPS, {"oldest": oldest, "through": bounded})
-    connection.execute(_PRUNE_COMMITS, {"through": bounded})
+    session.run(_PRUNE_GROUPS, {"oldest": oldest, "through": through})
+    session.run(_PRUNE_COMMITS, {"through": through})

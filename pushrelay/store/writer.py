@@ -11,19 +11,25 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from sqlalchemy import insert
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from pushrelay.changes import Changes, GroupChange, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
-from pushrelay.store.engine import Database, unavailable, upsert
+from pushrelay.store.engine import (
+    Database,
+    DatabaseErrors,
+    NotAllowed,
+    TooLarge,
+    sql,
+    unavailable,
+    upsert,
+)
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
@@ -33,6 +39,7 @@ from pushrelay.store.reader import (
     read_changes,
 )
 from pushrelay.store.schema import commits, groups
+from pushrelay.store.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +98,7 @@ class Writer:
         self._deliver = deliver
         self._queue: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._connection: Connection | None = None
+        self._session: Session | None = None
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
         self.committed_at = -float("inf")
@@ -131,12 +138,11 @@ class Writer:
         try:
             with (
                 self._database.write_lock(),
-                self._database.connect_writer() as connection,
-                connection.begin() as transaction,
+                closing(self._database.open_writer()) as session,
+                session.transaction(),
             ):
-                newest_position(connection)
-                transaction.rollback()
-        except (SQLAlchemyError, OSError) as error:
+                newest_position(session)
+        except (*DatabaseErrors, OSError) as error:
             raise unavailable(error) from error
 
     # --- the writer's thread ---
@@ -172,12 +178,11 @@ class Writer:
         tickets = [ticket for ticket, _ in batch]
         try:
             answers = self._commit([write for _, write in batch])
-        except (SQLAlchemyError, OSError) as error:
-            refused = isinstance(error, (DataError, IntegrityError))
+        except (*DatabaseErrors, OSError) as error:
+            refused = isinstance(error, (TooLarge, NotAllowed))
             if refused and len(batch) > 1:
                 return self._answers_one_by_one(batch)
             shown = _not_storable(error) if refused else unavailable(error)
-            # Not the error itself, which has all that was to be written in it.
             log.error("writes failed: %s", getattr(error, "orig", None) or error)
             answers = [shown] * len(batch)
         except Exception as error:  # whoever waits must get an answer
@@ -199,7 +204,7 @@ class Writer:
         try:
             with self._database.write_lock():
                 self._write(writes, attempt)
-        except DBAPIError:
+        except DatabaseErrors:
             self._disconnect()
             if attempt.changes is None or not self._was_committed(attempt.nonce):
                 raise
@@ -211,9 +216,9 @@ class Writer:
         return attempt.answers
 
     def _write(self, writes: list[Any], attempt: _Attempt) -> None:
-        connection = self._connect()
-        with connection.begin():
-            since = self._decider.catch_up(partial(read_changes, connection))
+        session = self._connect()
+        with session.transaction():
+            since = self._decider.catch_up(partial(read_changes, session))
             revision = since.revision + 1
             decision = self._decider.decide(writes, revision)
             attempt.answers = decision.answers
@@ -221,34 +226,33 @@ class Writer:
                 return
             now = time.time_ns()
             commit = {"revision": revision, "nonce": attempt.nonce, "at": now}
-            connection.execute(_INSERT_COMMIT, commit)
+            session.run(_INSERT_COMMIT, commit)
             # A later change of the batch to the same group replaces the earlier one.
             rows = {row["id"]: row for row in map(to_row, decision.changes)}
-            connection.execute(_UPSERT_GROUP, list(rows.values()))
-            prune(connection, revision, now)
+            session.run_many(_UPSERT_GROUP, rows.values())
+            prune(session, revision, now)
             position = Position(revision, attempt.nonce)
             attempt.changes = Changes(since, position, decision.changes)
 
     def _was_committed(self, nonce: bytes) -> bool:
         # Only with the lock is the answer final: until then the transaction whose
         # confirmation was lost may still be on its way.
-        with self._database.write_lock(), self._database.snapshot() as connection:
-            return is_committed(connection, nonce)
+        with self._database.write_lock(), self._database.reading() as session:
+            return is_committed(session, nonce)
 
-    def _connect(self) -> Connection:
-        kept = self._connection
+    def _connect(self) -> Session:
+        kept = self._session
         if kept is not None and not self._database.is_current(kept):
             self._disconnect()
-        if self._connection is None:
-            self._connection = self._database.connect_writer()
-        return self._connection
+        if self._session is None:
+            self._session = self._database.open_writer()
+        return self._session
 
     def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(SQLAlchemyError):
-                connection.invalidate()
-                connection.close()
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(*DatabaseErrors):
+                session.discard()
 
 
 @dataclass(slots=True)
@@ -260,14 +264,14 @@ class _Attempt:
     changes: Changes | None = None
 
 
-_INSERT_COMMIT = insert(commits)
-_UPSERT_GROUP = upsert(groups)
+_INSERT_COMMIT = sql(insert(commits))
+_UPSERT_GROUP = sql(upsert(groups))
 
 
 def _not_storable(error: Exception) -> Exception:
     """Return the answer to a write that no trying again will store."""
-    if isinstance(error, DataError):
+    if isinstance(error, TooLarge):
         return LimitExceeded(
-            "database", f"the database does not take so large a group: {error.orig}"
+            "database", f"the database does not take so large a group: {error}"
         )
     return error

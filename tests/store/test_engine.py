@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import new_database
+from builders import commit, new_database
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from pushrelay.errors import StartupError, StoreUnavailable
-from pushrelay.store.engine import Database, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, unavailable
+from pushrelay.store.session import Session
 
 
 @pytest.fixture
@@ -127,30 +130,102 @@ def test_the_write_lock_is_released_by_an_error(database: Database) -> None:
         pass
 
 
-def test_connections_to_a_replaced_file_are_not_used(
-    database: Database, tmp_path: Path
-) -> None:
-    count = text("SELECT count(*) FROM commits")
-    writer = database.connect_writer()
-    with database.snapshot() as reader:
-        reader.execute(count)
-    assert database.is_current(writer)
+@pytest.fixture
+def replace(database: Database, tmp_path: Path) -> Callable[[], None]:
+    """Puts another database, with two commits, in the place of `database`."""
     (tmp_path / "other").mkdir()
     other = new_database(tmp_path / "other")
-    with other.connect_writer() as connection, connection.begin():
-        connection.execute(text("INSERT INTO commits VALUES (7, x'00', 0)"))
+    commit(other)
     other.close()
 
-    for suffix in ("-wal", "-shm"):
-        database.path.with_name(database.path.name + suffix).unlink()
-    other.path.rename(database.path)
+    def replace() -> None:
+        for suffix in ("-wal", "-shm"):
+            database.path.with_name(database.path.name + suffix).unlink()
+        other.path.rename(database.path)
+
+    return replace
+
+
+def count_commits(session: Session) -> int:
+    [[count]] = session.all("SELECT count(*) FROM commits")
+    return int(count)
+
+
+def test_sessions_on_a_replaced_file_are_not_used(
+    database: Database, replace: Callable[[], None]
+) -> None:
+    writer = database.open_writer()
+    with database.reading() as kept:
+        assert count_commits(kept) == 1
+    assert database.is_current(writer)
+
+    replace()
 
     assert not database.is_current(writer)
     writer.close()
-    with database.snapshot() as reader:
-        assert reader.execute(count).scalar() == 2
-    with database.connect_writer() as writer:
+    with database.reading() as reader:
+        assert reader is not kept
+        assert count_commits(reader) == 2
+    with closing(database.open_writer()) as writer:
         assert database.is_current(writer)
+        assert count_commits(writer) == 2
+
+
+def test_connections_to_a_replaced_file_are_not_used(
+    database: Database, replace: Callable[[], None]
+) -> None:
+    count = text("SELECT count(*) FROM commits")
+    with database.snapshot() as reader, database.connect_writer() as writer:
+        assert reader.execute(count).scalar() == writer.execute(count).scalar() == 1
+    replace()
+    with database.snapshot() as reader, database.connect_writer() as writer:
+        assert reader.execute(count).scalar() == writer.execute(count).scalar() == 2
+
+
+def test_a_reader_is_kept_for_the_next_one_who_asks(database: Database) -> None:
+    with database.reading() as first:
+        pass
+    with database.reading() as second:
+        assert second is first
+        # Who reads at the same time gets another one.
+        with database.reading() as third:
+            assert third is not first
+
+
+def test_a_kept_reader_sees_later_commits(database: Database) -> None:
+    for count in range(1, 5):
+        with database.reading() as reader:
+            reader.first("SELECT * FROM commits")
+            assert count_commits(reader) == count
+        commit(database)
+
+
+def test_a_reader_that_failed_is_not_kept(database: Database) -> None:
+    with pytest.raises(DatabaseErrors), database.reading() as failed:
+        failed.first("SELECT * FROM nothing")
+    with database.reading() as reader:
+        assert reader is not failed
+        assert count_commits(reader) == 1
+
+
+def test_a_missing_file_is_an_error_of_the_database(database: Database) -> None:
+    database.close()
+    database.path.unlink()
+    with pytest.raises(DatabaseErrors), database.reading():
+        pass
+    with pytest.raises(DatabaseErrors):
+        database.open_writer()
+
+
+def test_no_connection_is_left_after_closing(database: Database) -> None:
+    with database.reading(), database.reading():
+        pass
+    database.close()
+    open_files = {
+        os.path.realpath(f"/proc/self/fd/{number}")
+        for number in os.listdir("/proc/self/fd")
+    }
+    assert str(database.path) not in open_files
 
 
 def test_the_drivers_words_reach_the_user() -> None:

@@ -13,9 +13,11 @@ from builders import commit, group_of, key_of, new_database
 from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
+from pushrelay.store import reader
 from pushrelay.store.engine import Database
-from pushrelay.store.reader import is_committed, read_snapshot
+from pushrelay.store.reader import is_committed, read_changes, read_snapshot
 from pushrelay.store.schema import commits
+from pushrelay.store.session import Session
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -131,9 +133,57 @@ commit(Database(sys.argv[1]), group_of(key=key_of("b")))
 
 def test_a_commit_is_found_by_its_nonce(database: Database) -> None:
     position = commit(database)
-    with database.snapshot() as connection:
-        assert is_committed(connection, position.nonce)
-        assert not is_committed(connection, b"never written...")
+    with database.reading() as session:
+        assert is_committed(session, position.nonce)
+        assert not is_committed(session, b"never written...")
+
+
+def test_a_store_that_lost_its_commits_is_unavailable(database: Database) -> None:
+    with database.connect_writer() as connection, connection.begin():
+        connection.execute(commits.delete())
+    with pytest.raises(StoreUnavailable, match="no commits"):
+        read_snapshot(database, None)
+
+
+def test_what_is_read_is_of_one_state(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = commit(database, group_of(key=key_of("a")))
+    second = commit(database, group_of(key=key_of("b")))
+    find = reader.newest_position
+
+    def find_and_be_overtaken(session: Session) -> Position:
+        found = find(session)
+        commit(database, group_of(key=key_of("c")))
+        return found
+
+    with database.reading() as session, session.transaction():
+        monkeypatch.setattr(reader, "newest_position", find_and_be_overtaken)
+        changes = read_changes(session, first)
+        monkeypatch.undo()
+    assert changes is not None
+    assert (changes.since, changes.position) == (first, second)
+    assert ids(changes.groups) == {key_of("b").id}
+
+
+def test_a_commit_between_the_looks_at_the_clock_is_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = commit(database, group_of(key=key_of("a")))
+    commit(database, group_of(key=key_of("b")))
+    find = reader.newest_position
+
+    def find_and_be_overtaken(session: Session) -> Position:
+        monkeypatch.undo()
+        found = find(session)
+        commit(database, group_of(key=key_of("c")))
+        return found
+
+    monkeypatch.setattr(reader, "newest_position", find_and_be_overtaken)
+    changes = read_snapshot(database, first)
+    assert changes is not None
+    assert changes.position.revision == 3
+    assert ids(changes.groups) == {key_of("b").id, key_of("c").id}
 
 
 def test_a_store_without_its_tables_is_unavailable(tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from builders import commit, group_of, key_of, new_database
-from sqlalchemy import event, func, select
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import func, select
 
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.errors import StoreUnavailable
@@ -21,10 +19,11 @@ from pushrelay.store import engine, pruning, writer
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.schema import commits, groups
+from pushrelay.store.session import Session
 from pushrelay.store.writer import Decision, Writer
 
 PATIENCE = 10.0
-GONE = OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+GONE = sqlite3.OperationalError("disk I/O error")
 
 
 class PlainDecider:
@@ -165,24 +164,30 @@ def desk(database: Database) -> Iterator[Desk]:
         desk.writer.stop()
 
 
-def in_commit(database: Database, act: Callable[[Connection], None]) -> None:
-    """Do `act` in place of the next commit only."""
-
-    def commit_once(connection: Connection) -> None:
-        event.remove(database._writers, "commit", commit_once)
-        act(connection)
-
-    event.listen(database._writers, "commit", commit_once)
+InCommit = Callable[[Callable[[Session], None]], None]
 
 
-def fail(_connection: Connection) -> None:
+@pytest.fixture
+def in_commit(monkeypatch: pytest.MonkeyPatch) -> InCommit:
+    """Does something in place of the next commit only."""
+    commit = Session._commit
+
+    def instead(act: Callable[[Session], None]) -> None:
+        def commit_once(session: Session) -> None:
+            monkeypatch.setattr(Session, "_commit", commit)
+            act(session)
+
+        monkeypatch.setattr(Session, "_commit", commit_once)
+
+    return instead
+
+
+def fail(_session: Session) -> None:
     raise GONE
 
 
-def commit_and_lose_the_confirmation(connection: Connection) -> None:
-    driver_connection = connection.connection.dbapi_connection
-    assert driver_connection is not None
-    driver_connection.execute("COMMIT")  # type: ignore[attr-defined]
+def commit_and_lose_the_confirmation(session: Session) -> None:
+    session._commit()
     raise GONE
 
 
@@ -231,7 +236,7 @@ def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> Non
     answers = desk.write(x("a"), broken, x("b"))
     assert [type(answer) for answer in answers] == [
         type(None),
-        IntegrityError,
+        sqlite3.IntegrityError,
         type(None),
     ]
     assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
@@ -264,10 +269,10 @@ def test_a_decision_that_fails_is_answered_and_forgotten(desk: Desk) -> None:
 
 
 def test_a_commit_that_fails_answers_all_and_keeps_nothing(
-    desk: Desk, database: Database
+    desk: Desk, in_commit: InCommit
 ) -> None:
     desk.write(x("before"))
-    in_commit(database, fail)
+    in_commit(fail)
     assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
     assert set(desk.stored()) == set(desk.decider.jobs) == {"before"}
     assert desk.write(x("b")) == [None]
@@ -275,9 +280,9 @@ def test_a_commit_that_fails_answers_all_and_keeps_nothing(
 
 
 def test_a_batch_whose_commit_fails_fails_as_a_whole(
-    desk: Desk, database: Database
+    desk: Desk, in_commit: InCommit
 ) -> None:
-    in_commit(database, fail)
+    in_commit(fail)
     answers = desk.write(x("a"), x("b"))
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
     assert "disk I/O error" in str(answers[0])
@@ -286,9 +291,9 @@ def test_a_batch_whose_commit_fails_fails_as_a_whole(
 
 
 def test_a_commit_whose_confirmation_was_lost_is_looked_up(
-    desk: Desk, database: Database
+    desk: Desk, in_commit: InCommit
 ) -> None:
-    in_commit(database, commit_and_lose_the_confirmation)
+    in_commit(commit_and_lose_the_confirmation)
     assert desk.write(x("a"), x("b")) == [None, None]
     assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
     assert desk.count(commits) == 2
@@ -297,18 +302,21 @@ def test_a_commit_whose_confirmation_was_lost_is_looked_up(
 
 
 def test_a_commit_that_cannot_be_looked_up_is_found_by_the_next_one(
-    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
+    database: Database,
+    in_commit: InCommit,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk.write(x("before"))
 
-    def lose_more(connection: Connection) -> None:
+    def lose_more(session: Session) -> None:
         def refuse() -> None:
             raise OSError("no more files")
 
         monkeypatch.setattr(database, "write_lock", refuse)
-        commit_and_lose_the_confirmation(connection)
+        commit_and_lose_the_confirmation(session)
 
-    in_commit(database, lose_more)
+    in_commit(lose_more)
     assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
     monkeypatch.undo()
     desk.write(x("b"))
@@ -338,16 +346,30 @@ def test_a_full_disk_is_unavailable_until_there_is_room(tmp_path: Path) -> None:
     database = new_database(tmp_path)
     desk = Desk(database)
     desk.write(x("a"))
-    kept = desk.writer._connection
+    kept = desk.writer._session
     assert kept is not None
-    pages = kept.exec_driver_sql("PRAGMA page_count").scalar()
-    kept.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    kept.rollback()
+    [[pages]] = kept.all("PRAGMA page_count")
+    kept.run(f"PRAGMA max_page_count = {pages}", {})
     [answer] = desk.write(group_of("x 1\n# HELP x " + "y" * 10**6, key_of("b")))
     assert isinstance(answer, StoreUnavailable)
     assert "full" in str(answer)
     assert desk.write(x("c")) == [None]
     assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "c"}
+    desk.writer.stop()
+    database.close()
+
+
+def test_the_log_is_copied_to_the_database_and_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LOG_PAGES", 30)
+    database = new_database(tmp_path)
+    desk = Desk(database)
+    for number in range(60):
+        desk.write(x("a", number))
+    log = database.path.with_name(database.path.name + "-wal")
+    # Each commit is 3 pages or more.
+    assert log.stat().st_size < 60 * 4096
     desk.writer.stop()
     database.close()
 
@@ -507,6 +529,18 @@ def test_commits_of_an_hour_ago_are_pruned(
         desk.write(x("a", number))
     assert desk.count(commits) == 4  # 6 to 9; what is left of 8 was the pruner
     assert set(desk.stored()) == {"a"}
+
+
+@pytest.mark.usefixtures("quick_pruning")
+def test_no_prune_takes_long(desk: Desk, database: Database) -> None:
+    for _ in range(30):
+        commit(database)
+    desk.write(x("a"))
+    assert desk.count(commits) == 32
+    desk.write(x("b"))
+    # Of 21 that are too many, and of all that are too old, twice as many as come
+    # until the next prune.
+    assert desk.count(commits) == 33 - (2 * 4 + 1)
 
 
 def test_the_newest_commit_is_never_pruned(

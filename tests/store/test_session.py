@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from builders import new_database
+from sqlalchemy import insert
+
+from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed, sql
+from pushrelay.store.schema import commits
+from pushrelay.store.session import Session
+
+INSERT = sql(insert(commits))
+REVISIONS = "SELECT revision FROM commits ORDER BY revision"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = new_database(tmp_path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    with closing(database.open_writer()) as session:
+        yield session
+
+
+def row(revision: int) -> dict[str, object]:
+    return {"revision": revision, "nonce": b"n" * 16, "at": 0}
+
+
+def test_a_statement_is_run_for_each_row(session: Session) -> None:
+    with session.transaction():
+        session.run(INSERT, row(1))
+        session.run_many(INSERT, [row(2), row(3)])
+    assert list(session.all(REVISIONS)) == [(0,), (1,), (2,), (3,)]
+
+
+def test_the_only_row_is_found_if_there_is_one(session: Session) -> None:
+    query = "SELECT at FROM commits WHERE revision = :revision"
+    session.run(INSERT, row(1))
+    assert session.first(query, {"revision": 1}) == (0,)
+    assert session.first(query, {"revision": 2}) is None
+
+
+def test_nothing_is_seen_by_others_before_the_commit(
+    session: Session, database: Database
+) -> None:
+    with session.transaction(), database.reading() as other:
+        session.run(INSERT, row(1))
+        assert list(other.all(REVISIONS)) == [(0,)]
+    with database.reading() as other:
+        assert list(other.all(REVISIONS)) == [(0,), (1,)]
+
+
+def test_what_fails_is_undone_as_a_whole(session: Session) -> None:
+    def insert_and_fail() -> None:
+        session.run(INSERT, row(1))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), session.transaction():
+        insert_and_fail()
+    with pytest.raises(NotAllowed), session.transaction():
+        session.run_many(INSERT, [row(1), row(0)])
+    with session.transaction():
+        session.run(INSERT, row(2))
+    assert list(session.all(REVISIONS)) == [(0,), (2,)]
+
+
+def test_a_transaction_that_the_database_gave_up_is_not_committed(
+    session: Session,
+) -> None:
+    with pytest.raises(DatabaseErrors, match="no transaction"), session.transaction():
+        session.run("ROLLBACK", {})
+
+
+def test_a_transaction_sees_one_state(session: Session, database: Database) -> None:
+    with database.reading() as reader, reader.transaction():
+        assert list(reader.all(REVISIONS)) == [(0,)]
+        session.run(INSERT, row(1))
+        assert list(reader.all(REVISIONS)) == [(0,)]
+
+
+def test_what_a_discarded_session_did_not_commit_is_undone(database: Database) -> None:
+    session = database.open_writer()
+    session.run("BEGIN IMMEDIATE", {})
+    session.run(INSERT, row(1))
+    session.discard()
+    with database.reading() as reader:
+        assert list(reader.all(REVISIONS)) == [(0,)]
