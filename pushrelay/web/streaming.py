@@ -1,4 +1,5 @@
-"""Long answers: made by a thread, part by part, as fast as the client takes them."""
+"""Long answers: made by a thread, some parts at a time, as fast as the client takes
+them."""
 
 from __future__ import annotations
 
@@ -13,6 +14,12 @@ from pushrelay.web.exchange import ClientGone, Exchange, Headers
 log = logging.getLogger(__name__)
 
 PART_BYTES = 256 * 1024
+"""What is handed to the server at once."""
+
+PARTS_AT_ONCE = 4
+"""How many parts a thread makes in one go, and thus what a slow client can hold. Going
+to a thread and back takes longer than to join a part of pieces that are there already.
+"""
 
 Result = TypeVar("Result")
 
@@ -37,16 +44,20 @@ class Streamer:
     ) -> None:
         """Answer with `chunks` as the body. Raises ClientGone if it is read too slowly,
         and whatever `chunks` raises."""
-        # The first part is made before the head is sent: what fails until then is a
+        # The first parts are made before the head is sent: what fails until then is a
         # proper error and not half an answer.
-        part = await self.run(_next_part, chunks)
+        parts = await self.run(_next_parts, chunks)
         await exchange.begin(status, headers)
         try:
             async with asyncio.timeout(self._seconds):
-                while part:
+                while len(parts) == PARTS_AT_ONCE:
+                    for part in parts:
+                        await exchange.send(part, more=True)
+                    parts = await self.run(_next_parts, chunks)
+                *most, last = parts or [b""]
+                for part in most:
                     await exchange.send(part, more=True)
-                    part = await self.run(_next_part, chunks)
-                await exchange.send(b"", more=False)
+                await exchange.send(last, more=False)
         except TimeoutError:
             log.info("a client read too slowly: %s", exchange.client)
             raise ClientGone from None
@@ -54,6 +65,14 @@ class Streamer:
     def discard(self, close: Callable[[], None]) -> None:
         """Call `close` on a thread, whenever there is one."""
         self._pool.submit(close)
+
+
+def _next_parts(chunks: Iterator[bytes]) -> list[bytes]:
+    """Return the next parts of `chunks`; fewer than PARTS_AT_ONCE at their end."""
+    parts: list[bytes] = []
+    while len(parts) < PARTS_AT_ONCE and (part := _next_part(chunks)):
+        parts.append(part)
+    return parts
 
 
 def _next_part(chunks: Iterator[bytes]) -> bytes:
