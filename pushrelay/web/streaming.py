@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from pushrelay.web.exchange import ClientGone, Exchange, Headers
+from pushrelay.web.turns import short_turns
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class Streamer:
     async def run(self, call: Callable[..., Result], *arguments: object) -> Result:
         """Return the result of `call`, made on a thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, call, *arguments)
+        with short_turns():
+            return await loop.run_in_executor(self._pool, call, *arguments)
 
     async def send(
         self, exchange: Exchange, status: int, headers: Headers, chunks: Iterator[bytes]

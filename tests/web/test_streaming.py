@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from pushrelay.config import Limits
 from pushrelay.web.exchange import ClientGone, Exchange
 from pushrelay.web.streaming import PART_BYTES, PARTS_AT_ONCE, Streamer
+from pushrelay.web.turns import SHORT_SECONDS
 
 SCOPE = {"method": "GET", "path": "/", "headers": []}
 AHEAD = PARTS_AT_ONCE * PART_BYTES
@@ -107,3 +110,37 @@ def test_a_client_that_reads_too_slowly_is_given_up() -> None:
 
     with pytest.raises(ClientGone):
         asyncio.run(read_nothing())
+
+
+def test_turns_are_short_while_anything_is_made_and_not_after() -> None:
+    usual = sys.getswitchinterval()
+    release = threading.Event()
+
+    def make() -> float:
+        release.wait(10)
+        return sys.getswitchinterval()
+
+    async def make_two() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            streamer = Streamer(pool, 60)
+            slow = asyncio.create_task(streamer.run(make))
+            assert await streamer.run(sys.getswitchinterval) == SHORT_SECONDS
+            assert sys.getswitchinterval() == SHORT_SECONDS
+            release.set()
+            assert await slow == SHORT_SECONDS
+        assert sys.getswitchinterval() == usual
+
+    asyncio.run(make_two())
+    assert usual > SHORT_SECONDS
+
+
+def test_turns_are_as_usual_after_what_fails() -> None:
+    usual = sys.getswitchinterval()
+
+    async def fail() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            await Streamer(pool, 60).run(int, "x")
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        asyncio.run(fail())
+    assert sys.getswitchinterval() == usual
