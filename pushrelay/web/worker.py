@@ -12,17 +12,18 @@ import asyncio
 import signal
 from typing import Any
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
 from pushrelay.web.exchange import BODY_IS_HERE
+from pushrelay.web.request_head import RelayParser
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
 
 
-class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+class RelayProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection whose request head must arrive in time.
 
     At most `idle_seconds` between two bytes, and `request_seconds` for all of it; after
@@ -175,8 +176,9 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         self.connections: set[RelayProtocol] = set()
 
     def init_process(self) -> None:
-        # The worker names its protocol class in this module only.
+        # The worker names its protocol class, and that its parser, in one module each.
         gasgi.ASGIProtocol = RelayProtocol
+        protocol.PythonProtocol = RelayParser
         super().init_process()
 
     def init_signals(self) -> None:
