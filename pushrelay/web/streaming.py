@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -15,12 +16,12 @@ from pushrelay.web.turns import short_turns
 log = logging.getLogger(__name__)
 
 PART_BYTES = 256 * 1024
-"""What is handed to the server at once."""
+"""About what is handed to the server at once."""
 
-PARTS_AT_ONCE = 4
-"""How many parts a thread makes in one go, and thus what a slow client can hold. Going
-to a thread and back takes longer than to join a part of pieces that are there already.
-"""
+AHEAD_BYTES = 4 * PART_BYTES
+"""How much a thread makes in one go, and a slow client can hold; a single chunk may be
+larger. Going to a thread and back takes longer than to join a part of pieces that are
+there already."""
 
 Result = TypeVar("Result")
 
@@ -48,17 +49,17 @@ class Streamer:
         and whatever `chunks` raises."""
         # The first parts are made before the head is sent: what fails until then is a
         # proper error and not half an answer.
-        parts = await self.run(_next_parts, chunks)
+        parts, is_end = await self.run(_next_parts, chunks)
         await exchange.begin(status, headers)
         try:
             async with asyncio.timeout(self._seconds):
-                while len(parts) == PARTS_AT_ONCE:
-                    for part in parts:
-                        await exchange.send(part, more=True)
-                    parts = await self.run(_next_parts, chunks)
-                *most, last = parts or [b""]
-                for part in most:
-                    await exchange.send(part, more=True)
+                while not is_end:
+                    while parts:
+                        await exchange.send(parts.popleft(), more=True)
+                    parts, is_end = await self.run(_next_parts, chunks)
+                last = parts.pop() if parts else b""
+                while parts:
+                    await exchange.send(parts.popleft(), more=True)
                 await exchange.send(last, more=False)
         except TimeoutError:
             log.info("a client read too slowly: %s", exchange.client)
@@ -69,21 +70,33 @@ class Streamer:
         self._pool.submit(close)
 
 
-def _next_parts(chunks: Iterator[bytes]) -> list[bytes]:
-    """Return the next parts of `chunks`; fewer than PARTS_AT_ONCE at their end."""
-    parts: list[bytes] = []
-    while len(parts) < PARTS_AT_ONCE and (part := _next_part(chunks)):
-        parts.append(part)
-    return parts
+def _next_parts(chunks: Iterator[bytes]) -> tuple[deque[bytes], bool]:
+    """Return about AHEAD_BYTES of `chunks` in parts, and whether this is their end."""
+    parts: deque[bytes] = deque()
+    size = 0
+    while size < AHEAD_BYTES:
+        data = _join_some(chunks)
+        if not data:
+            return parts, True
+        parts += _split(data)
+        size += len(data)
+    return parts, False
 
 
-def _next_part(chunks: Iterator[bytes]) -> bytes:
-    """Return about PART_BYTES of `chunks`; nothing at their end."""
-    part: list[bytes] = []
+def _join_some(chunks: Iterator[bytes]) -> bytes:
+    """Return PART_BYTES of `chunks`, or somewhat more; nothing at their end."""
+    some: list[bytes] = []
     size = 0
     for chunk in chunks:
-        part.append(chunk)
+        some.append(chunk)
         size += len(chunk)
         if size >= PART_BYTES:
             break
-    return b"".join(part)
+    return b"".join(some)
+
+
+def _split(data: bytes) -> list[bytes]:
+    if len(data) < 2 * PART_BYTES:
+        return [data]
+    # The server would make copies of all of it, and keep them for a slow client.
+    return [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]

@@ -13,11 +13,10 @@ import pytest
 
 from pushrelay.config import Limits
 from pushrelay.web.exchange import ClientGone, Exchange
-from pushrelay.web.streaming import PART_BYTES, PARTS_AT_ONCE, Streamer
+from pushrelay.web.streaming import AHEAD_BYTES, PART_BYTES, Streamer
 from pushrelay.web.turns import SHORT_SECONDS
 
 SCOPE = {"method": "GET", "path": "/", "headers": []}
-AHEAD = PARTS_AT_ONCE * PART_BYTES
 
 
 class Client:
@@ -53,10 +52,10 @@ async def stream(client: Client, chunks: Iterator[bytes], seconds: float = 60) -
         [],
         [1],
         [10] * 1000,
-        [PART_BYTES] * PARTS_AT_ONCE,
-        [PART_BYTES] * (PARTS_AT_ONCE + 1),
-        [PART_BYTES] * (2 * PARTS_AT_ONCE),
-        [3 * AHEAD, 1],
+        [PART_BYTES] * 4,
+        [PART_BYTES] * 5,
+        [PART_BYTES] * 8,
+        [3 * AHEAD_BYTES, 1],
         [100_000] * 50,
     ],
 )
@@ -67,6 +66,14 @@ def test_all_of_a_body_comes_and_its_last_message_says_so(sizes: list[int]) -> N
     assert client.body == b"".join(chunks)
     more = [message["more_body"] for message in client.messages[1:]]
     assert more == [True] * (len(more) - 1) + [False]
+
+
+def test_the_server_is_handed_no_more_than_it_can_copy() -> None:
+    client = Client()
+    asyncio.run(stream(client, iter([b"x", b"y" * 20 * AHEAD_BYTES, b"z"])))
+    assert max(len(message.get("body", b"")) for message in client.messages) <= (
+        2 * PART_BYTES
+    )
 
 
 def test_no_more_is_made_than_a_slow_client_may_hold() -> None:
@@ -85,7 +92,7 @@ def test_no_more_is_made_than_a_slow_client_may_hold() -> None:
             await asyncio.sleep(0)
         for _ in range(100):
             await asyncio.sleep(0)
-        assert made == AHEAD
+        assert made == AHEAD_BYTES
         client.resume.set()
         await streaming
         assert len(client.body) == made == 100 * PART_BYTES
