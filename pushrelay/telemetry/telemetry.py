@@ -7,12 +7,11 @@ one thread (HTTP by the event loop, commits by the writer).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from pushrelay.model import MetricFamily
-from pushrelay.telemetry.families import OWN_FAMILIES, LabelValues
+from pushrelay.telemetry import process
+from pushrelay.telemetry.families import OWN_FAMILIES, LabelValues, Scrape
 from pushrelay.telemetry.values import HistogramValue, SlidingSummary
 
 SECONDS_BUCKETS = (
@@ -33,9 +32,13 @@ SECONDS_BUCKETS = (
 BYTES_BUCKETS = tuple(float(256 * 4**power) for power in range(9))
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-_METHODS = frozenset(
-    ("get", "head", "post", "put", "delete", "options", "patch", "connect", "trace")
-)
+_METHODS = {
+    name.upper(): name
+    for name in (
+        *("get", "head", "post", "put", "delete"),
+        *("options", "patch", "connect", "trace"),
+    )
+}
 _OTHER_METHOD = "other"
 """What counts for all others: a client must not be able to add series at will."""
 
@@ -53,17 +56,34 @@ class Gauges:
     store_up: bool
 
 
+class RequestValues:
+    """What is told of the requests with one handler, method and code."""
+
+    __slots__ = ("bytes", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
+        self.bytes: HistogramValue = HistogramValue(BYTES_BUCKETS)
+
+
+class PushValues:
+    """What is told of the pushes and deletions with one method."""
+
+    __slots__ = ("bytes", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: SlidingSummary = SlidingSummary()
+        self.bytes: SlidingSummary = SlidingSummary()
+
+
 class Telemetry:
     """All of the relay's counters since it started."""
 
     def __init__(self) -> None:
         self.started_at: float = time.time()
-        self.requests: dict[LabelValues, int] = {}
-        self.request_seconds: dict[LabelValues, HistogramValue] = {}
-        self.request_bytes: dict[LabelValues, HistogramValue] = {}
+        self.requests: dict[LabelValues, RequestValues] = {}
         self.compatible_requests: dict[LabelValues, int] = {}
-        self.push_seconds: dict[LabelValues, SlidingSummary] = {}
-        self.push_bytes: dict[LabelValues, SlidingSummary] = {}
+        self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
@@ -72,21 +92,26 @@ class Telemetry:
         self, handler: str, method: str, code: int, seconds: float, size: int
     ) -> None:
         """Record an answered HTTP request; size: bytes of its target, headers, body."""
-        key = (handler, _method(method), str(code))
-        self.requests[key] = self.requests.get(key, 0) + 1
-        _of(self.request_seconds, key, _seconds_histogram).observe(seconds)
-        _of(self.request_bytes, key, _bytes_histogram).observe(size)
+        key = (handler, _METHODS.get(method, _OTHER_METHOD), str(code))
+        values = self.requests.get(key)
+        if values is None:
+            values = self.requests[key] = RequestValues()
+        values.seconds.observe(seconds)
+        values.bytes.observe(size)
 
     def compatible_request(self, handler: str, method: str, code: int) -> None:
         """Record a request as the Pushgateway counts it."""
-        key = (handler, _method(method), str(code))
+        key = (handler, _METHODS.get(method, _OTHER_METHOD), str(code))
         self.compatible_requests[key] = self.compatible_requests.get(key, 0) + 1
 
     def push(self, method: str, seconds: float, size: int, now: float) -> None:
         """Record a push or deletion as the Pushgateway summarises them."""
-        key = (_method(method),)
-        _of(self.push_seconds, key, SlidingSummary).observe(seconds, now)
-        _of(self.push_bytes, key, SlidingSummary).observe(size, now)
+        key = _METHODS.get(method, _OTHER_METHOD)
+        values = self.pushes.get(key)
+        if values is None:
+            values = self.pushes[key] = PushValues()
+        values.seconds.observe(seconds, now)
+        values.bytes.observe(size, now)
 
     def rejected(self, reason: str) -> None:
         """Record a refused push."""
@@ -99,31 +124,6 @@ class Telemetry:
 
     def families(self, gauges: Gauges, now: float) -> list[MetricFamily]:
         """Return the families that have samples; now: monotonic clock, seconds."""
-        built = (own.family(self, gauges, now) for own in OWN_FAMILIES)
+        scrape = Scrape(self, gauges, process.usage(), now)
+        built = (own.family(scrape) for own in OWN_FAMILIES)
         return [family for family in built if family.metrics]
-
-
-def _method(method: str) -> str:
-    lower = method.lower()
-    return lower if lower in _METHODS else _OTHER_METHOD
-
-
-Histograms = TypeVar("Histograms", HistogramValue, SlidingSummary)
-
-
-def _of(
-    known: dict[LabelValues, Histograms],
-    key: LabelValues,
-    make: Callable[[], Histograms],
-) -> Histograms:
-    if key not in known:
-        known[key] = make()
-    return known[key]
-
-
-def _seconds_histogram() -> HistogramValue:
-    return HistogramValue(SECONDS_BUCKETS)
-
-
-def _bytes_histogram() -> HistogramValue:
-    return HistogramValue(BYTES_BUCKETS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import accumulate
+from random import random
 
 from pushrelay.model import Histogram, Summary
 
@@ -20,19 +21,19 @@ class HistogramValue:
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(self._counts)
+
     def observe(self, value: float) -> None:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
     def value(self) -> Histogram:
-        buckets: list[tuple[float, int | float]] = []
-        total = 0
-        for bound, count in zip(
-            (*self._bounds, float("inf")), self._counts, strict=True
-        ):
-            total += count
-            buckets.append((bound, total))
-        return Histogram(total, self._sum, buckets)
+        totals = list(accumulate(self._counts))
+        bounds = (*self._bounds, float("inf"))
+        return Histogram(totals[-1], self._sum, list(zip(bounds, totals, strict=True)))
 
 
 class SlidingSummary:
@@ -58,9 +59,12 @@ class SlidingSummary:
 
     def value(self, now: float) -> Summary:
         oldest = now - self.SLICES * self.SLICE_SECONDS
-        recent = sorted(
-            v for s in self._slices if s.began_at >= oldest for v in s.values
-        )
+        recent: list[float] = []
+        for part in self._slices:
+            if part.began_at >= oldest:
+                recent += part.values
+        # The parts are in order: Python merges them, ten times as fast as it sorts.
+        recent.sort()
         quantiles = [(q, self._quantile(recent, q)) for q in self.QUANTILES]
         return Summary(self._count, self._sum, quantiles)
 
@@ -73,7 +77,7 @@ class SlidingSummary:
 
 @dataclass(slots=True)
 class _Slice:
-    """A uniform sample (reservoir) of what was observed since `began_at`."""
+    """A uniform sample (reservoir) of what was observed since `began_at`, in order."""
 
     began_at: float
     seen: int = 0
@@ -81,9 +85,11 @@ class _Slice:
 
     def add(self, value: float, capacity: int) -> None:
         self.seen += 1
-        if len(self.values) < capacity:
-            self.values.append(value)
-            return
-        slot = random.randrange(self.seen)  # noqa: S311  # statistics, no secret
-        if slot < capacity:
-            self.values[slot] = value
+        if len(self.values) >= capacity:
+            # Any of the sample must be as likely to go; which order they are in does
+            # not matter for that.
+            slot = int(random() * self.seen)  # noqa: S311  # statistics, no secret
+            if slot >= capacity:
+                return
+            del self.values[slot]
+        insort(self.values, value)

@@ -19,6 +19,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 Headers = tuple[tuple[str, str], ...]
 
+BODY_IS_HERE = "pushrelay.body_is_here"
+"""A server may put a function here into the scope that tells whether the next call of
+`receive` will return at once."""
+
 TEXT = "text/plain; charset=utf-8"
 DRAIN_SECONDS = 1.0
 
@@ -35,8 +39,12 @@ class ClientGone(Exception):
 class Exchange:
     """A request to read and an answer to give.
 
+    raw_path: the undecoded path of the request target, without the query. A target in
+        absolute form, as clients send it to a proxy, is its path.
+    query: the undecoded query of the request target.
     status: of the answer, 0 until it began; on_status is called when it is known, and
-    before the client can know it. started_at: monotonic clock, seconds.
+        before the client can know it.
+    started_at: monotonic clock, seconds.
     """
 
     def __init__(
@@ -44,32 +52,20 @@ class Exchange:
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
+        self.raw_path = _raw_path(scope)
+        self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._receive = receive
+        self._body_is_here: Callable[[], bool] = scope.get(BODY_IS_HERE, _unknown)
         self._send = send
         self._limits = limits
         self._body: bytes | None = None
         self._more_body = True
 
     # --- the request ---
-
-    @property
-    def raw_path(self) -> str:
-        """The undecoded path of the request target, without the query.
-
-        A target in absolute form, as clients send it to a proxy, is its path.
-        """
-        raw: bytes = self.scope.get("raw_path") or self.scope["path"].encode()
-        return _ORIGIN.sub("", raw.decode("latin-1"), count=1)
-
-    @property
-    def query(self) -> str:
-        """The undecoded query of the request target."""
-        query: bytes = self.scope.get("query_string", b"")
-        return query.decode("latin-1")
 
     @property
     def client(self) -> str:
@@ -81,10 +77,11 @@ class Exchange:
     @property
     def size(self) -> int:
         """Bytes of the request: its target, headers and body, without framing."""
-        headers = sum(len(name) + len(value) for name, value in self.scope["headers"])
-        target = len(self.raw_path) + len(self.query)
-        body = self.content_length or 0 if self._body is None else len(self._body)
-        return target + headers + body
+        size = len(self.raw_path) + len(self.query)
+        for name, value in self.scope["headers"]:
+            size += len(name) + len(value)
+        body = self._body
+        return size + ((self.content_length or 0) if body is None else len(body))
 
     @property
     def content_length(self) -> int | None:
@@ -133,21 +130,28 @@ class Exchange:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _next_message(self, deadline: float) -> Message:
+        if self._body_is_here():
+            # As nearly always; a deadline would cost more than the body.
+            message = await self._receive()
+        else:
+            message = await self._await_message(deadline)
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self._more_body = message.get("more_body", False)
+        return message
+
+    async def _await_message(self, deadline: float) -> Message:
         limits = self._limits
         patience = min(limits.idle_seconds, deadline - time.monotonic())
         try:
             async with asyncio.timeout(max(patience, 0)):
-                message = await self._receive()
+                return await self._receive()
         except TimeoutError:
             raise RequestTimeout(
                 "the request's body did not come in time: no byte for "
                 f"{limits.idle_seconds:g} s, or not all of it within "
                 f"{limits.request_seconds:g} s"
             ) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        self._more_body = message.get("more_body", False)
-        return message
 
     async def drain(self) -> None:
         """Take what the client still sends for a moment, after it was answered.
@@ -175,9 +179,9 @@ class Exchange:
         headers: Headers = (),
     ) -> None:
         """Send a whole answer; content_type goes with a body."""
-        content = (("Content-Type", content_type),) if content_type else ()
-        length = (("Content-Length", str(len(body))),)
-        await self.begin(status, (*headers, *content, *length))
+        if content_type:
+            headers = (*headers, ("Content-Type", content_type))
+        await self.begin(status, (*headers, ("Content-Length", str(len(body)))))
         await self.send(b"" if self.method == "HEAD" else body, more=False)
 
     async def error(self, status: int, text: str, headers: Headers = ()) -> None:
@@ -212,6 +216,16 @@ class Exchange:
         await self._send(
             {"type": "http.response.body", "body": body, "more_body": more}
         )
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    path = raw.decode("latin-1")
+    return path if path.startswith("/") else _ORIGIN.sub("", path, count=1)
+
+
+def _unknown() -> bool:
+    return False
 
 
 def _too_large(limits: Limits) -> LimitExceeded:

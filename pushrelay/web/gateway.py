@@ -32,7 +32,7 @@ from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS
-from pushrelay.web.routing import Found, Redirected, Refused, Router
+from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,16 @@ class Gateway:
             return
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-        seconds = time.monotonic() - exchange.started_at
-        self._telemetry.request(
-            handler, exchange.method, exchange.status, seconds, exchange.size
-        )
+        self._record(exchange, handler)
         if exchange.status >= 400:
             await exchange.drain()
+
+    def _record(self, exchange: Exchange, handler: str) -> None:
+        now, method, size = time.monotonic(), exchange.method, exchange.size
+        seconds = now - exchange.started_at
+        self._telemetry.request(handler, method, exchange.status, seconds, size)
+        if handler in _CHANGING_GROUPS:
+            self._telemetry.push(method, seconds, size, now)
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
@@ -119,11 +123,10 @@ class Gateway:
         if (exchange.header("expect") or "100-continue").lower() != "100-continue":
             await exchange.answer(417)
             return "other"
-        method, path = exchange.method, exchange.raw_path
-        resolution = self._router.resolve(method, path)
-        is_final = isinstance(resolution, Redirected) and resolution.by_cleaning
-        if not is_final and not self._router.is_api(path):
-            await self._check_encoding(exchange)
+        resolution = self._router.resolve(exchange.method, exchange.raw_path)
+        encoding = exchange.header("content-encoding")
+        if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
+            check_encoding(await exchange.body(), encoding)
         match resolution:
             case Found(name, rest):
                 await self._handle(exchange, name, rest)
@@ -137,8 +140,8 @@ class Gateway:
         return "other"
 
     def _check_head(self, exchange: Exchange) -> None:
-        limit = self._limits.target_bytes
-        if len(exchange.raw_path) + len(exchange.query) > limit:
+        limit, path = self._limits.target_bytes, exchange.raw_path
+        if len(path) + len(exchange.query) > limit:
             raise LimitExceeded(
                 "target_bytes",
                 f"the request target is longer than the limit of {limit} bytes",
@@ -148,17 +151,16 @@ class Gateway:
             raise InvalidRequest("missing required Host header")
         if host is not None and not _HOST.fullmatch(host):
             raise InvalidRequest("malformed Host header")
-        if _MALFORMED_ESCAPE.search(exchange.raw_path):
+        if "%" in path and _MALFORMED_ESCAPE.search(path):
             raise InvalidRequest("the path has a % without two hexadecimal digits")
 
-    async def _check_encoding(self, exchange: Exchange) -> None:
-        """Refuse a compressed body with a bad head, as for every path but the API."""
-        encoding = exchange.header("content-encoding")
-        if encoding is not None:
-            check_encoding(await exchange.body(), encoding)
+    def _is_free_of_encoding(self, exchange: Exchange, resolution: Resolution) -> bool:
+        """Whether a compressed body with a bad head is none of our business."""
+        if isinstance(resolution, Redirected) and resolution.by_cleaning:
+            return True
+        return self._router.is_api(exchange.raw_path)
 
     async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
-        changes_group = name in ("push", "delete")
         if name not in _UNCOUNTED:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
@@ -167,12 +169,8 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-            if changes_group:
+            if name in _CHANGING_GROUPS:
                 self._pushes.note_rejection(exchange, error)
-        if changes_group:
-            now = time.monotonic()
-            seconds = now - exchange.started_at
-            self._telemetry.push(exchange.method, seconds, exchange.size, now)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -241,6 +239,9 @@ class Gateway:
 
 _UNCOUNTED = ("metrics", "quit", "quit_refused")
 """Handlers that the Pushgateway's request counter leaves out."""
+
+_CHANGING_GROUPS = ("push", "delete")
+"""Handlers whose requests the Pushgateway summarises."""
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(

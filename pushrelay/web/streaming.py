@@ -1,18 +1,27 @@
-"""Long answers: made by a thread, part by part, as fast as the client takes them."""
+"""Long answers: made by a thread, some parts at a time, as fast as the client takes
+them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
 
 from pushrelay.web.exchange import ClientGone, Exchange, Headers
+from pushrelay.web.turns import short_turns
 
 log = logging.getLogger(__name__)
 
 PART_BYTES = 256 * 1024
+"""About what is handed to the server at once."""
+
+AHEAD_BYTES = 4 * PART_BYTES
+"""How much a thread makes in one go, and a slow client can hold; a single chunk may be
+larger. Going to a thread and back takes longer than to join a part of pieces that are
+there already."""
 
 Result = TypeVar("Result")
 
@@ -30,23 +39,28 @@ class Streamer:
     async def run(self, call: Callable[..., Result], *arguments: object) -> Result:
         """Return the result of `call`, made on a thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, call, *arguments)
+        with short_turns():
+            return await loop.run_in_executor(self._pool, call, *arguments)
 
     async def send(
         self, exchange: Exchange, status: int, headers: Headers, chunks: Iterator[bytes]
     ) -> None:
         """Answer with `chunks` as the body. Raises ClientGone if it is read too slowly,
         and whatever `chunks` raises."""
-        # The first part is made before the head is sent: what fails until then is a
+        # The first parts are made before the head is sent: what fails until then is a
         # proper error and not half an answer.
-        part = await self.run(_next_part, chunks)
+        parts, is_end = await self.run(_next_parts, chunks)
         await exchange.begin(status, headers)
         try:
             async with asyncio.timeout(self._seconds):
-                while part:
-                    await exchange.send(part, more=True)
-                    part = await self.run(_next_part, chunks)
-                await exchange.send(b"", more=False)
+                while not is_end:
+                    while parts:
+                        await exchange.send(parts.popleft(), more=True)
+                    parts, is_end = await self.run(_next_parts, chunks)
+                last = parts.pop() if parts else b""
+                while parts:
+                    await exchange.send(parts.popleft(), more=True)
+                await exchange.send(last, more=False)
         except TimeoutError:
             log.info("a client read too slowly: %s", exchange.client)
             raise ClientGone from None
@@ -56,13 +70,33 @@ class Streamer:
         self._pool.submit(close)
 
 
-def _next_part(chunks: Iterator[bytes]) -> bytes:
-    """Return about PART_BYTES of `chunks`; nothing at their end."""
-    part: list[bytes] = []
+def _next_parts(chunks: Iterator[bytes]) -> tuple[deque[bytes], bool]:
+    """Return about AHEAD_BYTES of `chunks` in parts, and whether this is their end."""
+    parts: deque[bytes] = deque()
+    size = 0
+    while size < AHEAD_BYTES:
+        data = _join_some(chunks)
+        if not data:
+            return parts, True
+        parts += _split(data)
+        size += len(data)
+    return parts, False
+
+
+def _join_some(chunks: Iterator[bytes]) -> bytes:
+    """Return PART_BYTES of `chunks`, or somewhat more; nothing at their end."""
+    some: list[bytes] = []
     size = 0
     for chunk in chunks:
-        part.append(chunk)
+        some.append(chunk)
         size += len(chunk)
         if size >= PART_BYTES:
             break
-    return b"".join(part)
+    return b"".join(some)
+
+
+def _split(data: bytes) -> list[bytes]:
+    if len(data) < 2 * PART_BYTES:
+        return [data]
+    # The server would make copies of all of it, and keep them for a slow client.
+    return [data[at : at + PART_BYTES] for at in range(0, len(data), PART_BYTES)]

@@ -2,57 +2,54 @@
 
 gunicorn holds a half-sent request head for ever, and at shutdown waits for idle
 keep-alive connections until its timeout. Both are mended here, in terms of its
-internals: the version is pinned, and tests watch over both.
+internals: the version is pinned, and tests watch over both. So is what it spends on
+every request and this relay has no use for: a task, and timers that never fire.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import Any
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
+from pushrelay.web.exchange import BODY_IS_HERE
+from pushrelay.web.request_head import RelayParser
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
 
 
-class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+class RelayProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection whose request head must arrive in time.
 
-    At most `idle_seconds` between two bytes, and `request_seconds` for all of it.
+    At most `idle_seconds` between two bytes, and `request_seconds` for all of it; after
+    a request, the next one may be as long in coming as gunicorn's `keepalive`.
     """
 
     def __init__(self, worker: RelayWorker) -> None:
         super().__init__(worker)
         self._limits: Limits = worker.app.settings.limits
-        self._last_byte_at = self._head_began_at = 0.0
+        self._patience: float = self._limits.idle_seconds
+        self._awaits_since: float = 0.0
+        self._head_began_at: float = 0.0
+        self._last_byte_at: float = 0.0
         self._head_bytes = 0
-        self._head_timer: Any = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.worker.connections.add(self)
-        self._expect_head()
+        self._await_head()
 
-    def _feed_callback_parser(self, data: bytes) -> bool:
-        # All bytes come this way: new ones, and those held back behind a request.
-        self._last_byte_at = self.worker.loop.time()
-        if not self._awaits_head:
-            return bool(super()._feed_callback_parser(data))
-        if self._head_timer is None:
-            self._expect_head()
-        self._head_bytes += len(data)
-        going_on = bool(super()._feed_callback_parser(data))
-        if not self._awaits_head:
-            self._disarm()
-            self._head_bytes = 0
-        elif self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
-            self._refuse_head(414, "the request's target or head is too long\n")
-            return False
-        return going_on
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.worker.connections.discard(self)
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
 
     def eof_received(self) -> bool:
         """Let a client that sends no more have its answer."""
@@ -69,45 +66,98 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.worker.connections.discard(self)
-        self._disarm()
-        super().connection_lost(exc)
-
     def close_if_idle(self) -> None:
         """Close the connection if no request is under way."""
         if self._awaits_head:
             self._keepalive_timeout()
+
+    # --- a request ---
+
+    async def _serve_http_request(
+        self, request: Any, sockname: Any, peername: Any
+    ) -> bool:
+        # Without the task that lets an application go on after its answer.
+        keepalive = await self._handle_http_request(request, sockname, peername)
+        if self._callback_parser.remaining():
+            # Requests that are there already come without a turn for others.
+            await asyncio.sleep(0)
+        return bool(keepalive)
+
+    def _build_http_scope(self, *arguments: Any) -> Any:
+        scope = super()._build_http_scope(*arguments)
+        scope[BODY_IS_HERE] = self._body_is_here
+        return scope
+
+    def _body_is_here(self) -> bool:
+        """Whether the application's next `receive` returns at once."""
+        body = self._body_receiver
+        return bool(body._chunks) or body._complete
+
+    # --- the deadline of its head ---
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        # All bytes come this way: new ones, and those held back behind a request.
+        awaited_head = self._awaits_head
+        going_on = bool(super()._feed_callback_parser(data))
+        if not awaited_head or not going_on:
+            return going_on
+        if self._awaits_head:
+            return self._take_part_of_head(len(data))
+        self._head_bytes = 0
+        return True
+
+    def _take_part_of_head(self, size: int) -> bool:
+        """Note that so many bytes of a head came; return whether more may come."""
+        self._last_byte_at = self.worker.loop.time()
+        if not self._head_bytes:
+            self._head_began_at = self._last_byte_at
+        self._head_bytes += size
+        if self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
+            self._refuse_head(414, "the request's target or head is too long\n")
+            return False
+        self._wake_at(self._due)
+        return True
 
     @property
     def _awaits_head(self) -> bool:
         ready = self._request_ready
         return ready is not None and not ready.is_set()
 
-    def _expect_head(self) -> None:
-        self._last_byte_at = self._head_began_at = self.worker.loop.time()
-        self._arm(self._limits.idle_seconds)
+    def _await_head(self) -> None:
+        self._awaits_since = self.worker.loop.time()
+        self._wake_at(self._due)
 
-    def _arm(self, seconds: float) -> None:
-        self._head_timer = self.worker.loop.call_later(seconds, self._check_head)
+    def _arm_keepalive_timer(self) -> None:
+        self._patience = self._keepalive
+        self._await_head()
 
-    def _disarm(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _cancel_keepalive_timer(self) -> None:
+        """Leave the timer as it is: most requests come long before it."""
 
-    def _check_head(self) -> None:
-        """Refuse a head that is late; runs once in a while, not for every byte."""
-        self._head_timer = None
-        if not self._awaits_head or self._closed:
-            return
-        now = self.worker.loop.time()
-        due = min(
+    @property
+    def _due(self) -> float:
+        """When to give up the head, or the rest before it."""
+        if not self._head_bytes:
+            return self._awaits_since + self._patience
+        return min(
             self._last_byte_at + self._limits.idle_seconds,
             self._head_began_at + self._limits.request_seconds,
         )
-        if now < due:
-            self._arm(due - now)
+
+    def _wake_at(self, due: float) -> None:
+        """Have the head checked at `due` or before, with one timer for many heads."""
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self.worker.loop.call_at(due, self._check_head)
+
+    def _check_head(self) -> None:
+        self._timer = None
+        if not self._awaits_head or self._closed:
+            return
+        if self.worker.loop.time() < self._due:
+            self._wake_at(self._due)
         elif self._head_bytes:
             self._refuse_head(408, "the request's head did not come in time\n")
         else:
@@ -126,8 +176,9 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         self.connections: set[RelayProtocol] = set()
 
     def init_process(self) -> None:
-        # The worker names its protocol class in this module only.
+        # The worker names its protocol class, and that its parser, in one module each.
         gasgi.ASGIProtocol = RelayProtocol
+        protocol.PythonProtocol = RelayParser
         super().init_process()
 
     def init_signals(self) -> None:

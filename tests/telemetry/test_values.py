@@ -52,3 +52,20 @@ def test_a_summary_is_bounded() -> None:
     kept = sum(len(part.values) for part in summary._slices)
     assert kept <= SlidingSummary.SLICES * SlidingSummary.SAMPLE
     assert summary.value(now=1000).sample_count == 20_000
+
+
+def test_a_full_sample_still_follows_what_is_observed() -> None:
+    summary = SlidingSummary()
+    for value in [0] * SlidingSummary.SAMPLE + [1] * 20 * SlidingSummary.SAMPLE:
+        summary.observe(value, now=0)
+    assert dict(summary.value(now=0).quantiles)[0.5] == 1
+
+
+def test_quantiles_are_of_all_parts_together() -> None:
+    summary = SlidingSummary()
+    for value in (5, 1, 4):
+        summary.observe(value, now=0)
+    for value in (3, 2):
+        summary.observe(value, now=SlidingSummary.SLICE_SECONDS)
+    ordered = [value for _, value in summary.value(now=150).quantiles]
+    assert ordered == [1, 3, 5]

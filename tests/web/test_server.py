@@ -142,6 +142,43 @@ def test_a_head_that_trickles_must_end_in_time(start_relay: StartRelay) -> None:
         assert answer.startswith(b"HTTP/1.1 408")
 
 
+def test_a_kept_connection_may_rest_for_longer_than_a_head(
+    start_relay: StartRelay,
+) -> None:
+    relay = start_relay("--limit.idle-seconds=0.3")
+    with socket.create_connection((relay.host, relay.port), 5) as connection:
+        for _ in range(2):
+            connection.sendall(HEAD + b"\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            time.sleep(0.7)
+        connection.sendall(HEAD)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408")
+
+
+def test_requests_sent_at_once_leave_turns_to_others(start_relay: StartRelay) -> None:
+    relay = start_relay()
+    with ExitStack() as connections:
+        greedy, other = (
+            connections.enter_context(
+                socket.create_connection((relay.host, relay.port), 5)
+            )
+            for _ in range(2)
+        )
+        request = HEAD + b"\r\n"
+        # Far more work than the other's request, and less than a socket's buffer.
+        greedy.sendall(request * 2_000)
+        answers = greedy.recv(4096)
+        other.sendall(request)
+        assert other.recv(4096).startswith(b"HTTP/1.1 200")
+        greedy.setblocking(False)
+        while True:
+            try:
+                answers += greedy.recv(1_000_000)
+            except BlockingIOError:
+                break
+        assert answers.count(b"HTTP/1.1 200") < 2_000
+
+
 def test_a_half_sent_body_is_refused(start_relay: StartRelay) -> None:
     relay = start_relay("--limit.idle-seconds=0.3")
     response = relay.send(
