@@ -22,6 +22,7 @@ from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.turns import short_turns
 from pushrelay.writes import Push
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,8 @@ class Pushes:
             return self._parse(exchange, decoded, key, now)
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, read)
+        with short_turns():
+            return await loop.run_in_executor(self._threads, read)
 
     def _parse(
         self, exchange: Exchange, body: bytes, key: GroupingKey, now: int
