@@ -26,27 +26,30 @@ from pathlib import Path
 from typing import Any
 
 import load
-from load import SCRAPE, Connection, Pushes, repeat
+from client import Connection
+from load import SCRAPE, Pushes, repeat
 from servers import Pushrelay
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits, Settings
 from pushrelay.consistency import check_alone
-from pushrelay.exposition.negotiation import negotiate
-from pushrelay.exposition.stored import to_stored
+from pushrelay.exposition.negotiation import PushFormat, negotiate
+from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
-from pushrelay.grouping_key import parse_path
+from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.store import writer as writer_module
 from pushrelay.store.engine import Database
 from pushrelay.store.migrate import upgrade
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
-from pushrelay.writes import Push, prepare_push
+from pushrelay.writes import Push
 
 PUSHES = 1_500
 LIMITS = Limits()
 SETTINGS = Settings()
+READER = PushReader(LIMITS, utf8_names=False)
 SIZES = (1, 5_000)
 
 
@@ -101,7 +104,7 @@ def push_layers(directory: Path, groups: int) -> tuple[dict[str, float], Relay]:
     relay._refresh()
     pushes, ledger = Pushes(groups), Ledger()
     for group in range(groups):
-        commit(relay, *split(pushes.next(group)))
+        commit(relay, pushes.next(group))
     decider = relay._decider
     ledger.wrap(decider, "decide", "check against the store")
     ledger.wrap(decider, "catch_up", "clock query")
@@ -128,14 +131,8 @@ def measure_pushes(relay: Relay, pushes: Pushes, ledger: Ledger) -> None:
         path, body = split(pushes.next())
         with ledger.entry("grouping key"):
             key = parse_path(path.removeprefix("/metrics/"))
-        with ledger.entry("parse text"):
-            families = parse_text(body, key, LIMITS)
-        now = time.time_ns()
-        with ledger.entry("check by itself"):
-            check_alone(families)
-        with ledger.entry("render"):
-            stored = [to_stored(family, now) for family in families]
-        push = Push(key, Mode.REPLACE, now, families, stored)
+        with ledger.entry("read by a template"):
+            push = read(key, body)
         with ledger.entry("commit"):
             relay._writer._commit([push])
         began = time.thread_time()
@@ -148,17 +145,38 @@ def measure_pushes(relay: Relay, pushes: Pushes, ledger: Ledger) -> None:
     loop.close()
 
 
-def commit(relay: Relay, path: str, body: bytes) -> None:
+def whole_layers() -> dict[str, float]:
+    """Return microseconds of what a push costs that has no template."""
+    pushes, ledger = Pushes(1), Ledger()
+    for number in range(-100, PUSHES):
+        if number == 0:
+            ledger.clear()
+        path, body = split(pushes.next())
+        key = parse_path(path.removeprefix("/metrics/"))
+        with ledger.entry("parse text"):
+            families = parse_text(body, key, LIMITS)
+        with ledger.entry("check by itself"):
+            check_alone(families)
+        with ledger.entry("render"):
+            to_payload(families, 1)
+    return ledger.per(PUSHES)
+
+
+def read(key: GroupingKey, body: bytes) -> Push:
+    """Return a push, read as the server does."""
+    return READER.read(body, PushFormat.TEXT, key, Mode.REPLACE, time.time_ns())
+
+
+def commit(relay: Relay, request: bytes) -> None:
     """Push without a server."""
-    key = parse_path(path.removeprefix("/metrics/"))
-    families = parse_text(body, key, LIMITS)
-    relay._writer._commit([prepare_push(key, families, Mode.REPLACE, time.time_ns())])
+    path, body = split(request)
+    relay._writer._commit([read(parse_path(path.removeprefix("/metrics/")), body)])
 
 
 def gateway_of(relay: Relay) -> Gateway:
     """Return a gateway that neither parses nor stores what it is pushed."""
     gateway = Gateway(SETTINGS, relay, lambda: None)
-    gateway._pushes._parse = nothing_read  # type: ignore[method-assign]
+    gateway._pushes._parse = nothing_read  # type: ignore[assignment, method-assign]
     gateway._pushes._relay = _Nowhere()  # type: ignore[assignment]
     return gateway
 
@@ -207,7 +225,7 @@ def scrape_layers(relay: Relay, groups: int) -> dict[str, float]:
     for number in range(-3, times):
         if number == 0:
             ledger.clear()
-        commit(relay, *split(pushes.next()))
+        commit(relay, pushes.next())
         with ledger.entry("snapshot"):
             snapshot = relay._view.snapshot()
         with ledger.entry("own metrics and order of families"):
@@ -276,6 +294,7 @@ def show(title: str, found: dict[str, float]) -> None:
 def main() -> None:
     """Measure and print."""
     gc.freeze()
+    show("push that is read whole", whole_layers())
     with tempfile.TemporaryDirectory(prefix="pushrelay-layers-") as name:
         directory = Path(name)
         for groups in SIZES:
