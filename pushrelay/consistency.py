@@ -8,6 +8,7 @@ are the few groups that could hold the same series (see `rivals`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from pushrelay.catalog import Catalog
 from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
@@ -39,6 +40,8 @@ _VALUE_CLASS: dict[MetricType, type] = {
     MetricType.HISTOGRAM: Histogram,
     MetricType.GAUGE_HISTOGRAM: Histogram,
 }
+# Other threads wait while many texts are joined.
+_AT_ONCE = 1000
 _SUFFIXES = {
     "_count": (MetricType.SUMMARY, *HISTOGRAMS),
     "_sum": (MetricType.SUMMARY, *HISTOGRAMS),
@@ -74,18 +77,8 @@ def check_alone(pushed: list[MetricFamily]) -> None:
         raise InconsistentPush(
             "timestamps", ["pushed metrics must not have timestamps"]
         )
-    findings = _Findings()
-    for family in pushed:
-        if family.name in PUSH_EVIDENCE:
-            continue  # overridden, whatever it is
-        if family.name.startswith(RESERVED_PREFIX):
-            findings.add(
-                "reserved_name",
-                f"collected metric named {quote(family.name)}: names that begin with "
-                f"{RESERVED_PREFIX} are the relay's own; rename it",
-            )
-        _check_metrics(findings, family)
-    findings.raise_if_any()
+    if not _is_sound(pushed):
+        _find_problems(pushed)
 
 
 def check_against(
@@ -186,6 +179,64 @@ def _check_suffixes(
                         f"previously collected {type_.name.lower()} named "
                         f"{quote(base)} (in {holder})",
                     )
+
+
+def _is_sound(pushed: list[MetricFamily]) -> bool:
+    """Whether surely nothing is wrong with `pushed`; this takes far less time than to
+    find out what is."""
+    label_sets: dict[str, set[Labels]] = {}
+    for family in pushed:
+        own = {metric.labels for metric in family.metrics}
+        classes = {type(metric.value) for metric in family.metrics}
+        if (
+            len(own) < len(family.metrics)
+            or classes != {_VALUE_CLASS[family.type]}
+            or family.name.startswith(RESERVED_PREFIX)
+        ):
+            return False
+        bound_label = BOUND_LABELS.get(family.type, "")
+        known = label_sets.setdefault(bound_label, own)
+        if known is not own:
+            known |= own
+    return all(_are_legal(sets, label) for label, sets in label_sets.items())
+
+
+def _are_legal(label_sets: set[Labels], bound_label: str) -> bool:
+    shapes = {tuple([name for name, _ in labels]) for labels in label_sets}
+    if not all(_has_legal_names(names, bound_label) for names in shapes):
+        return False
+    left = iter(label_sets)
+    while some := list(islice(left, _AT_ONCE)):
+        if not is_utf8("".join([value for labels in some for _, value in labels])):
+            return False
+    return True
+
+
+def _has_legal_names(names: tuple[str, ...], bound_label: str) -> bool:
+    # A comma in a name may make this err, but to the side of caution.
+    joined = "," + ",".join(names)
+    return (
+        len(set(names)) == len(names)
+        and "" not in names
+        and bound_label not in names
+        and ",__" not in joined
+        and is_utf8(joined)
+    )
+
+
+def _find_problems(pushed: list[MetricFamily]) -> None:
+    findings = _Findings()
+    for family in pushed:
+        if family.name in PUSH_EVIDENCE:
+            continue  # overridden, whatever it is
+        if family.name.startswith(RESERVED_PREFIX):
+            findings.add(
+                "reserved_name",
+                f"collected metric named {quote(family.name)}: names that begin with "
+                f"{RESERVED_PREFIX} are the relay's own; rename it",
+            )
+        _check_metrics(findings, family)
+    findings.raise_if_any()
 
 
 def _check_metrics(findings: _Findings, family: MetricFamily) -> None:
