@@ -32,13 +32,13 @@ from servers import Pushrelay
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits, Settings
-from pushrelay.consistency import check_alone
 from pushrelay.exposition.negotiation import PushFormat, negotiate
 from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
+from pushrelay.soundness import check_alone
 from pushrelay.store import writer as writer_module
 from pushrelay.store.engine import Database
 from pushrelay.store.migrate import upgrade

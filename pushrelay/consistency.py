@@ -1,4 +1,5 @@
-"""What makes a push acceptable: with it, the exposition must still be legal.
+"""What makes a push acceptable beside all that is stored: with it, the exposition must
+still be legal.
 
 The rules are those of the Pushgateway (client_golang's gatherer), which checks its
 whole store at each push. Here the cost follows the push: names are looked up, and so
@@ -11,20 +12,14 @@ from collections.abc import Callable
 from functools import partial
 
 from pushrelay.catalog import Catalog
-from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
+from pushrelay.errors import REFUSAL, InvalidGroupingKey
+from pushrelay.findings import DUPLICATE, MAX_PROBLEMS, Findings, braces
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Layout, Payload
 from pushrelay.model import (
-    BOUND_LABELS,
     HISTOGRAMS,
-    PUSH_EVIDENCE,
-    Histogram,
-    Labels,
     Metric,
-    MetricFamily,
     MetricType,
-    Summary,
-    is_utf8,
 )
 from pushrelay.quoting import quote
 from pushrelay.rivals import Rivals, series_heads
@@ -32,17 +27,6 @@ from pushrelay.rivals import Rivals, series_heads
 MetricsOf = Callable[[int], list[Metric]]
 """Gives the metrics of the pushed family at a position."""
 
-RESERVED_PREFIX = "pushrelay_"
-MAX_PROBLEMS = 20
-
-_VALUE_CLASS: dict[MetricType, type] = {
-    MetricType.COUNTER: float,
-    MetricType.GAUGE: float,
-    MetricType.UNTYPED: float,
-    MetricType.SUMMARY: Summary,
-    MetricType.HISTOGRAM: Histogram,
-    MetricType.GAUGE_HISTOGRAM: Histogram,
-}
 _SUFFIXES = {
     "_count": (MetricType.SUMMARY, *HISTOGRAMS),
     "_sum": (MetricType.SUMMARY, *HISTOGRAMS),
@@ -72,26 +56,6 @@ def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
         )
 
 
-def check_alone(pushed: list[MetricFamily]) -> None:
-    """Raise InconsistentPush if `pushed` is not acceptable whatever else is stored."""
-    if any(family.timestamped for family in pushed):
-        raise InconsistentPush(
-            "timestamps", ["pushed metrics must not have timestamps"]
-        )
-    findings = _Findings()
-    for family in pushed:
-        if family.name in PUSH_EVIDENCE:
-            continue  # overridden, whatever it is
-        if family.name.startswith(RESERVED_PREFIX):
-            findings.add(
-                "reserved_name",
-                f"collected metric named {quote(family.name)}: names that begin with "
-                f"{RESERVED_PREFIX} are the relay's own; rename it",
-            )
-        _check_metrics(findings, family)
-    findings.raise_if_any()
-
-
 def check_against(
     catalog: Catalog,
     key: GroupingKey,
@@ -105,7 +69,7 @@ def check_against(
     held: all families that the group will hold, pushed or kept.
     metrics_of: gives the metrics of a pushed family; asked only where labels matter.
     """
-    findings = _Findings()
+    findings = Findings()
     rivals = Rivals(key, catalog)
     for at, family in enumerate(pushed.layout.families):
         metrics = partial(metrics_of, at)
@@ -115,27 +79,8 @@ def check_against(
     findings.raise_if_any()
 
 
-class _Findings:
-    """Collects problems, so that a pusher sees more than the first."""
-
-    def __init__(self) -> None:
-        self._reason = ""
-        self._problems: list[str] = []
-
-    def add(self, reason: str, problem: str) -> None:
-        self._reason = self._reason or reason
-        self._problems.append(problem)
-        if len(self._problems) == MAX_PROBLEMS:
-            self._problems.append("further problems are not listed")
-            self.raise_if_any()
-
-    def raise_if_any(self) -> None:
-        if self._problems:
-            raise InconsistentPush(self._reason, self._problems)
-
-
 def _check_type(
-    findings: _Findings,
+    findings: Findings,
     family: FamilyShape,
     key: GroupingKey,
     catalog: Catalog,
@@ -151,7 +96,7 @@ def _check_type(
         )
     for other, holder in catalog.holders(name, key).items():
         if other != type_:
-            labels = _braces(metrics()[0].labels if family.size else ())
+            labels = braces(metrics()[0].labels if family.size else ())
             findings.add(
                 "type",
                 f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
@@ -161,7 +106,7 @@ def _check_type(
 
 
 def _check_suffixes(
-    findings: _Findings,
+    findings: Findings,
     family: FamilyShape,
     key: GroupingKey,
     held: Layout,
@@ -200,43 +145,8 @@ def _check_suffixes(
                     )
 
 
-def _check_metrics(findings: _Findings, family: MetricFamily) -> None:
-    value_class = _VALUE_CLASS[family.type]
-    bound_label = BOUND_LABELS.get(family.type, "")
-    seen = set()
-    for metric in family.metrics:
-        problem = _label_problem(metric.labels, bound_label)
-        if problem is not None:
-            findings.add("label", _about(family, metric, problem))
-        if not isinstance(metric.value, value_class):
-            problem = f"is not a {family.type.name}"
-            findings.add("type", _about(family, metric, problem))
-        if metric.labels in seen:
-            findings.add("duplicate", _about(family, metric, _DUPLICATE))
-        seen.add(metric.labels)
-
-
-_DUPLICATE = "was collected before with the same name and label values"
-
-
-def _label_problem(labels: Labels, bound_label: str) -> str | None:
-    previous = None
-    for name, value in labels:
-        if name == previous:
-            return f"has two or more labels with the same name: {name}"
-        if not name or name.startswith("__") or not is_utf8(name):
-            return f"has a label with an invalid name: {quote(name)}"
-        if name == bound_label:
-            return f"must not have an explicit {quote(name)} label"
-        if not is_utf8(value):
-            named = f"has a label named {quote(name)}"
-            return f"{named} whose value is not utf8: {quote(value)}"
-        previous = name
-    return None
-
-
 def _check_rivals(
-    findings: _Findings,
+    findings: Findings,
     family: FamilyShape,
     pushed: Payload,
     rivals: Rivals,
@@ -255,17 +165,9 @@ def _check_rivals(
         for head in sorted(shared)[:MAX_PROBLEMS]:
             findings.add(
                 "duplicate",
-                f"collected metric {head.decode()} {_DUPLICATE} in group {group.key}",
+                f"collected metric {head.decode()} {DUPLICATE} in group {group.key}",
             )
 
 
 def _group(canonical: bytes) -> str:
     return f"group {GroupingKey.from_canonical(canonical)}"
-
-
-def _about(family: MetricFamily, metric: Metric, problem: str) -> str:
-    return f"collected metric {quote(family.name)} {_braces(metric.labels)} {problem}"
-
-
-def _braces(labels: Labels) -> str:
-    return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels) + "}"

@@ -19,7 +19,6 @@ PUSH_EVIDENCE = (PUSH_FAILURE_TIME, PUSH_TIME)
 """Families that the relay itself keeps for each group (Pushgateway's bookkeeping)."""
 
 _LEGACY_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LEGACY_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class MetricType(IntEnum):
@@ -95,12 +94,14 @@ class MetricFamily:
 
 def is_legacy_metric_name(name: str) -> bool:
     """Whether `name` is legal without the UTF-8 extension of the data model."""
+    if name.isascii() and name.isidentifier():
+        return True
     return _LEGACY_METRIC_NAME.fullmatch(name) is not None
 
 
 def is_legacy_label_name(name: str) -> bool:
     """Whether the label `name` is legal without the UTF-8 extension."""
-    return _LEGACY_LABEL_NAME.fullmatch(name) is not None
+    return name.isascii() and name.isidentifier()
 
 
 def is_utf8(text: str) -> bool:

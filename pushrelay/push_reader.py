@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
-from pushrelay.consistency import check_alone
 from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
 from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.exposition.protobuf_parser import parse_protobuf
@@ -13,6 +12,7 @@ from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Payload
 from pushrelay.model import PUSH_EVIDENCE, Histogram, Metric, MetricFamily, Summary
+from pushrelay.soundness import check_alone
 from pushrelay.templates import Templates
 from pushrelay.writes import Push
 

@@ -5,24 +5,24 @@ from typing import NamedTuple
 import pytest
 from builders import families_of, group_of, key_of
 from google.protobuf import text_format
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from pushrelay import soundness
 from pushrelay.aggregation import Mode, combine
 from pushrelay.changes import Changes, Position
 from pushrelay.config import Limits
-from pushrelay.consistency import (
-    MAX_PROBLEMS,
-    check_against,
-    check_alone,
-    require_unambiguous,
-)
+from pushrelay.consistency import check_against, require_unambiguous
 from pushrelay.errors import REFUSAL, InconsistentPush, InvalidGroupingKey
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.protobuf_encoder import delimit
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
+from pushrelay.findings import MAX_PROBLEMS
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY
-from pushrelay.model import PUSH_EVIDENCE, MetricFamily, MetricType
+from pushrelay.model import PUSH_EVIDENCE, Metric, MetricFamily, MetricType, Summary
+from pushrelay.soundness import check_alone
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
 
@@ -463,3 +463,48 @@ def test_other_keys_are_not_ambiguous(pushed: GroupingKey) -> None:
 def test_a_key_is_not_ambiguous_to_itself() -> None:
     empty = key_of("a", instance="")
     require_unambiguous(empty, overlay_of([(empty, "")]))
+
+
+pushed_families = st.lists(
+    st.builds(
+        MetricFamily,
+        st.sampled_from(["x", "y", "pushrelay_z", *PUSH_EVIDENCE]),
+        st.sampled_from([MetricType.GAUGE, MetricType.SUMMARY]),
+        metrics=st.lists(
+            st.builds(
+                Metric,
+                st.lists(
+                    st.tuples(
+                        st.sampled_from(
+                            ["", "a", "b,__c", "__d", "quantile", "\udcff"]
+                        ),
+                        st.sampled_from(["", "1", "é", "\udcff"]),
+                    ),
+                    max_size=2,
+                ).map(lambda pairs: tuple(sorted(pairs))),
+                st.sampled_from([1.0, None, Summary()]),
+            ),
+            max_size=3,
+        ),
+    ),
+    max_size=4,
+)
+
+
+def problems_of(pushed: list[MetricFamily]) -> str:
+    try:
+        check_alone(pushed)
+    except InconsistentPush as error:
+        return f"{error.reason} {error}"
+    return ""
+
+
+@given(pushed_families)
+@example([MetricFamily("x", MetricType.GAUGE)])
+def test_a_push_is_never_taken_for_sound_when_problems_would_be_found(
+    pushed: list[MetricFamily],
+) -> None:
+    found = problems_of(pushed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(soundness, "_is_sound", lambda _: False)
+        assert problems_of(pushed) == found

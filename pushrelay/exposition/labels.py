@@ -1,8 +1,9 @@
-"""Puts the labels of the grouping key in place on a pushed series."""
+"""Puts the labels of the grouping key in place on pushed series."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 
 from pushrelay.config import Limits
 from pushrelay.errors import REFUSAL, InvalidLabels, LimitExceeded
@@ -11,17 +12,23 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels, is_legacy_label_name
 from pushrelay.quoting import quote
 
+Pair = tuple[str, str]
+Plan = Callable[[Iterable[Pair]], Labels]
+
+_IMPLIED = ("instance", "")
+# So many orders of names no usual body has.
+_REMEMBERED = 4096
+
 
 def check_grouping_labels(key: GroupingKey, limits: Limits) -> None:
     """Raise LimitExceeded or InvalidLabels if no series could bear the labels of
     `key`."""
-    _check_limits(key.labels, limits)
+    _check_number(len(key.labels), limits)
+    _check_values(key.labels, limits)
     _check_names(key.names)
 
 
-def place_labels(
-    pushed: list[tuple[str, str]], key: GroupingKey, limits: Limits
-) -> Labels:
+def place_labels(pushed: Sequence[Pair], key: GroupingKey, limits: Limits) -> Labels:
     """Return the labels of a series once it belongs to the group `key`.
 
     The grouping labels override those of the body, an absent `instance` becomes
@@ -31,37 +38,76 @@ def place_labels(
     Raises LimitExceeded for too many pushed labels or too long a value, and
     InvalidLabels for names that escaping would make equal.
     """
-    _check_limits(pushed, limits)
-    implied = {"instance": ""}
-    names = {name for name, _ in pushed}
-    if len(names) < len(pushed):
-        missing = {**implied, **dict(key.labels)}
-        placed = [pair for pair in missing.items() if pair[0] not in names]
-        return tuple(sorted([*pushed, *placed]))
-    labels = {**implied, **dict(pushed), **dict(key.labels)}
-    _check_names(labels)
-    return tuple(sorted(labels.items()))
+    return LabelPlacer(key, limits).place(pushed)
 
 
-def _check_limits(labels: Sequence[tuple[str, str]], limits: Limits) -> None:
-    if len(labels) > limits.labels:
+class LabelPlacer:
+    """Puts labels in place on one series after the other, as `place_labels` does.
+
+    What follows from the names alone is found out once for all series that bear the
+    same names in the same order.
+    """
+
+    def __init__(self, key: GroupingKey, limits: Limits) -> None:
+        self._key = key
+        self._limits = limits
+        self._plans: dict[tuple[str, ...], Plan] = {}
+
+    def place(self, pushed: Sequence[Pair]) -> Labels:
+        """Return the labels of a series that was pushed with the labels `pushed`."""
+        names = tuple([name for name, _ in pushed])
+        plan = self._plans.get(names)
+        if plan is None:
+            return self._place_unknown(names, pushed)
+        _check_values(pushed, self._limits)
+        return plan(pushed)
+
+    def plan(self, names: Sequence[str]) -> Plan:
+        """Return what puts labels with these names in place, each of them there once,
+        and leaves it to its caller whether a value is too long."""
+        _check_number(len(names), self._limits)
+        # The last one with a name is the one that counts.
+        sources = (_IMPLIED[0], *names, *self._key.names)
+        positions = {name: position for position, name in enumerate(sources)}
+        _check_names(positions)
+        # Never one position only, for which it would not return a tuple.
+        pick = itemgetter(*[positions[name] for name in sorted(positions)])
+        of_group = self._key.labels
+        return lambda pairs: pick((_IMPLIED, *pairs, *of_group))
+
+    def _place_unknown(self, names: tuple[str, ...], pushed: Sequence[Pair]) -> Labels:
+        _check_number(len(names), self._limits)
+        _check_values(pushed, self._limits)
+        if len(set(names)) < len(names):
+            missing = dict([_IMPLIED, *self._key.labels])
+            added = [pair for pair in missing.items() if pair[0] not in names]
+            return tuple(sorted([*pushed, *added]))
+        if len(self._plans) >= _REMEMBERED:
+            self._plans.clear()
+        plan = self._plans[names] = self.plan(names)
+        return plan(pushed)
+
+
+def _check_number(number: int, limits: Limits) -> None:
+    if number > limits.labels:
         raise LimitExceeded(
-            "labels", f"there are {len(labels)} labels; the limit is {limits.labels}"
+            "labels", f"there are {number} labels; the limit is {limits.labels}"
         )
+
+
+def _check_values(labels: Iterable[Pair], limits: Limits) -> None:
+    most = limits.label_value_bytes
     for name, value in labels:
         # A character takes at most four bytes, so short values need no encoding.
-        if (
-            len(value) * 4 > limits.label_value_bytes
-            and len(value.encode(errors="surrogateescape")) > limits.label_value_bytes
-        ):
+        if len(value) * 4 > most and len(value.encode(errors="surrogateescape")) > most:
             raise LimitExceeded(
                 "label_value_bytes",
                 f"the value of label {quote(name)} is longer than the limit of "
-                f"{limits.label_value_bytes} bytes",
+                f"{most} bytes",
             )
 
 
-def _check_names(names: Iterable[str]) -> None:
+def _check_names(names: Collection[str]) -> None:
     """Raise InvalidLabels if two of `names` are one for a scraper that wants names
     escaped: a series with a label twice makes Prometheus drop the whole scrape."""
     if all(map(is_legacy_label_name, names)):

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition import metrics_pb2 as pb
-from pushrelay.exposition.labels import place_labels
+from pushrelay.exposition.labels import LabelPlacer
 from pushrelay.exposition.model_fidelity import model_holds
 from pushrelay.exposition.native_validity import check_native_histogram
 from pushrelay.exposition.protobuf_wire import (
@@ -46,13 +46,14 @@ def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[Metric
     Raises InvalidRequest for what cannot be read, and LimitExceeded.
     """
     families: dict[str, MetricFamily] = {}
+    placer = LabelPlacer(key, limits)
     left = limits.series
     for position, message in enumerate(split_delimited(body), start=1):
         if not message:
             # A family without a name is refused, but one without anything is nothing.
             continue
         _check_series(message, left, limits)
-        family = _parse_family(message, position, key, limits)
+        family = _parse_family(message, position, placer)
         families[family.name] = family
         if len(families) > limits.series:
             raise _exceeded("families", limits)
@@ -91,9 +92,7 @@ def _exceeded(what: str, limits: Limits) -> LimitExceeded:
     )
 
 
-def _parse_family(
-    message: bytes, position: int, key: GroupingKey, limits: Limits
-) -> MetricFamily:
+def _parse_family(message: bytes, position: int, placer: LabelPlacer) -> MetricFamily:
     decoded, known = _decode(message)
     name = _name(decoded, position)
     if not known:
@@ -101,7 +100,7 @@ def _parse_family(
     family = MetricFamily(name, MetricType(decoded.type), _help(decoded, name))
     read = _READERS[family.type]
     for metric in decoded.metric:
-        labels = place_labels(_labels(metric), key, limits)
+        labels = placer.place(_labels(metric))
         family.metrics.append(Metric(labels, read(metric)))
         if metric.HasField("timestamp_ms"):
             family.timestamped = True

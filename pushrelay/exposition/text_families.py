@@ -6,9 +6,10 @@ lines are joined into one metric, by the rules of the Pushgateway's parser.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from math import isnan, nan
+from math import isnan
 
 from pushrelay.errors import LimitExceeded
 from pushrelay.exposition.text_cursor import LineError, shown
@@ -36,21 +37,9 @@ class Role(Enum):
     COUNT = auto()
 
 
+# Most lines have it, and members of an Enum are slow to find.
+_VALUE = Role.VALUE
 _ROLES = {"count": Role.COUNT, "sum": Role.SUM, "bucket": Role.VALUE}
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSet:
-    """The labels of a line.
-
-    pushed: without the bound label, sorted by name; what joins the lines of a metric.
-    placed: the same with the grouping labels in place.
-    bound: value of the family's `bound_label`, NaN without one.
-    """
-
-    pushed: Labels
-    placed: Labels
-    bound: float = nan
 
 
 @dataclass(slots=True)
@@ -59,6 +48,8 @@ class OpenFamily:
 
     settled: whether its type is beyond change.
     bound_label: the label that is part of the value: `le`, `quantile` or none.
+    joined: the values of a summary or histogram by the labels of their lines, sorted
+        and without the bound label.
     """
 
     name: str
@@ -69,7 +60,7 @@ class OpenFamily:
     timestamped: bool = False
     bound_label: str | None = None
     has_float_counts: bool = False
-    joined: dict[Labels, Metric] = field(default_factory=dict)
+    joined: dict[Labels, Summary | Histogram] = field(default_factory=dict)
 
     def declare(self, type_: MetricType) -> None:
         """Settle the type."""
@@ -86,32 +77,26 @@ class OpenFamily:
             self.name, self.type, self.help or "", self.metrics, self.timestamped
         )
 
-    def observe_joined(
-        self, metric: Metric, role: Role, bound: float, value: float
+    def observe(
+        self, state: Summary | Histogram, role: Role, bound: float, value: float
     ) -> None:
-        """Take over a line of the summary or histogram `metric`.
+        """Take over a line of the summary or histogram `state`.
 
         Raises LineError for a negative count of a histogram.
         """
-        state = metric.value
-        if isinstance(state, Histogram):
-            self._observe_histogram(state, role, bound, value)
-        elif isinstance(state, Summary):
+        if isinstance(state, Summary):
             _observe_summary(state, role, bound, value)
-
-    def _observe_histogram(
-        self, histogram: Histogram, role: Role, bound: float, value: float
-    ) -> None:
-        if role is Role.SUM:
-            histogram.sample_sum = value
-        elif role is Role.COUNT:
-            histogram.sample_count = self._histogram_count(value, "count")
-        elif not isnan(bound):
-            count = self._histogram_count(value, "bucket population")
-            histogram.buckets.append((bound, count))
+        elif role is _VALUE:
+            if not isnan(bound):
+                count = self._histogram_count(value, "bucket population")
+                state.buckets.append((bound, count))
+        elif role is Role.SUM:
+            state.sample_sum = value
+        else:
+            state.sample_count = self._histogram_count(value, "count")
 
     def _histogram_count(self, value: float, what: str) -> int | float:
-        if 0 <= value < 2**64 and value == int(value):
+        if 0 <= value < 2**64 and value.is_integer():
             return int(value)
         if value < 0:
             raise LineError(f"negative {what} for histogram {shown(self.name)}")
@@ -123,13 +108,14 @@ class Families:
     """The families of a body in order of first appearance.
 
     At most `limit` series, and as many families: those without a series take memory
-    too until the body has been read.
+    too until the body has been read. `place` puts the labels of a new series in place.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, place: Callable[[Labels], Labels]) -> None:
         self._by_name: dict[str, OpenFamily] = {}
         self._limit = limit
-        self._size = 0
+        self._left = limit
+        self._place = place
 
     def find(self, name: str) -> tuple[OpenFamily, Role]:
         """Return what `name` stands for, a new family if for nothing yet.
@@ -139,14 +125,14 @@ class Families:
         """
         family = self._by_name.get(name)
         if family is not None:
-            return family, Role.VALUE
+            return family, _VALUE
         owner = self._owner(name)
         if owner is not None:
             return owner
         if len(self._by_name) == self._limit:
             raise self._exceeded("families")
         family = self._by_name[name] = OpenFamily(name)
-        return family, Role.VALUE
+        return family, _VALUE
 
     def _owner(self, name: str) -> tuple[OpenFamily, Role] | None:
         if name.endswith(("_count", "_sum", "_bucket")):
@@ -163,26 +149,40 @@ class Families:
         return family, role
 
     def observe(
-        self, family: OpenFamily, role: Role, labels: LabelSet, value: float
+        self,
+        family: OpenFamily,
+        role: Role,
+        pushed: Labels,
+        bound: float,
+        value: float,
     ) -> None:
         """Take over a line of `family`, whose type must be settled.
 
-        Raises LineError for a negative count of a histogram, and LimitExceeded.
+        pushed: its labels without the bound label, sorted.
+
+        Raises LineError for a negative count of a histogram, LimitExceeded, and what
+        `place` raises.
         """
         if family.bound_label is None:
-            self._append(family, Metric(labels.placed, value))
-            return
-        metric = family.joined.get(labels.pushed)
-        if metric is None:
-            is_summary = family.type is MetricType.SUMMARY
-            metric = Metric(labels.placed, Summary() if is_summary else Histogram())
-            family.joined[labels.pushed] = metric
-            self._append(family, metric)
-        family.observe_joined(metric, role, labels.bound, value)
+            self.append(family, Metric(self._place(pushed), value))
+        else:
+            state = family.joined.get(pushed) or self.begin(family, pushed)
+            family.observe(state, role, bound, value)
 
-    def _append(self, family: OpenFamily, metric: Metric) -> None:
-        self._size += 1
-        if self._size > self._limit:
+    def begin(self, family: OpenFamily, pushed: Labels) -> Summary | Histogram:
+        """Add a metric to a family of summaries or histograms; return its value.
+
+        Raises LimitExceeded, and what `place` raises.
+        """
+        is_summary = family.type is MetricType.SUMMARY
+        state = family.joined[pushed] = Summary() if is_summary else Histogram()
+        self.append(family, Metric(self._place(pushed), state))
+        return state
+
+    def append(self, family: OpenFamily, metric: Metric) -> None:
+        """Add a metric to `family`; raises LimitExceeded."""
+        self._left -= 1
+        if self._left < 0:
             raise self._exceeded("series")
         family.metrics.append(metric)
 

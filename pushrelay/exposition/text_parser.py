@@ -6,23 +6,24 @@ others, wrong ones included, go to the careful scanner of `text_lines`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from functools import lru_cache
-from math import nan
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 from pushrelay.config import Limits
 from pushrelay.errors import ParseError
 from pushrelay.exposition.floats import parse_float
-from pushrelay.exposition.labels import place_labels
+from pushrelay.exposition.labels import LabelPlacer, Pair, Plan
 from pushrelay.exposition.text_cursor import LineError
 from pushrelay.exposition.text_families import (
     Families,
-    LabelSet,
     OpenFamily,
     Role,
     type_of_word,
+)
+from pushrelay.exposition.text_labels import (
+    BoundLabelTexts,
+    LabelTexts,
+    Placer,
+    sorted_labels,
 )
 from pushrelay.exposition.text_lines import LineScanner, Sample
 from pushrelay.grouping_key import GroupingKey
@@ -34,21 +35,11 @@ from pushrelay.model import (
     is_legacy_metric_name,
 )
 
-Place = Callable[[list[tuple[str, str]]], Labels]
-_LabelSets = dict[str, LabelSet]
-_K = TypeVar("_K")
-_V = TypeVar("_V")
+# Pieces of a body: no call of C code should keep other threads waiting for long.
+_BLOCK_BYTES = 64 * 1024
+_BYTES_A_CHARACTER = 4
 
-_USUAL_COMMENT = re.compile(
-    r"# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*+) "
-    r"([^ \t\\\udc80-\udcff][^\\\udc80-\udcff]*+)"
-)
-_LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\\udc80-\udcff]*+)"'
-_USUAL_LABEL = re.compile(_LABEL)
-_USUAL_LABELS = re.compile(r"\{" + _LABEL + "(?:," + _LABEL + r")*+,?\}")
-# Longer label texts are neither common nor worth remembering.
-_USUAL_LABELS_LENGTH = 1024
-_REMEMBERED = 4096
+_Line = tuple[int, str]
 
 
 def parse_text(
@@ -61,12 +52,9 @@ def parse_text(
 
     Raises ParseError with the Pushgateway's text, and LimitExceeded.
     """
-
-    def place(pushed: list[tuple[str, str]]) -> Labels:
-        return place_labels(pushed, key, limits)
-
-    families = Families(limits.series)
-    reader = _Reader(families, place, max_labels=limits.labels, utf8_names=utf8_names)
+    placer = LabelPlacer(key, limits)
+    families = Families(limits.series, placer.place)
+    reader = _Reader(families, placer, limits, utf8_names=utf8_names)
     reader.read(body)
     return families.close()
 
@@ -74,101 +62,136 @@ def parse_text(
 def parse_series(series: bytes, name: str, type_: MetricType) -> list[Metric]:
     """Return the metrics of the family `name` from lines that `render_series` made, in
     the order of the lines; labels are taken as they are."""
-    families = Families(len(series) + 1)  # more than there can be
+    most = len(series) + 1  # more than there can be
+    families = Families(most, sorted_labels)
     family, _ = families.find(name)
     family.declare(type_)
-    reader = _Reader(families, _sorted_labels, max_labels=len(series), utf8_names=True)
+    limits = Limits(labels=most, label_value_bytes=most * _BYTES_A_CHARACTER)
+    reader = _Reader(families, _Sorter(), limits, utf8_names=True)
     reader.read(series)
     return family.close().metrics
+
+
+class _Sorter:
+    """A placer of labels that have their places, except that they are sorted."""
+
+    def place(self, pushed: Iterable[Pair]) -> Labels:
+        return sorted_labels(pushed)
+
+    def plan(self, _names: object) -> Plan:
+        return sorted_labels
 
 
 class _Reader:
     """Reads the lines of one body into `families`."""
 
     def __init__(
-        self, families: Families, place: Place, *, max_labels: int, utf8_names: bool
+        self, families: Families, placer: Placer, limits: Limits, *, utf8_names: bool
     ) -> None:
         self._families = families
-        self._place = place
-        self._max_labels = max_labels
+        self._max_labels = limits.labels
         self._utf8_names = utf8_names
-        self._subjects: dict[str, tuple[OpenFamily, Role, _LabelSets]] = {}
-        self._label_sets: dict[str | None, _LabelSets] = {}
-        self._placed: dict[Labels, Labels] = {}
+        # What has as many characters is not longer than the limit in any case.
+        self._longest = limits.label_value_bytes // _BYTES_A_CHARACTER
+        self._placed = LabelTexts(placer.plan, self._longest)
+        self._bound: dict[str, BoundLabelTexts] = {}
+        # By the name that lines with a value have.
+        self._subjects: dict[str, tuple[OpenFamily, Role]] = {}
 
     def read(self, body: bytes) -> None:
         """Read all lines; raises ParseError and LimitExceeded."""
-        lines = body.decode(errors="surrogateescape").split("\n")
-        unterminated = lines.pop()
-        for number, line in enumerate(lines, 1):
-            if not self._read_usual(line):
-                self._read_carefully(number, line + "\n")
-        self._read_carefully(len(lines) + 1, unterminated)
+        number = 1
+        for block in _blocks(body):
+            number += self._read_block(number, block)
 
-    def _read_usual(self, line: str) -> bool:
-        """Read `line` if it is a usual one; return whether it was."""
-        if line.startswith("#"):
-            return self._read_usual_comment(line)
-        if not line.strip(" \t"):
-            return True
-        series, _, written = line.rpartition(" ")
-        name, brace, rest = series.partition("{")
-        subject = self._subjects.get(name) or self._subject(name)
-        if subject is None:
-            return False
-        family, role, label_sets = subject
-        labels = label_sets.get(brace + rest)
-        if labels is None:
-            labels = self._usual_labels(brace + rest, family.bound_label)
-            if labels is None:
-                return False
-            _remember(label_sets, brace + rest, labels)
+    def _read_block(self, number: int, block: bytes) -> int:
+        """Read some lines, of which `number` is the first; return how many."""
         try:
-            self._families.observe(family, role, labels, parse_float(written))
-        except (ValueError, LineError):
-            return False
-        return True
+            text, read_usual = block.decode(), self._read_usual
+        except UnicodeDecodeError:
+            text, read_usual = block.decode(errors="surrogateescape"), _nothing_usual
+        lines = text.split("\n")
+        unterminated = lines.pop()
+        numbered = enumerate(lines, number)
+        while (unusual := read_usual(numbered)) is not None:
+            self._read_carefully(unusual[0], unusual[1] + "\n")
+        if unterminated:
+            self._read_carefully(number + len(lines), unterminated)
+        return len(lines)
 
-    def _read_usual_comment(self, line: str) -> bool:
-        match = _USUAL_COMMENT.fullmatch(line)
-        if match is None:
-            # Whatever else the line is, without these words it means nothing.
-            return "HELP" not in line and "TYPE" not in line
-        keyword, name, text = match.groups()
-        family, _ = self._families.find(name)
-        if keyword == "HELP" and family.help is None:
-            family.help = text
-            return True
-        if keyword == "TYPE" and not family.settled:
-            type_ = type_of_word(text)
-            if type_ is not None:
-                family.declare(type_)
-                return True
-        return False
+    def _read_usual(self, lines: Iterator[_Line]) -> _Line | None:
+        """Read `lines` up to one that is not a usual one; return that."""
+        subjects, append, placed = self._subjects, self._families.append, self._placed
+        for number, line in lines:
+            series, _, written = line.rpartition(" ")
+            name, brace, rest = series.partition("{")
+            subject = subjects.get(name)
+            if subject is None:
+                if self._read_without_sample(line):
+                    continue
+                subject = self._new_subject(name)
+            if subject is None:
+                return number, line
+            family, role = subject
+            # A brace with nothing behind it is not the same as none.
+            labels = rest or brace
+            try:
+                value = parse_float(written)
+                if family.bound_label is None:
+                    append(family, Metric(placed[labels], value))
+                else:
+                    self._join(family, role, labels, value)
+            except (ValueError, LineError):
+                return number, line
+        return None
 
-    def _subject(self, name: str) -> tuple[OpenFamily, Role, _LabelSets] | None:
-        """Return what the legacy `name` stands for on a line with a value."""
+    def _new_subject(self, name: str) -> tuple[OpenFamily, Role] | None:
+        """Return what a line with the legacy `name` and a value is about."""
         if not is_legacy_metric_name(name):
             return None
-        family, role = self._families.find_sampled(name)
-        label_sets = self._label_sets.setdefault(family.bound_label, {})
-        subject = self._subjects[name] = (family, role, label_sets)
+        subject = self._subjects[name] = self._families.find_sampled(name)
+        label = subject[0].bound_label
+        if label is not None and label not in self._bound:
+            self._bound[label] = BoundLabelTexts(label, self._longest)
         return subject
 
-    def _usual_labels(self, text: str, bound_label: str | None) -> LabelSet | None:
-        if not text:
-            return self._label_set((), nan)
-        if len(text) > _USUAL_LABELS_LENGTH:
-            return None
-        read = _read_usual_labels(text, bound_label)
-        return self._label_set(*read) if read is not None else None
+    def _join(self, family: OpenFamily, role: Role, labels: str, value: float) -> None:
+        pushed, bound = self._bound[family.bound_label or ""].split(labels)
+        state = family.joined.get(pushed) or self._families.begin(family, pushed)
+        family.observe(state, role, bound, value)
 
-    def _label_set(self, pushed: Labels, bound: float) -> LabelSet:
-        placed = self._placed.get(pushed)
-        if placed is None:
-            placed = self._place(list(pushed))
-            _remember(self._placed, pushed, placed)
-        return LabelSet(pushed, placed, bound)
+    def _read_without_sample(self, line: str) -> bool:
+        """Read a usual comment or a blank line; return whether `line` was one."""
+        if not line.startswith("#"):
+            return not line.strip(" \t")
+        words = line.split(" ", 3)
+        if len(words) == 4 and words[0] == "#":
+            _, keyword, name, text = words
+            if keyword == "TYPE":
+                return self._read_usual_type(name, text)
+            if keyword == "HELP":
+                return self._read_usual_help(name, text)
+        # Whatever else the line is, without these words it means nothing.
+        return "HELP" not in line and "TYPE" not in line
+
+    def _read_usual_help(self, name: str, text: str) -> bool:
+        if text[:1] in " \t" or "\\" in text or not is_legacy_metric_name(name):
+            return False
+        family, _ = self._families.find(name)
+        if family.help is not None:
+            return False
+        family.help = text
+        return True
+
+    def _read_usual_type(self, name: str, word: str) -> bool:
+        type_ = type_of_word(word)
+        if type_ is None or not is_legacy_metric_name(name):
+            return False
+        family, _ = self._families.find(name)
+        if family.settled:
+            return False
+        family.declare(type_)
+        return True
 
     def _read_carefully(self, number: int, text: str) -> None:
         scanner = LineScanner(
@@ -180,45 +203,28 @@ class _Reader:
         try:
             sample = scanner.scan()
             if sample is not None:
-                self._add(sample)
+                self._observe(sample)
         except LineError as error:
             raise ParseError(number, str(error)) from None
 
-    def _add(self, sample: Sample) -> None:
-        pushed = _sorted_labels(sample.labels)
-        labels = LabelSet(pushed, self._place(sample.labels), sample.bound)
-        self._families.observe(sample.family, sample.role, labels, sample.value)
+    def _observe(self, sample: Sample) -> None:
+        pushed = sorted_labels(sample.labels)
+        self._families.observe(
+            sample.family, sample.role, pushed, sample.bound, sample.value
+        )
         if sample.timestamped:
             sample.family.timestamped = True
 
 
-# Label texts come again with every push; this spares a sixth of a small one's time.
-@lru_cache(maxsize=_REMEMBERED)
-def _read_usual_labels(
-    text: str, bound_label: str | None
-) -> tuple[Labels, float] | None:
-    """Return the labels without the bound label, sorted, and the bound; None if `text`
-    is not a usual, legal label set."""
-    if not _USUAL_LABELS.fullmatch(text):
-        return None
-    pairs = _USUAL_LABEL.findall(text)
-    labels = dict(pairs)
-    if len(labels) != len(pairs) or "__name__" in labels:
-        return None
-    written = labels.pop(bound_label, None) if bound_label else None
-    try:
-        bound = nan if written is None else parse_float(written)
-    except ValueError:
-        return None
-    return tuple(sorted(labels.items())), bound
+def _blocks(body: bytes) -> Iterator[bytes]:
+    """Cut `body` behind line feeds."""
+    start = 0
+    while start < len(body):
+        middle = start + _BLOCK_BYTES
+        end = body.rfind(b"\n", start, middle) + 1 or body.find(b"\n", middle) + 1
+        yield body[start : end or None]
+        start = end or len(body)
 
 
-def _sorted_labels(pairs: list[tuple[str, str]]) -> Labels:
-    return tuple(sorted(pairs))
-
-
-def _remember(memo: dict[_K, _V], key: _K, value: _V) -> None:
-    """Put into a memo of limited size."""
-    if len(memo) >= _REMEMBERED:
-        memo.clear()
-    memo[key] = value
+def _nothing_usual(lines: Iterator[_Line]) -> _Line | None:
+    return next(lines, None)

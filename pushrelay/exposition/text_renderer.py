@@ -6,7 +6,9 @@ wants names escaped in another way.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import inf
 from typing import Any
 
@@ -31,6 +33,9 @@ from pushrelay.model import (
 _TYPE_WORDS = {type_: type_.name.lower() for type_ in MetricType}
 # The format has no gauge histograms; their series look like any histogram's.
 _TYPE_WORDS[MetricType.GAUGE_HISTOGRAM] = "histogram"
+_SORTED_AT_ONCE = 4096
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 256
 
 
 def render_header(
@@ -67,26 +72,59 @@ def render_series(family: MetricFamily, escaping: Escaping) -> list[bytes]:
 def exposition_order(metrics: Sequence[Metric]) -> list[int]:
     """Return the positions of `metrics` in the order in which they are exposed: by
     number of labels, then by their values in the order of the names; stable."""
-    keys = [
-        (len(metric.labels), [value for _, value in metric.labels])
-        for metric in metrics
-    ]
-    return sorted(range(len(keys)), key=keys.__getitem__)
+    if len(metrics) < 2:
+        return list(range(len(metrics)))
+    values = [[value for _, value in metric.labels] for metric in metrics]
+    order = _sorted_positions(values)
+    lengths = list(map(len, values))
+    if len(set(lengths)) > 1:
+        order.sort(key=lengths.__getitem__)
+    return order
+
+
+def _sorted_positions(values: list[list[str]]) -> list[int]:
+    positions = range(len(values))
+    if len(values) <= _SORTED_AT_ONCE:
+        return sorted(positions, key=values.__getitem__)
+    # Other threads wait while a list is sorted. So what is between every two of a
+    # sample is sorted by itself.
+    sample = sorted(values[:: _SORTED_AT_ONCE // 8])
+    parts: list[list[int]] = [[] for _ in range(len(sample) + 1)]
+    for position in positions:
+        parts[bisect_right(sample, values[position])].append(position)
+    for part in parts:
+        part.sort(key=values.__getitem__)
+    return [position for part in parts for position in part]
 
 
 class _LabelPairs(dict[tuple[str, str], str]):
-    """Rendered label pairs: most of them stand on all series of a family."""
+    """Rendered label pairs. The last ones are remembered: most of them stand on many
+    series of a push, and of the next push to its group."""
 
     def __init__(self, escaping: Escaping) -> None:
-        super().__init__()
         self._escaping = escaping
+        self._names: dict[str, str] = {}
 
     def __missing__(self, pair: tuple[str, str]) -> str:
-        name = escape_label_name(pair[0], self._escaping)
-        if not is_legacy_label_name(name):
-            name = _quote(name)
-        rendered = self[pair] = f"{name}={_quote(pair[1])}"
+        name, value = pair
+        shown = self._names.get(name) or self._shown(name)
+        rendered = f"{shown}={_quote(value)}"
+        if len(rendered) <= _LONGEST_REMEMBERED:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+                self._names.clear()
+            self[pair] = rendered
+            self._names[name] = shown
         return rendered
+
+    def _shown(self, name: str) -> str:
+        shown = escape_label_name(name, self._escaping)
+        return shown if is_legacy_label_name(shown) else _quote(shown)
+
+
+_LABEL_PAIRS = {escaping: _LabelPairs(escaping) for escaping in Escaping}
+# Bounds are few, and the same in one push after the other.
+_bound_text = lru_cache(maxsize=1024)(format_float)
 
 
 class _Renderer:
@@ -95,7 +133,8 @@ class _Renderer:
     def __init__(self, name: str, escaping: Escaping) -> None:
         self._name = escape_metric_name(name, escaping)
         self._is_legacy = is_legacy_metric_name(self._name)
-        self._pairs = _LabelPairs(escaping)
+        self._pair = _LABEL_PAIRS[escaping].__getitem__
+        self._values = self._start("")
 
     def of(self, type_: MetricType) -> Callable[[Labels, Any], str]:
         """Return what renders a metric of `type_` from its labels and its value."""
@@ -106,52 +145,59 @@ class _Renderer:
         return self._number
 
     def _number(self, labels: Labels, value: float) -> str:
-        return self._line("", self._rendered(labels), value)
+        if not labels:
+            return self._line("", "", value)
+        return f"{self._values}{self._rendered(labels)}}} {format_float(value)}\n"
 
     def _summary(self, labels: Labels, summary: Summary) -> str:
         shared = self._rendered(labels)
+        start = self._values + _before_others(shared)
         lines = [
-            self._line("", _with_bound(shared, "quantile", quantile), value)
+            f'{start}quantile="{_bound_text(quantile)}"}} {format_float(value)}\n'
             for quantile, value in summary.quantiles
         ]
         return "".join(lines) + self._totals(shared, summary)
 
     def _histogram(self, labels: Labels, histogram: Histogram) -> str:
-        shared = self._rendered(labels)
         buckets = histogram.buckets
         if not any(bound == inf for bound, _ in buckets):
             buckets = [*buckets, (inf, histogram.sample_count)]
+        shared = self._rendered(labels)
+        start = self._start("_bucket") + _before_others(shared)
         lines = [
-            self._line("_bucket", _with_bound(shared, "le", bound), count)
+            f'{start}le="{_bound_text(bound)}"}} {format_float(float(count))}\n'
             for bound, count in buckets
         ]
         return "".join(lines) + self._totals(shared, histogram)
+
+    def _rendered(self, labels: Labels) -> str:
+        return ",".join(map(self._pair, labels))
 
     def _totals(self, labels: str, value: Summary | Histogram) -> str:
         return self._line("_sum", labels, value.sample_sum) + self._line(
             "_count", labels, value.sample_count
         )
 
-    def _rendered(self, labels: Labels) -> str:
-        pairs = self._pairs
-        return ",".join([pairs[pair] for pair in labels])
+    def _start(self, suffix: str) -> str:
+        """Return what precedes the labels of a line."""
+        name = self._name + suffix
+        return f"{name}{{" if self._is_legacy else f"{{{_quote(name)},"
 
     def _line(self, suffix: str, labels: str, value: float) -> str:
         # The format knows only floats, so that large counts lose digits.
         number = format_float(float(value))
-        if self._is_legacy:
-            braces = f"{{{labels}}}" if labels else ""
-            return f"{self._name}{suffix}{braces} {number}\n"
-        comma = "," if labels else ""
-        name = _quote(self._name + suffix)
-        return f"{{{name}{comma}{labels}}} {number}\n"
+        if labels:
+            return f"{self._start(suffix)}{labels}}} {number}\n"
+        name = self._name + suffix
+        return f"{name if self._is_legacy else f'{{{_quote(name)}}}'} {number}\n"
 
 
-def _with_bound(labels: str, name: str, bound: float) -> str:
-    comma = "," if labels else ""
-    return f'{labels}{comma}{name}="{format_float(bound)}"'
+def _before_others(labels: str) -> str:
+    return f"{labels}," if labels else ""
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return f'"{escaped}"'
+    # Most texts have none of these.
+    if "\\" in text or "\n" in text or '"' in text:
+        text = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return f'"{text}"'

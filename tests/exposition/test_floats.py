@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import re
 import struct
-from math import copysign, inf, isnan, nan
+from math import copysign, inf, isinf, isnan, nan
 
 import pytest
 from hypothesis import given
@@ -163,3 +164,28 @@ def test_reading_any_text_ends_in_a_number_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert isinstance(value, float)
+
+
+GO_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    r"|nan|[+-]?inf(?:inity)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@given(
+    st.one_of(
+        st.text("0123456789.eE+-_ xnaifty\t\n\u0661\xa0", max_size=8),
+        st.floats().map(repr),
+    )
+)
+def test_what_is_read_is_a_number_of_go(text: str) -> None:
+    if GO_NUMBER.fullmatch(text) is None:
+        with pytest.raises(ValueError, match="not a number"):
+            parse_float(text)
+    elif isinf(float(text)) and "i" not in text.lower():
+        with pytest.raises(ValueError, match="out of range"):
+            parse_float(text)
+    else:
+        value = parse_float(text)
+        assert value == float(text) or isnan(value)

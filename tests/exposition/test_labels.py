@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pushrelay.config import Limits
-from pushrelay.errors import InvalidRequest
-from pushrelay.exposition.labels import check_grouping_labels, place_labels
+from pushrelay.errors import InvalidRequest, LimitExceeded
+from pushrelay.exposition.labels import LabelPlacer, check_grouping_labels, place_labels
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import is_legacy_label_name, is_legacy_metric_name
 
 KEY = GroupingKey.of({"job": "x"})
 
@@ -42,3 +47,43 @@ def test_grouping_labels_come_before_those_of_the_body() -> None:
 def test_no_label_becomes_the_name_of_the_metric() -> None:
     with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
         place_labels([(".-name..", "x")], KEY, Limits())
+
+
+names = st.sampled_from(["a", "b", "instance", "job", "zone"])
+pushed_labels = st.lists(st.tuples(names, st.sampled_from(["", "1", "2"])), max_size=4)
+keys = st.dictionaries(names, st.just("g")).map(
+    lambda labels: GroupingKey.of({"job": "j", **labels})
+)
+
+
+@given(st.lists(pushed_labels, max_size=5), keys)
+def test_one_series_after_the_other_gets_the_labels_of_the_group(
+    series: list[list[tuple[str, str]]], key: GroupingKey
+) -> None:
+    placer = LabelPlacer(key, Limits())
+    for pushed in series:
+        placed = placer.place(pushed)
+        added = {"instance": "", **dict(key.labels)}
+        if len(dict(pushed)) < len(pushed):
+            own = dict(pushed)
+            missing = {name: added[name] for name in added if name not in own}
+            assert placed == tuple(sorted([*pushed, *missing.items()]))
+        else:
+            merged = {"instance": "", **dict(pushed), **dict(key.labels)}
+            assert placed == tuple(sorted(merged.items()))
+
+
+def test_limits_hold_for_each_series() -> None:
+    placer = LabelPlacer(KEY, Limits(labels=2, label_value_bytes=3))
+    placer.place([("a", "123")])
+    with pytest.raises(LimitExceeded, match="value of label"):
+        placer.place([("a", "1234")])
+    with pytest.raises(LimitExceeded, match="there are 3 labels"):
+        placer.place([("a", ""), ("b", ""), ("c", "")])
+
+
+@given(st.text(st.sampled_from("aZ_:09é\u0661\xb7 \n\udcff"), max_size=3))
+def test_legacy_names_are_ascii_words(name: str) -> None:
+    word = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+    assert is_legacy_label_name(name) == bool(word.fullmatch(name))
+    assert is_legacy_metric_name(name) == bool(word.fullmatch(name.replace(":", "_")))

@@ -7,7 +7,7 @@ from math import inf, isnan, nan
 
 import pytest
 from builders import stay_distinct
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,7 +22,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
 
 KEY = GroupingKey.of({"job": "etl"})
-LIMITS = Limits(series=20, labels=4, label_value_bytes=40)
+LIMITS = Limits(series=20, labels=4, label_value_bytes=400)
 
 PIECES = [
     *["a", "b", "x", "x_sum", "x_count", "x_bucket", "le", "quantile", "__name__"],
@@ -74,8 +74,8 @@ lines = st.lists(
             b'y{__name__="1"} 1',
             b'y{a="\xff"} 1',
             b'y{a="1",b="2",c="3",d="4",e="5"} 1',
-            b'y{a="' + b"v" * 41 + b'"} 1',
-            b'y{a="' + "é".encode() * 20 + b'"} 1',
+            b'y{a="' + b"v" * 401 + b'"} 1',
+            b'y{a="' + "é".encode() * 200 + b'"} 1',
             b"",
             b"y",
             b"y 1_0",
@@ -83,6 +83,45 @@ lines = st.lists(
     ),
     max_size=12,
 ).map(lambda lines: b"".join(line + b"\n" for line in lines))
+
+USUAL_LINES = [
+    "# HELP y Words, and more of them",
+    "# TYPE y gauge",
+    "# TYPE x summary",
+    "# TYPE x histogram",
+    "# a remark",
+    "y 1.5",
+    "y{} 2",
+    'y{a="b"} +1e+06',
+    'y{a="b",c="d"} -0.5',
+    'y{c="d",a="b",} NaN',
+    'y{le="1",file="le"} -Inf',
+    'y_total{a="é b",c="{}"} 3 1600000000000',
+    'x{quantile="0.5"} 3',
+    'x{quantile="0.9",role="x"} 4',
+    'x_bucket{le="1"} 5',
+    'x_bucket{role="x",le="+Inf"} 6',
+    'x_bucket{le="1",role="x"} 7',
+    'x_bucket{a="1",le="2",role="x"} 8',
+    'x_sum{role="x"} 9',
+    "x_count 10",
+]
+# The last one is no UTF-8.
+CHARACTERS = [*' \t\r\n"\\{}=,#_-+.019eEinfa:é\x1f\x85\xa0\u0661\udcff', "0x", "1e400"]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A body of usual lines, a few characters of it put in, left out or replaced."""
+    chosen = draw(st.lists(st.sampled_from(USUAL_LINES), min_size=1, max_size=6))
+    text = "".join(line + "\n" for line in chosen)
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(text)))
+        left_out = draw(st.integers(0, 1))
+        put_in = draw(st.sampled_from(["", *CHARACTERS]))
+        text = text[:at] + put_in + text[at + left_out :]
+    return text.encode(errors="surrogateescape")
+
 
 Outcome = list[tuple[object, ...]] | str
 
@@ -104,16 +143,35 @@ def outcome(body: bytes, *, utf8_names: bool) -> Outcome:
     ]
 
 
-@given(st.one_of(bodies, lines, st.binary(max_size=60)), st.booleans())
+@given(st.one_of(bodies, lines, mutated(), st.binary(max_size=60)), st.booleans())
+@settings(max_examples=300)
 @example(b'# TYPE x summary\nx{quantile="0.5",quantile="1"} 1\n', False)
+@example(b'# TYPE x histogram\nx_bucket{le="1",} 1\n', False)
+@example(b'# TYPE x histogram\nx_bucket{le="1", 1\n', False)
+@example(b'# TYPE x histogram\nx_bucket{le="1"a="2"} 1\n', False)
+@example(b'# TYPE x histogram\nx_bucket{le="1"}} 1\n', False)
+@example(b'# TYPE x histogram\nx_bucket{a="\\",le="1"} 1\n', False)
+@example(b"y 1\ny{ 1\n", False)
+@example(b'y{a="b"} 1\ny{a="b"}c" 1\n', False)
+@example(b'y{a="b"} 1\ny{a="b} 1\n', False)
 def test_the_short_ways_agree_with_the_careful_scanner(
     body: bytes, utf8_names: bool
 ) -> None:
     usual = outcome(body, utf8_names=utf8_names)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text_parser._Reader, "_read_usual", lambda *_: False)
+        patch.setattr(
+            text_parser._Reader, "_read_usual", lambda _, lines: next(lines, None)
+        )
         careful = outcome(body, utf8_names=utf8_names)
     assert usual == careful
+
+
+@given(st.one_of(lines, mutated()), st.integers(1, 40))
+def test_a_body_is_read_alike_in_pieces_of_any_size(body: bytes, size: int) -> None:
+    whole = outcome(body, utf8_names=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_parser, "_BLOCK_BYTES", size)
+        assert outcome(body, utf8_names=True) == whole
 
 
 @given(st.binary(), st.booleans())

@@ -3,8 +3,11 @@ from __future__ import annotations
 from math import inf, nan
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from pushrelay.exposition import text_renderer
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.text_renderer import (
     exposition_order,
@@ -175,6 +178,39 @@ def test_metrics_are_exposed_by_number_of_labels_and_then_by_values() -> None:
     ]
     assert exposition_order(metrics) == [2, 3, 5, 1, 0, 4]
     assert [metrics[i].value for i in exposition_order(metrics)] == [2, 3, 5, 1, 0, 4]
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "10", "é"])),
+        max_size=40,
+    ),
+    st.sampled_from([8, 16, 4096]),
+)
+def test_many_metrics_are_exposed_in_the_same_order(
+    label_sets: list[dict[str, str]], at_once: int
+) -> None:
+    metrics = [Metric(tuple(sorted(labels.items())), 0.0) for labels in label_sets]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_renderer, "_SORTED_AT_ONCE", at_once)
+        order = exposition_order(metrics)
+    keys = [(len(m.labels), [value for _, value in m.labels]) for m in metrics]
+    assert order == sorted(range(len(keys)), key=keys.__getitem__)
+
+
+@given(st.lists(st.tuples(st.text('ab"\\\n', max_size=300), st.floats()), max_size=9))
+def test_label_values_come_out_alike_each_time(
+    samples: list[tuple[str, float]],
+) -> None:
+    metrics = [Metric((("a.b", text), ("c", "é")), value) for text, value in samples]
+    family = MetricFamily("m", MetricType.GAUGE, metrics=metrics)
+    first = render_series(family, Escaping.DOTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_renderer, "_REMEMBERED", 1)
+        assert render_series(family, Escaping.DOTS) == first
+    for (text, _), piece in zip(samples, first, strict=True):
+        escaped = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+        assert piece.decode().startswith(f'm{{a_dot_b="{escaped}",c="é"}} ')
 
 
 def test_rendered_families_are_read_by_the_python_client() -> None:
