@@ -41,8 +41,10 @@ def require_unambiguous(key: GroupingKey, catalog: Catalog) -> None:
     `{job="a"}` and `{job="a",instance=""}` are two groups with the same labels once
     `instance=""` is made explicit.
     """
+    if catalog.group(key) is not None:
+        return
     labels = dict(key.labels)
-    if labels.get("instance", "") != "" or catalog.group(key) is not None:
+    if labels.get("instance", "") != "":
         return
     if "instance" in labels:
         del labels["instance"]

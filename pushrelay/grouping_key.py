@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import quote as percent_encode
 
 from pushrelay.errors import REFUSAL, InvalidGroupingKey
@@ -98,15 +97,6 @@ def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:
 
     Raises InvalidGroupingKey with the text that the Pushgateway answers.
     """
-    if len(path) <= _CACHED_PATH_CHARACTERS:
-        return _parse_cached(path, utf8_names)
-    return _parse(path, utf8_names)
-
-
-_CACHED_PATH_CHARACTERS = 512
-
-
-def _parse(path: str, utf8_names: bool) -> GroupingKey:
     job_name, _, rest = path.partition("/")
     encoded_job, slash, rest = rest.partition("/")
     job = _decode_job(encoded_job) if job_name.endswith(BASE64_SUFFIX) else encoded_job
@@ -121,9 +111,6 @@ def _parse(path: str, utf8_names: bool) -> GroupingKey:
                 f"{quote(value)}"
             )
     return GroupingKey.of(labels)
-
-
-_parse_cached = lru_cache(maxsize=4096)(_parse)
 
 
 def _parse_labels(rest: str, utf8_names: bool) -> dict[str, str]:

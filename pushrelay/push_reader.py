@@ -49,13 +49,14 @@ class PushReader:
         return self._read_whole(body, key, mode, now)
 
     def _fill(self, body: bytes, key: GroupingKey, now: int) -> Payload | None:
-        found = self.templates.find(body, key)
+        labels = key.labels
+        found = self.templates.find(body, labels)
         if found is None:
             return None
         template, values = found
         self._require_renderable(template.lines, key)
         try:
-            return template.fill(values, key, now)
+            return template.fill(values, labels, now)
         except ValueError:
             return None  # reading it whole tells what is wrong, and in which line
 

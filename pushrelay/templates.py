@@ -26,7 +26,7 @@ from cachetools import LRUCache
 from pushrelay.exposition.floats import format_float
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Layout, Payload, bounds_of
-from pushrelay.model import HISTOGRAMS, MetricType
+from pushrelay.model import HISTOGRAMS, Labels, MetricType
 from pushrelay.quoting import quote_label
 
 MEMO_BYTES = 32 * 1024 * 1024
@@ -40,6 +40,7 @@ SEEN = 4096
 
 Values = list[str]
 Skeleton = tuple[str, ...]
+Names = tuple[str, ...]
 ReadMarked = Callable[[bytes, GroupingKey], Payload | None]
 """Reads a body as if it were pushed; None if it is refused."""
 
@@ -71,8 +72,9 @@ class Template:
     lines: int
     likeness: object
 
-    def fill(self, values: Values, key: GroupingKey, now: int) -> Payload | None:
-        """Return the payload of a body with `values`, pushed to `key` at `now`.
+    def fill(self, values: Values, labels: Labels, now: int) -> Payload | None:
+        """Return the payload of a body with `values`, pushed at `now` to the group with
+        these grouping labels.
 
         None where it must be read whole. Raises ValueError for what is no number.
         """
@@ -80,7 +82,7 @@ class Template:
         if not _stand_for_themselves(values, numbers, self.counts):
             return None
         text = self.text
-        for mark, (_, value) in zip(_marks(), key.labels, strict=False):
+        for mark, (_, value) in zip(_marks(), labels, strict=False):
             if _LABEL_MARK in value or _FAMILY_END in value:
                 return None
             text = text.replace(mark, quote_label(value)[1:-1].replace("%", "%%"))
@@ -117,9 +119,10 @@ class Templates:
         """How many skeletons it knows that came once."""
         return len(self._seen)
 
-    def find(self, body: bytes, key: GroupingKey) -> tuple[Template, Values] | None:
-        """Return the template for `body` and the values to fill it with, if there is
-        one; makes it when a skeleton comes for the second time."""
+    def find(self, body: bytes, labels: Labels) -> tuple[Template, Values] | None:
+        """Return the template for `body`, pushed to a group with these `labels`, and
+        the values to fill it with, if there is one; makes it when a skeleton comes for
+        the second time."""
         if len(body) > LARGEST_BODY:
             return None
         try:
@@ -127,13 +130,14 @@ class Templates:
         except UnicodeDecodeError:
             return None
         values = parts[1::2]
-        identity = (key.names, *parts[::2])
+        names = tuple([name for name, _ in labels])
+        identity = (names, *parts[::2])
         with self._lock:
             kept = self._kept.get(identity)
             if kept is None and not self._came_before(hash(identity)):
                 return None
         if kept is None:
-            template = self._make(tuple(parts[::2]), key)
+            template = self._make(tuple(parts[::2]), names)
             kept = template, _memory(identity, template)
             with self._lock:
                 if kept[1] <= MEMO_BYTES:
@@ -148,11 +152,11 @@ class Templates:
         self._seen.add(hashed)
         return False
 
-    def _make(self, skeleton: Skeleton, key: GroupingKey) -> Template | None:
-        """Return the template of `skeleton` for keys with the names of `key`."""
+    def _make(self, skeleton: Skeleton, names: Names) -> Template | None:
+        """Return the template of `skeleton` for keys with these label names."""
         if any(_LABEL_MARK in part or _FAMILY_END in part for part in skeleton):
             return None
-        payloads = [self._read(skeleton, first, key) for first in _FIRST_MARKS]
+        payloads = [self._read(skeleton, first, names) for first in _FIRST_MARKS]
         layout = payloads[0].layout if payloads[0] else Layout.of(())
         texts = [
             _unmarked(payload, first) if payload and _is_plain(payload) else ("", [])
@@ -171,8 +175,8 @@ class Templates:
             object(),
         )
 
-    def _read(self, skeleton: Skeleton, first: int, key: GroupingKey) -> Payload | None:
-        marked_key = GroupingKey.of(dict(zip(key.names, _marks(), strict=False)))
+    def _read(self, skeleton: Skeleton, first: int, names: Names) -> Payload | None:
+        marked_key = GroupingKey.of(dict(zip(names, _marks(), strict=False)))
         marks = [f" {first + at}\n" for at in range(len(skeleton) - 1)]
         body = "".join(chain(*zip(skeleton, marks, strict=False), skeleton[-1:]))
         return self._read_marked(body.encode(), marked_key)

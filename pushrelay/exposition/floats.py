@@ -18,6 +18,8 @@ _WORDS = {
 _LONGEST_WORD = len("+infinity")
 # From this on, numbers are written with an exponent (as below 1e-4).
 _FIRST_WITH_EXPONENT = 1e6
+_EXPONENTS = [f"e+{digits - 1:02d}" for digits in range(18)]
+"""By the number of digits before the point."""
 
 
 def format_float(value: float) -> str:
@@ -68,8 +70,9 @@ def _with_exponent(text: str) -> str:
     """Give the `repr` of a number of at least 1e6 an exponent if it has none."""
     if "e" in text:
         return text
-    sign = "-" if text[0] == "-" else ""
-    whole, _, fraction = text.removeprefix("-").partition(".")
-    rest = (whole[1:] + fraction).rstrip("0")
-    point = "." if rest else ""
-    return f"{sign}{whole[0]}{point}{rest}e+{len(whole) - 1:02d}"
+    if text[0] == "-":
+        return "-" + _with_exponent(text[1:])
+    point = text.index(".")
+    rest = (text[1:point] + text[point + 1 :]).rstrip("0")
+    shown = f"{text[0]}.{rest}" if rest else text[0]
+    return shown + _EXPONENTS[point]

@@ -165,11 +165,12 @@ class View:
         moved: dict[str, list[GroupChange]] = defaultdict(list)
         for id_, group in new.items():
             old = groups.get(id_)
-            if group is not None and _only_values_differ(old, group):
-                self._pending[id_] = group
-            else:
-                self._pending.pop(id_, None)
-                self._move(old, group, moved)
+            if old and group and _only_values_differ(old, group):
+                self._pending[id_] = groups[id_] = group
+                self._size += len(group.payload.text) - len(old.payload.text)
+                continue
+            self._pending.pop(id_, None)
+            self._move(old, group, moved)
             self._count(old, -1)
             self._count(group, 1)
             if group is not None:

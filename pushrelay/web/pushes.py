@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
@@ -34,6 +35,10 @@ the worst; a thread would cost the usual small push more than its reading does."
 READER_THREADS = 2
 """For larger bodies. Scrapes have threads of their own and do not wait for these."""
 
+_REMEMBERED_PATHS = 4096
+_REMEMBERED_CHARACTERS = 512
+"""Paths up to so long are usual, and their keys are worth remembering."""
+
 _LOGGED_CHARACTERS = 2_000
 
 
@@ -47,6 +52,7 @@ class Pushes:
     def __init__(self, settings: Settings, relay: Relay) -> None:
         self._limits = settings.limits
         self._utf8_names = settings.utf8_names
+        self._known_key = lru_cache(_REMEMBERED_PATHS)(self._key)
         self._reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
         self._relay = relay
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
@@ -54,8 +60,8 @@ class Pushes:
     async def push(self, exchange: Exchange, path: str) -> None:
         """Store a push; path: the grouping key as `parse_path` takes it."""
         now = time.time_ns()
-        key = parse_path(path, utf8_names=self._utf8_names)
-        check_grouping_labels(key, self._limits)
+        short = len(path) <= _REMEMBERED_CHARACTERS
+        key = self._known_key(path) if short else self._key(path)
         await self._relay.push(await self._read(exchange, key, now))
         await exchange.answer(200)
 
@@ -79,6 +85,12 @@ class Pushes:
             "reason": str(error)[:_LOGGED_CHARACTERS],
         }
         log.log(_level(error), "push refused", extra={"fields": fields})
+
+    def _key(self, path: str) -> GroupingKey:
+        """Return the key of a group that may be pushed to."""
+        key = parse_path(path, utf8_names=self._utf8_names)
+        check_grouping_labels(key, self._limits)
+        return key
 
     async def _read(self, exchange: Exchange, key: GroupingKey, now: int) -> Push:
         body = await exchange.body()
