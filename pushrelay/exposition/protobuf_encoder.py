@@ -7,13 +7,13 @@ of it, the header, and what `encode_metrics` made for each group.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
 from google.protobuf import text_format
 
 from pushrelay.exposition import metrics_pb2 as pb
+from pushrelay.exposition import protobuf_fields as fields
 from pushrelay.exposition.escaping import (
     Escaping,
     escape_label_name,
@@ -21,11 +21,6 @@ from pushrelay.exposition.escaping import (
 )
 from pushrelay.exposition.protobuf_wire import split_delimited, varint
 from pushrelay.model import Histogram, Metric, MetricFamily, MetricType, Summary
-
-_VARINT, _FIXED64, _LENGTH_DELIMITED = 0, 1, 2
-_DOUBLE = struct.Struct("<Bd").pack
-_SINGLE_VALUE = struct.Struct("<BBBd").pack
-_UINT64_MASK = 2**64 - 1
 
 
 def delimit(length: int) -> bytes:
@@ -40,10 +35,10 @@ def encode_header(
     escaping: Escaping,
 ) -> bytes:
     """Encode a family without its metrics, its name as `escaping` wants it."""
-    encoded = _message(_NAME, escape_metric_name(name, escaping).encode())
+    encoded = fields.message(fields.NAME, escape_metric_name(name, escaping).encode())
     if help:
-        encoded += _message(_HELP, help.encode())
-    return encoded + varint(_TYPE) + varint(type)
+        encoded += fields.message(fields.HELP, help.encode())
+    return encoded + varint(fields.TYPE) + varint(type)
 
 
 def encode_metrics(family: MetricFamily, escaping: Escaping) -> bytes:
@@ -101,8 +96,10 @@ class _LabelPairs(dict[tuple[str, str], bytes]):
 
     def __missing__(self, pair: tuple[str, str]) -> bytes:
         name = _bytes(escape_label_name(pair[0], self._escaping))
-        encoded = _message(
-            _LABEL, _message(_PAIR_NAME, name) + _message(_PAIR_VALUE, _bytes(pair[1]))
+        encoded = fields.message(
+            fields.LABEL,
+            fields.message(fields.PAIR_NAME, name)
+            + fields.message(fields.PAIR_VALUE, _bytes(pair[1])),
         )
         self[pair] = encoded
         return encoded
@@ -113,79 +110,44 @@ def _metric(
 ) -> bytes:
     labels = b"".join([pairs[pair] for pair in metric.labels])
     if metric.value is None:
-        return _message(_METRIC, labels)
-    return _message(_METRIC, labels + encode_value(metric.value))
+        return fields.message(fields.METRIC, labels)
+    return fields.message(fields.METRIC, labels + encode_value(metric.value))
 
 
 def _counter(value: float) -> bytes:
-    return _SINGLE_VALUE(_COUNTER, 9, _VALUE, value)
+    return fields.single_value(fields.COUNTER, value)
 
 
 def _gauge(value: float) -> bytes:
-    return _SINGLE_VALUE(_GAUGE, 9, _VALUE, value)
+    return fields.single_value(fields.GAUGE, value)
 
 
 def _untyped(value: float) -> bytes:
-    return _SINGLE_VALUE(_UNTYPED, 9, _VALUE, value)
+    return fields.single_value(fields.UNTYPED, value)
 
 
 def _summary(summary: Summary) -> bytes:
-    parts = [_count(summary.sample_count), _DOUBLE(_SAMPLE_SUM, summary.sample_sum)]
-    for quantile, value in summary.quantiles:
-        pair = _DOUBLE(_QUANTILE_QUANTILE, quantile) + _DOUBLE(_QUANTILE_VALUE, value)
-        parts.append(_message(_QUANTILE, pair))
-    return _message(_SUMMARY, b"".join(parts))
+    parts = _totals(summary)
+    parts += [fields.quantile(rank, value) for rank, value in summary.quantiles]
+    return fields.message(fields.SUMMARY, b"".join(parts))
 
 
 def _histogram(histogram: Histogram) -> bytes:
-    parts = [_count(histogram.sample_count), _DOUBLE(_SAMPLE_SUM, histogram.sample_sum)]
+    parts = _totals(histogram)
     for upper_bound, count in histogram.buckets:
-        bucket = _count(count) + _DOUBLE(_UPPER_BOUND, upper_bound)
-        parts.append(_message(_BUCKET, bucket))
-    return _message(_HISTOGRAM, b"".join(parts))
+        bucket = fields.count(count) + fields.double(fields.UPPER_BOUND, upper_bound)
+        parts.append(fields.message(fields.BUCKET, bucket))
+    return fields.message(fields.HISTOGRAM, b"".join(parts))
 
 
-def _count(count: int | float) -> bytes:
-    """Encode the count of a summary, histogram or bucket: the fields of all three have
-    the same numbers."""
-    if isinstance(count, float):
-        return _DOUBLE(_COUNT_FLOAT, count)
-    return varint(_COUNT) + varint(count & _UINT64_MASK)
-
-
-def _message(tag: int, payload: bytes) -> bytes:
-    return varint(tag) + varint(len(payload)) + payload
+def _totals(value: Summary | Histogram) -> list[bytes]:
+    total = fields.double(fields.SAMPLE_SUM, value.sample_sum)
+    return [fields.count(value.sample_count), total]
 
 
 def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
-
-def _tag(number: int, wire_type: int) -> int:
-    return number << 3 | wire_type
-
-
-_NAME = _tag(pb.MetricFamily.NAME_FIELD_NUMBER, _LENGTH_DELIMITED)
-_HELP = _tag(pb.MetricFamily.HELP_FIELD_NUMBER, _LENGTH_DELIMITED)
-_TYPE = _tag(pb.MetricFamily.TYPE_FIELD_NUMBER, _VARINT)
-_METRIC = _tag(pb.MetricFamily.METRIC_FIELD_NUMBER, _LENGTH_DELIMITED)
-_LABEL = _tag(pb.Metric.LABEL_FIELD_NUMBER, _LENGTH_DELIMITED)
-_PAIR_NAME = _tag(pb.LabelPair.NAME_FIELD_NUMBER, _LENGTH_DELIMITED)
-_PAIR_VALUE = _tag(pb.LabelPair.VALUE_FIELD_NUMBER, _LENGTH_DELIMITED)
-_COUNTER = _tag(pb.Metric.COUNTER_FIELD_NUMBER, _LENGTH_DELIMITED)
-_GAUGE = _tag(pb.Metric.GAUGE_FIELD_NUMBER, _LENGTH_DELIMITED)
-_UNTYPED = _tag(pb.Metric.UNTYPED_FIELD_NUMBER, _LENGTH_DELIMITED)
-_SUMMARY = _tag(pb.Metric.SUMMARY_FIELD_NUMBER, _LENGTH_DELIMITED)
-_HISTOGRAM = _tag(pb.Metric.HISTOGRAM_FIELD_NUMBER, _LENGTH_DELIMITED)
-_VALUE = _tag(pb.Gauge.VALUE_FIELD_NUMBER, _FIXED64)
-_COUNT = _tag(pb.Histogram.SAMPLE_COUNT_FIELD_NUMBER, _VARINT)
-_COUNT_FLOAT = _tag(pb.Histogram.SAMPLE_COUNT_FLOAT_FIELD_NUMBER, _FIXED64)
-_SAMPLE_SUM = _tag(pb.Histogram.SAMPLE_SUM_FIELD_NUMBER, _FIXED64)
-_QUANTILE = _tag(pb.Summary.QUANTILE_FIELD_NUMBER, _LENGTH_DELIMITED)
-_QUANTILE_QUANTILE = _tag(pb.Quantile.QUANTILE_FIELD_NUMBER, _FIXED64)
-_QUANTILE_VALUE = _tag(pb.Quantile.VALUE_FIELD_NUMBER, _FIXED64)
-_BUCKET = _tag(pb.Histogram.BUCKET_FIELD_NUMBER, _LENGTH_DELIMITED)
-_UPPER_BOUND = _tag(pb.Bucket.UPPER_BOUND_FIELD_NUMBER, _FIXED64)
 
 _VALUE_ENCODERS: dict[MetricType, Callable[[Any], bytes]] = {
     MetricType.COUNTER: _counter,

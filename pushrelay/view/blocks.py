@@ -69,9 +69,9 @@ class Block:
 
     def text(self) -> Iterator[bytes]:
         """Yield the series of all groups in the text format, UTF-8 names quoted."""
-        return in_pieces(self._lines())
+        return in_pieces(self.lines())
 
-    def _lines(self) -> Iterator[bytes]:
+    def lines(self) -> Iterator[bytes]:
         """Yield the series of each group."""
         name = self.name
         if name in PUSH_EVIDENCE:
@@ -191,17 +191,23 @@ class BlockList:
 
 def in_pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Yield `parts` joined and cut, so that each piece has about PIECE_BYTES."""
+    for piece in joined(parts):
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
+
+
+def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield `parts` joined, as few as make PIECE_BYTES."""
     held: list[bytes] = []
     size = 0
     for part in parts:
         held.append(part)
         size += len(part)
         if size >= PIECE_BYTES:
-            joined = b"".join(held)
-            for start in range(0, size, PIECE_BYTES):
-                yield joined[start : start + PIECE_BYTES]
+            yield b"".join(held)
             held, size = [], 0
-    yield b"".join(held)
+    if held:
+        yield b"".join(held)
 
 
 def shape_of(group: Group, name: str) -> FamilyShape:

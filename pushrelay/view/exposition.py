@@ -12,6 +12,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from operator import attrgetter
 
 from isal import isal_zlib
@@ -26,9 +28,10 @@ from pushrelay.exposition.protobuf_encoder import (
 )
 from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
-from pushrelay.groups import StoredFamily
+from pushrelay.exposition.transcoder import transcode
+from pushrelay.groups import Group, StoredFamily
 from pushrelay.model import MetricFamily, MetricType
-from pushrelay.view.blocks import Block, in_pieces
+from pushrelay.view.blocks import Block, in_pieces, joined, shape_of
 from pushrelay.view.rendering import Deflated, Rendering, deflate
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
@@ -169,7 +172,15 @@ class _ProtobufWriter:
         return self._escaped if block.utf8_names else self._legacy
 
     def _encode(self, block: Block) -> Iterator[bytes]:
-        return in_pieces(map(self._metrics, block.families()))
+        """Encode each run of groups by one way, the short one where it will do."""
+        for type_, groups in groupby(block.groups, partial(_transcoded_type, block)):
+            # Nobody asks it for its keys and its size.
+            run = Block(block.name, (), tuple(groups), 0, block.utf8_names)
+            if type_ is None:
+                yield from in_pieces(map(self._metrics, run.families()))
+                continue
+            for series in joined(run.lines()):
+                yield transcode(series, run.name, type_)
 
     def _metrics(self, family: StoredFamily) -> bytes:
         exposed = from_stored(family, pushed_order=False)
@@ -203,6 +214,20 @@ _WRITERS: dict[FormatKind, type[_TextWriter | _ProtobufWriter]] = {
     FormatKind.PROTOBUF_TEXT: _ProtobufTextWriter,
     FormatKind.PROTOBUF_COMPACT: _ProtobufCompactWriter,
 }
+
+
+def _transcoded_type(block: Block, group: Group) -> MetricType | None:
+    """Return the type of the block's family in `group`, None if its text is not enough
+    to encode it."""
+    if block.utf8_names and shape_of(group, block.name).utf8_names:
+        return None
+    payload = group.payload
+    at = payload.layout.index.get(block.name)
+    if at is None:
+        return MetricType.GAUGE  # A push time.
+    if payload.messages is not None and payload.messages[at] is not None:
+        return None
+    return payload.layout.families[at].type
 
 
 def _merge(snapshot: Snapshot, own: Iterable[MetricFamily]) -> list[_Family]:

@@ -15,14 +15,19 @@ from pushrelay.changes import Changes, Position
 from pushrelay.config import Limits
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.escaping import Escaping
+from pushrelay.exposition.evidence import evidence_family
 from pushrelay.exposition.negotiation import FormatKind, ScrapeFormat
-from pushrelay.exposition.protobuf_encoder import delimit
+from pushrelay.exposition.protobuf_encoder import (
+    delimit,
+    encode_header,
+    encode_metrics,
+)
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.protobuf_wire import split_delimited
-from pushrelay.exposition.stored import to_payload
+from pushrelay.exposition.stored import from_stored, to_payload
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
-from pushrelay.model import Metric, MetricFamily, MetricType
+from pushrelay.model import PUSH_EVIDENCE, Metric, MetricFamily, MetricType
 from pushrelay.view import exposition as exposition_module
 from pushrelay.view import rendering
 from pushrelay.view.exposition import Exposition
@@ -359,3 +364,35 @@ def test_what_only_protobuf_can_tell_is_told_in_protobuf() -> None:
     assert list(histogram.positive_delta) == [1, 0]
     assert histogram.created_timestamp.seconds == 7
     assert 'n_count{instance="",job="a",l="2"} 3\n' in text_page(group)
+
+
+def test_protobuf_pages_are_encoded_alike_whatever_groups_stand_side_by_side() -> None:
+    message = """
+        name: "h" type: HISTOGRAM
+        metric {
+          histogram {
+            sample_count: 3 sample_sum: 5
+            bucket { cumulative_count: 2 upper_bound: 1 exemplar { value: 0.5 } }
+          }
+        }
+    """
+    groups = [
+        *some_groups(),
+        group_of_messages(key_of("b2"), message),
+        group_of("# TYPE c counter\nc -0", key_of("b3")),
+        group_of(BODY.rstrip("\n"), key_of("d")),
+        group_of('# TYPE c counter\nc{"é"="1"} 1', key_of("e")),
+    ]
+    for escaping in Escaping:
+        page, _ = pages(*groups, kind=FormatKind.PROTOBUF_DELIMITED, escaping=escaping)
+        told = b"".join(split_delimited(page))
+        for name in ("c", "g", "h", "s", "untyped", "metric.é", *PUSH_EVIDENCE):
+            held = [
+                group.payload.get(name) or evidence_family(group, name)
+                for group in sorted(groups, key=lambda group: group.key.canonical)
+                if name in group.payload.layout.index or name in PUSH_EVIDENCE
+            ]
+            read = [from_stored(family, pushed_order=False) for family in held]
+            metrics = [encode_metrics(family, escaping) for family in read]
+            header = encode_header(name, read[0].type, read[0].help, escaping)
+            assert header + b"".join(metrics) in told
