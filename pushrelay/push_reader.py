@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
@@ -30,6 +32,7 @@ class PushReader:
     def __init__(self, limits: Limits, *, utf8_names: bool) -> None:
         self._limits = limits
         self._utf8_names = utf8_names
+        self._most_labels = RENDERED_TO_BODY * limits.body_bytes
         self.templates = Templates(self._read_marked)
 
     def read(
@@ -53,7 +56,8 @@ class PushReader:
         if found is None:
             return None
         template, values = found
-        self._require_renderable(template.lines, key)
+        if template.lines * len(key.canonical) > self._most_labels:
+            return None
         try:
             return template.fill(values, key, now)
         except ValueError:
@@ -67,14 +71,15 @@ class PushReader:
     def _read_marked(self, body: bytes, key: GroupingKey) -> Payload | None:
         try:
             push = self._read_whole(body, key, Mode.REPLACE, 0)
-        except InvalidRequest:
+        except (InvalidRequest, LimitExceeded):
+            # Marks may be longer than what they stand for.
             return None
         return push.payload if push.refusal is None else None
 
     def _require_renderable(self, lines: int, key: GroupingKey) -> None:
         """Raise LimitExceeded if the labels of `key`, which each line of the exposition
         bears, would make far more of the push than the largest body may be."""
-        most = RENDERED_TO_BODY * self._limits.body_bytes
+        most = self._most_labels
         if lines * len(key.canonical) > most:
             raise LimitExceeded(
                 "rendered_bytes",
@@ -100,12 +105,14 @@ def prepare_push(
 
 
 def _lines_of(families: list[MetricFamily]) -> int:
-    return sum(_lines(metric) for family in families for metric in family.metrics)
+    shown = (family for family in families if family.name not in PUSH_EVIDENCE)
+    return sum(_lines(metric) for family in shown for metric in family.metrics)
 
 
 def _lines(metric: Metric) -> int:
     if isinstance(metric.value, Summary):
         return len(metric.value.quantiles) + 2
     if isinstance(metric.value, Histogram):
-        return len(metric.value.buckets) + 3
+        buckets = metric.value.buckets
+        return len(buckets) + (2 if any(bound == inf for bound, _ in buckets) else 3)
     return 1
