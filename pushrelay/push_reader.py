@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
@@ -30,7 +32,8 @@ class PushReader:
     def __init__(self, limits: Limits, *, utf8_names: bool) -> None:
         self._limits = limits
         self._utf8_names = utf8_names
-        self.templates = Templates(self._read_marked)
+        self._most_labels = RENDERED_TO_BODY * limits.body_bytes
+        self.templates = Templates(self._read_marked, self._most_labels)
 
     def read(
         self, body: bytes, format_: PushFormat, key: GroupingKey, mode: Mode, now: int
@@ -43,22 +46,10 @@ class PushReader:
             families = parse_protobuf(body, key, self._limits)
             self._require_renderable(_lines_of(families), key)
             return prepare_push(key, families, mode, now)
-        payload = self._fill(body, key, now)
+        payload = self.templates.fill(body, key, now)
         if payload is not None:
             return Push(key, mode, now, payload)
         return self._read_whole(body, key, mode, now)
-
-    def _fill(self, body: bytes, key: GroupingKey, now: int) -> Payload | None:
-        labels = key.labels
-        found = self.templates.find(body, labels)
-        if found is None:
-            return None
-        template, values = found
-        self._require_renderable(template.lines, key)
-        try:
-            return template.fill(values, labels, now)
-        except ValueError:
-            return None  # reading it whole tells what is wrong, and in which line
 
     def _read_whole(self, body: bytes, key: GroupingKey, mode: Mode, now: int) -> Push:
         families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
@@ -68,14 +59,15 @@ class PushReader:
     def _read_marked(self, body: bytes, key: GroupingKey) -> Payload | None:
         try:
             push = self._read_whole(body, key, Mode.REPLACE, 0)
-        except InvalidRequest:
+        except (InvalidRequest, LimitExceeded):
+            # Marks may be longer than what they stand for.
             return None
         return push.payload if push.refusal is None else None
 
     def _require_renderable(self, lines: int, key: GroupingKey) -> None:
         """Raise LimitExceeded if the labels of `key`, which each line of the exposition
         bears, would make far more of the push than the largest body may be."""
-        most = RENDERED_TO_BODY * self._limits.body_bytes
+        most = self._most_labels
         if lines * len(key.canonical) > most:
             raise LimitExceeded(
                 "rendered_bytes",
@@ -101,12 +93,14 @@ def prepare_push(
 
 
 def _lines_of(families: list[MetricFamily]) -> int:
-    return sum(_lines(metric) for family in families for metric in family.metrics)
+    shown = (family for family in families if family.name not in PUSH_EVIDENCE)
+    return sum(_lines(metric) for family in shown for metric in family.metrics)
 
 
 def _lines(metric: Metric) -> int:
     if isinstance(metric.value, Summary):
         return len(metric.value.quantiles) + 2
     if isinstance(metric.value, Histogram):
-        return len(metric.value.buckets) + 3
+        buckets = metric.value.buckets
+        return len(buckets) + (2 if any(bound == inf for bound, _ in buckets) else 3)
     return 1

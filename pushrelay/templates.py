@@ -35,6 +35,10 @@ MEMO_BYTES = 32 * 1024 * 1024
 LARGEST_BODY = 1024 * 1024
 """Larger bodies are rare, and splitting them would hold up all other threads."""
 
+LARGEST_LABELS = 8 * 1024 * 1024
+"""What the grouping labels may take in all lines of a push. With long ones on many
+lines, even making a template would take far longer than reading a small body."""
+
 SEEN = 4096
 """Skeletons that came once are remembered by their hash, so many at a time."""
 
@@ -45,7 +49,7 @@ ReadMarked = Callable[[bytes, GroupingKey], Payload | None]
 """Reads a body as if it were pushed; None if it is refused."""
 
 _VALUE = re.compile(r" ([-+.0-9eE]+)\n")
-_MARK = re.compile(r" ([0-9]{6})\n")
+_MARK = re.compile(" ([0-9]{6})\n|\x00([0-9]+)\x00")
 _FAMILY_END = "\x01"
 _LABEL_MARK = "\x00"
 _FIRST_MARKS = (100_000, 500_000)
@@ -60,16 +64,15 @@ _LONGEST_COUNT = 15
 class Template:
     """What becomes of the pushes with one skeleton to keys with the same label names.
 
-    text: the series of `layout`, with `%s` for each value. order: which of the body's
-    values that is. counts: positions in the body of values that count something.
-    lines: how many there are in `text`.
+    text: the series of `layout`, with `%s` for each value and each grouping label.
+    order: which that is, of the body's values and the labels behind them. counts:
+    positions in the body of values that count something.
     """
 
     layout: Layout
     text: str
-    order: tuple[int, ...] | None
+    order: tuple[int, ...]
     counts: tuple[int, ...]
-    lines: int
     likeness: object
 
     def fill(self, values: Values, labels: Labels, now: int) -> Payload | None:
@@ -81,15 +84,14 @@ class Template:
         numbers = list(map(float, values))
         if not _stand_for_themselves(values, numbers, self.counts):
             return None
-        text = self.text
-        for mark, (_, value) in zip(_marks(), labels, strict=False):
+        shown = list(map(format_float, numbers))
+        for _, value in labels:
             if _LABEL_MARK in value or _FAMILY_END in value:
                 return None
-            text = text.replace(mark, quote_label(value)[1:-1].replace("%", "%%"))
-        shown = list(map(format_float, numbers))
-        if self.order is not None:
-            shown = [shown[position] for position in self.order]
-        series = (text % tuple(shown)).encode().split(_FAMILY_END.encode())
+            shown.append(quote_label(value)[1:-1])
+        # There is a `job` beside a value, so that this is a tuple.
+        filling = itemgetter(*self.order)(shown)
+        series = (self.text % filling).encode().split(_FAMILY_END.encode())
         return Payload(
             self.layout,
             b"".join(series),
@@ -100,10 +102,16 @@ class Template:
 
 
 class Templates:
-    """The templates of the latest pushes, in limited memory. For any thread."""
+    """The templates of the latest pushes, in limited memory. For any thread.
 
-    def __init__(self, read_marked: ReadMarked) -> None:
+    largest_labels: as LARGEST_LABELS, if less.
+    """
+
+    def __init__(
+        self, read_marked: ReadMarked, largest_labels: int = LARGEST_LABELS
+    ) -> None:
         self._read_marked = read_marked
+        self._largest_labels = min(LARGEST_LABELS, largest_labels)
         self._lock = threading.Lock()
         self._seen: set[int] = set()
         self._kept: LRUCache[object, tuple[Template | None, int]]
@@ -119,30 +127,46 @@ class Templates:
         """How many skeletons it knows that came once."""
         return len(self._seen)
 
-    def find(self, body: bytes, labels: Labels) -> tuple[Template, Values] | None:
-        """Return the template for `body`, pushed to a group with these `labels`, and
-        the values to fill it with, if there is one; makes it when a skeleton comes for
-        the second time."""
-        if len(body) > LARGEST_BODY:
+    def fill(self, body: bytes, key: GroupingKey, now: int) -> Payload | None:
+        """Return the payload of `body`, pushed to `key` at `now`.
+
+        None where the body must be read whole, which also tells what is wrong with it.
+        """
+        labels = key.labels
+        template, values = self._find(body, labels, len(key.canonical))
+        if template is None:
             return None
+        try:
+            return template.fill(values, labels, now)
+        except ValueError:
+            return None
+
+    def _find(
+        self, body: bytes, labels: Labels, label_bytes: int
+    ) -> tuple[Template | None, Values]:
+        """Return the template of `body`, made if it comes for the second time, and the
+        values to fill it with."""
+        if (
+            len(body) > LARGEST_BODY
+            or body.count(b"\n") * label_bytes > self._largest_labels
+        ):
+            return None, []
         try:
             parts = _VALUE.split(body.decode())
         except UnicodeDecodeError:
-            return None
-        values = parts[1::2]
+            return None, []
         names = tuple([name for name, _ in labels])
         identity = (names, *parts[::2])
         with self._lock:
             kept = self._kept.get(identity)
             if kept is None and not self._came_before(hash(identity)):
-                return None
+                return None, []
         if kept is None:
-            template = self._make(tuple(parts[::2]), names)
-            kept = template, _memory(identity, template)
+            kept = _sized(identity, self._make(tuple(parts[::2]), names))
             with self._lock:
                 if kept[1] <= MEMO_BYTES:
                     self._kept[identity] = kept
-        return None if kept[0] is None else (kept[0], values)
+        return kept[0], parts[1::2]
 
     def _came_before(self, hashed: int) -> bool:
         if hashed in self._seen:
@@ -158,20 +182,22 @@ class Templates:
             return None
         payloads = [self._read(skeleton, first, names) for first in _FIRST_MARKS]
         layout = payloads[0].layout if payloads[0] else Layout.of(())
+        places = list(range(len(skeleton) - 1))
         texts = [
-            _unmarked(payload, first) if payload and _is_plain(payload) else ("", [])
+            _unmarked(payload, first, len(places))
+            if payload and _is_plain(payload)
+            else ("", [])
             for payload, first in zip(payloads, _FIRST_MARKS, strict=True)
         ]
         text, order = texts[0]
-        places = list(range(len(skeleton) - 1))
-        if texts[0] != texts[1] or sorted(order) != places or not places:
+        of_values = [place for place in order if place < len(places)]
+        if texts[0] != texts[1] or sorted(of_values) != places or not places:
             return None
         return Template(
             layout,
             text,
-            None if order == places else tuple(order),
-            tuple(_counts(layout, text, order)),
-            text.count("\n"),
+            tuple(order),
+            tuple(_counts(layout, text, of_values)),
             object(),
         )
 
@@ -199,12 +225,19 @@ def _is_plain(payload: Payload) -> bool:
     )
 
 
-def _unmarked(payload: Payload, first: int) -> tuple[str, list[int]]:
-    """Return the text with `%s` for values, and which value each of them is."""
+def _unmarked(payload: Payload, first: int, values: int) -> tuple[str, list[int]]:
+    """Return the text with `%s` for marks, and which value each of them is, or label
+    behind so many values."""
+    order = []
+
+    def place(mark: re.Match[str]) -> str:
+        value, label = mark.groups()
+        order.append(int(value) - first if value else values + int(label))
+        return " %s\n" if value else "%s"
+
     series = [family.series.decode() for family in payload.families()]
     text = _FAMILY_END.join(series).replace("%", "%%")
-    order = [int(mark) - first for mark in _MARK.findall(text)]
-    return _MARK.sub(" %s\n", text), order
+    return _MARK.sub(place, text), order
 
 
 def _counts(layout: Layout, text: str, order: Sequence[int]) -> Iterator[int]:
@@ -243,10 +276,14 @@ def _stand_for_themselves(
     return True
 
 
-def _memory(identity: tuple[object, ...], template: Template | None) -> int:
-    """Return about how many bytes it takes to keep `template`."""
+def _sized(
+    identity: tuple[object, ...], template: Template | None
+) -> tuple[Template | None, int]:
+    """Return `template` with about how many bytes it takes to keep it; None in place of
+    one that takes too much, or else it would be made for each push."""
     parts = sum([len(part) + 64 for part in identity if isinstance(part, str)])
     if template is None:
-        return parts
-    numbers = 16 * (len(template.order or ()) + len(template.counts))
-    return parts + len(template.text) + numbers
+        return None, parts
+    numbers = 36 * len(template.order) + 8 * len(template.counts)
+    size = parts + len(template.text) + numbers
+    return (template, size) if size <= MEMO_BYTES else (None, parts)

@@ -217,6 +217,59 @@ def test_limits_hold_for_templates_too() -> None:
         read(known, plain(4), long)
 
 
+def test_a_push_is_too_large_for_a_template_where_it_is_when_read_whole() -> None:
+    body = '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\nx %d\n'
+    outcomes = []
+    for most in range(1, 2 * len(KEY.canonical)):
+        known = PushReader(Limits(body_bytes=most), utf8_names=False)
+        first, _, third = [is_small_enough(known, body % n) for n in range(3)]
+        assert first == third
+        outcomes.append(first)
+    assert set(outcomes) == {False, True}
+
+
+def is_small_enough(reader: PushReader, body: str) -> bool:
+    try:
+        read(reader, body)
+    except LimitExceeded:
+        return False
+    return True
+
+
+def test_long_grouping_labels_on_many_lines_have_no_templates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(templates_module, "LARGEST_LABELS", 1_000)
+    known = reader()
+    long = GroupingKey.of({"job": "a" * 1_000, "instance": "i"})
+    assert [read(known, plain(n), long).payload.likeness for n in range(3)] == [
+        None
+    ] * 3
+    assert read(known, plain(3)).payload.likeness is None
+    assert read(known, plain(4)).payload.likeness is not None
+
+
+def test_what_cannot_be_kept_is_not_made_for_each_push(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = "".join(f"x{line} %d\n" for line in range(10))
+    known = reader()
+    made: list[bytes] = []
+
+    def read_marked(body: bytes, key: GroupingKey) -> Payload:
+        made.append(body)
+        push: Any = known.read(body, PushFormat.TEXT, key, Mode.REPLACE, 1)
+        return push.payload
+
+    # Enough for the skeleton alone.
+    monkeypatch.setattr(templates_module, "MEMO_BYTES", 1_000)
+    templates = templates_module.Templates(read_marked)
+    for n in range(5):
+        pushed = body.replace("%d", str(n)).encode()
+        assert templates.fill(pushed, KEY, 1) is None
+    assert len(made) == len(templates_module._FIRST_MARKS)
+
+
 def test_series_that_never_come_again_are_not_remembered() -> None:
     known = reader()
     for n in range(20_000):

@@ -97,7 +97,10 @@ def deflate(pieces: Iterable[bytes]) -> Deflated:
 
 def _inflated(deflated: Deflated) -> Iterator[bytes]:
     stream = isal_zlib.decompressobj(_RAW)
-    left = deflated.data
-    while left:
-        yield stream.decompress(left, PIECE_BYTES)
-        left = stream.unconsumed_tail
+    left, missing = deflated.data, deflated.length
+    # Not until nothing is left: the stream may have taken all of it and hold back what
+    # was too much for a piece.
+    while missing:
+        piece = stream.decompress(left, PIECE_BYTES)
+        yield piece
+        left, missing = stream.unconsumed_tail, missing - len(piece)
