@@ -45,6 +45,7 @@ TYPES = (*PLAIN, "summary", "histogram", "gauge_histogram")
 NUMBERS = {"counter": 0, "gauge": 1, "summary": 2, "untyped": 3, "histogram": 4}
 HELPS = ("", "", "One text.", "Another text.", 'With \\ and "quotes" %s.', "Größe")
 INNOCENT = ((), (("l", "1"),), (("l", "2"),), (("l", "1"), ("m", "é%s")))
+USUAL = tuple((("l", value),) for value in ("1", "2", "é%s", 'a"\\\n', "", "%"))
 LABELS = (
     *INNOCENT,
     (("m", 'back\\slash "and"\nline'),),
@@ -160,7 +161,7 @@ class _Kind:
     def is_innocent(self) -> bool:
         """Whether nothing can be wrong with it in a group of one's own."""
         return all(
-            family.name in STEADY and set(family.labels) <= {*INNOCENT, *_MANY}
+            family.name in STEADY and set(family.labels) <= {*INNOCENT, *USUAL, *_MANY}
             for family in self.families
         )
 
@@ -175,7 +176,7 @@ class _Pusher:
         self._random = random.Random(f"{seed}/{thread}")
         self._thread = thread
         self._value = thread
-        self._kinds = [self._kind() for _ in range(3)]
+        self._kinds: dict[str, _Kind] = {}
 
     def next(self) -> Operation:
         """Return the next request."""
@@ -194,7 +195,7 @@ class _Pusher:
             return Operation("DELETE", target, owned=owned, relay=relay)
         if fate < 0.2:
             return self._refused(method, target, owned, relay)
-        kind = self._some_kind()
+        kind = self._some_kind(target)
         body, value = self._written(kind)
         headers = {"Content-Type": CONTENT_TYPE} if kind.is_protobuf else {}
         if kind.is_gzipped:
@@ -224,12 +225,16 @@ class _Pusher:
             method, target, body, headers, owned, verdict=verdict, relay=relay
         )
 
-    def _some_kind(self) -> _Kind:
-        """Return a kind of push, mostly one that was there before."""
+    def _some_kind(self, target: str) -> _Kind:
+        """Return a kind of push, mostly the one that the thread sent there last."""
         chance = self._random
-        if chance.random() < 0.3:
-            self._kinds[chance.randrange(len(self._kinds))] = self._kind()
-        return chance.choice(self._kinds)
+        kind = self._kinds.get(target)
+        if kind is None or chance.random() < 0.06:
+            kind = self._kind()
+        elif chance.random() < 0.06:
+            kind = chance.choice(list(self._kinds.values()))
+        self._kinds[target] = kind
+        return kind
 
     def _kind(self) -> _Kind:
         chance = self._random
@@ -237,18 +242,24 @@ class _Pusher:
         if chance.random() < 0.4:
             names += chance.sample(CONTESTED, chance.randint(1, 2))
         chance.shuffle(names)
-        is_protobuf = chance.random() < 0.25
-        families = tuple(self._family(name, is_protobuf) for name in names)
+        is_protobuf = chance.random() < 0.2
+        # The relay reads these by a template when they come again.
+        is_usual = not is_protobuf and chance.random() < 0.7
+        if is_usual:
+            names = [n for n in names if "." not in n and not n.startswith("push_")]
+        families = tuple(self._family(name, is_protobuf, is_usual) for name in names)
         return _Kind(
             families, is_protobuf, chance.random() < 0.2, chance.randrange(10**6)
         )
 
-    def _family(self, name: str, is_protobuf: bool) -> _Family:
+    def _family(self, name: str, is_protobuf: bool, is_usual: bool) -> _Family:
         chance = self._random
         types = TYPES if is_protobuf else TYPES[:-1]
         type_ = STEADY.get(name) or chance.choice(types)
         pool = LABELS if chance.random() < 0.3 else INNOCENT
-        labels = tuple(chance.sample(pool, chance.randint(1, 4)))
+        if is_usual:
+            pool = chance.choice((USUAL, pool[:1]))
+        labels = tuple(chance.sample(pool, chance.randint(1, min(4, len(pool)))))
         if chance.random() < 0.03 and type_ in PLAIN:
             labels = _MANY
         bounds: tuple[str, ...] = ()
@@ -276,7 +287,7 @@ def _text(kind: _Kind, value: str) -> str:
     style = random.Random(kind.spelling)
     lines = []
     for family in kind.families:
-        if style.random() < 0.1:
+        if kind.spelling % 5 == 0:
             lines.append(f"# a comment {style.randrange(10)}")
         quoted = _quoted(family.name) if "." in family.name else family.name
         if family.help:
@@ -286,7 +297,7 @@ def _text(kind: _Kind, value: str) -> str:
         for suffix, labels in _lines(family):
             spelling = style.choice(SPELLINGS) if value.isdigit() else "{}"
             series = _series(family.name + suffix, labels)
-            blanks = style.choice((" ", " ", " ", "  ", "\t"))
+            blanks = style.choice((" ", "  ", "\t")) if kind.spelling % 4 == 0 else " "
             lines.append(f"{series}{blanks}{spelling.format(value)}")
     return "".join(f"{line}\n" for line in lines)
 
