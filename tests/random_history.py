@@ -166,7 +166,8 @@ class _Kind:
         )
 
 
-_MANY = tuple((("l", f"{number:02}"),) for number in range(100))
+_MANY = tuple((("l", f"{number:02}".ljust(170, "-")),) for number in range(100))
+"""As many bytes as a relay does not read on its event loop."""
 
 
 class _Pusher:
@@ -260,7 +261,7 @@ class _Pusher:
         if is_usual:
             pool = chance.choice((USUAL, pool[:1]))
         labels = tuple(chance.sample(pool, chance.randint(1, min(4, len(pool)))))
-        if chance.random() < 0.03 and type_ in PLAIN:
+        if chance.random() < 0.01 and type_ in PLAIN:
             labels = _MANY
         bounds: tuple[str, ...] = ()
         if type_ == "summary":

@@ -180,13 +180,13 @@ def test_nothing_that_is_remembered_grows_with_the_number_of_pushes(
         relay.relay.start()
         try:
             await push_many(relay, range(SETTLED))
-            settled, settled_objects = relay.sizes(), objects()
+            settled_objects, settled = objects(), relay.sizes()
             await push_many(relay, range(SETTLED, PUSHES))
-            after, after_objects = relay.sizes(), objects()
+            after_objects, after = objects(), relay.sizes()
         finally:
             await asyncio.to_thread(relay.relay.stop)
         for name, size in settled.items():
-            most = MOST.get(name, size + size // 50)
+            most = MOST.get(name, size + size // 50 + 10)
             assert after[name] <= most, f"{name}: {size}, then {after[name]}"
         assert after_objects <= settled_objects + NOISE
 
