@@ -19,7 +19,11 @@ from pushrelay.exposition.evidence import evidence_family
 from pushrelay.exposition.protobuf_encoder import encode_header, encode_metrics
 from pushrelay.exposition.protobuf_wire import split_delimited
 from pushrelay.exposition.stored import from_stored
-from pushrelay.exposition.text_renderer import render_header, render_series
+from pushrelay.exposition.text_renderer import (
+    exposition_order,
+    render_header,
+    render_series,
+)
 from pushrelay.groups import Group, StoredFamily
 from pushrelay.model import PUSH_EVIDENCE, MetricFamily
 from pushrelay.store.group_rows import from_row
@@ -132,6 +136,9 @@ def _joined(
     types = {family.type for family in stored}
     assert len(types) == 1, f"{name} is stored with several types: {types}"
     parts = [from_stored(family, pushed_order=False) for family in stored]
+    for part in parts:
+        in_order = list(range(len(part.metrics)))
+        assert exposition_order(part.metrics) == in_order, f"out of order: {part}"
     return MetricFamily(name, types.pop(), _help(name, stored)), parts
 
 

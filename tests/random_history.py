@@ -46,6 +46,9 @@ NUMBERS = {"counter": 0, "gauge": 1, "summary": 2, "untyped": 3, "histogram": 4}
 HELPS = ("", "", "One text.", "Another text.", 'With \\ and "quotes" %s.', "Größe")
 INNOCENT = ((), (("l", "1"),), (("l", "2"),), (("l", "1"), ("m", "é%s")))
 USUAL = tuple((("l", value),) for value in ("1", "2", "é%s", 'a"\\\n', "", "%"))
+MIXED = ((), (("j", "5"),), (("l", "5"),), (("b", ""),), (("zz", "5"), ("j", "")))
+"""Which of these comes first depends on the labels of the group."""
+
 LABELS = (
     *INNOCENT,
     (("m", 'back\\slash "and"\nline'),),
@@ -161,13 +164,16 @@ class _Kind:
     def is_innocent(self) -> bool:
         """Whether nothing can be wrong with it in a group of one's own."""
         return all(
-            family.name in STEADY and set(family.labels) <= {*INNOCENT, *USUAL, *_MANY}
+            family.name in STEADY and set(family.labels) <= _HARMLESS
             for family in self.families
         )
 
 
 _MANY = tuple((("l", f"{number:02}".ljust(170, "-")),) for number in range(100))
 """As many bytes as a relay does not read on its event loop."""
+
+
+_HARMLESS = {*INNOCENT, *USUAL, *MIXED, *_MANY}
 
 
 class _Pusher:
@@ -259,7 +265,7 @@ class _Pusher:
         type_ = STEADY.get(name) or chance.choice(types)
         pool = LABELS if chance.random() < 0.3 else INNOCENT
         if is_usual:
-            pool = chance.choice((USUAL, pool[:1]))
+            pool = chance.choice((USUAL, pool[:1], USUAL, pool[:1], MIXED))
         labels = tuple(chance.sample(pool, chance.randint(1, min(4, len(pool)))))
         if chance.random() < 0.01 and type_ in PLAIN:
             labels = _MANY
