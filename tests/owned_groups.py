@@ -8,7 +8,8 @@ from itertools import pairwise
 from math import inf
 
 from compat.exposition_page import read_page
-from random_history import Families, Operation, Series, shown_value
+from pushed_kinds import Families, Series, shown_value
+from random_history import Operation
 
 from pushrelay.model import PUSH_EVIDENCE
 
