@@ -144,6 +144,9 @@ class HTTPClient:
 class RelayProcess(HTTPClient):
     """A relay in a process group of its own, with its database in `directory`."""
 
+    program: tuple[str, ...] = ("-m", "pushrelay")
+    """What Python is told to run; it gets the command line of pushrelay."""
+
     def __init__(self, directory: Path, *flags: str) -> None:
         super().__init__("127.0.0.1", free_port())
         self.directory = directory
@@ -155,7 +158,7 @@ class RelayProcess(HTTPClient):
     def start(self, ready: str = "/-/ready") -> RelayProcess:
         """Start it and wait until it answers 200 at the path `ready`."""
         command = [
-            *(sys.executable, "-m", "pushrelay", "serve"),
+            *(sys.executable, *self.program, "serve"),
             f"--web.listen-address={self.address}",
             f"--database.url=sqlite:///{self.database}",
             *self.flags,
