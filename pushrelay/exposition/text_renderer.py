@@ -29,6 +29,7 @@ from pushrelay.model import (
     is_legacy_label_name,
     is_legacy_metric_name,
 )
+from pushrelay.quoting import quote_label
 
 _TYPE_WORDS = {type_: type_.name.lower() for type_ in MetricType}
 # The format has no gauge histograms; their series look like any histogram's.
@@ -48,7 +49,7 @@ def render_header(
     one."""
     shown = escape_metric_name(name, escaping)
     if not is_legacy_metric_name(shown):
-        shown = _quote(shown)
+        shown = quote_label(shown)
     type_line = f"# TYPE {shown} {_TYPE_WORDS[type]}\n"
     if not help:
         return type_line.encode()
@@ -108,7 +109,7 @@ class _LabelPairs(dict[tuple[str, str], str]):
     def __missing__(self, pair: tuple[str, str]) -> str:
         name, value = pair
         shown = self._names.get(name) or self._shown(name)
-        rendered = f"{shown}={_quote(value)}"
+        rendered = f"{shown}={quote_label(value)}"
         if len(rendered) <= _LONGEST_REMEMBERED:
             if len(self) >= _REMEMBERED:
                 self.clear()
@@ -119,7 +120,7 @@ class _LabelPairs(dict[tuple[str, str], str]):
 
     def _shown(self, name: str) -> str:
         shown = escape_label_name(name, self._escaping)
-        return shown if is_legacy_label_name(shown) else _quote(shown)
+        return shown if is_legacy_label_name(shown) else quote_label(shown)
 
 
 _LABEL_PAIRS = {escaping: _LabelPairs(escaping) for escaping in Escaping}
@@ -181,7 +182,7 @@ class _Renderer:
     def _start(self, suffix: str) -> str:
         """Return what precedes the labels of a line."""
         name = self._name + suffix
-        return f"{name}{{" if self._is_legacy else f"{{{_quote(name)},"
+        return f"{name}{{" if self._is_legacy else f"{{{quote_label(name)},"
 
     def _line(self, suffix: str, labels: str, value: float) -> str:
         # The format knows only floats, so that large counts lose digits.
@@ -189,15 +190,8 @@ class _Renderer:
         if labels:
             return f"{self._start(suffix)}{labels}}} {number}\n"
         name = self._name + suffix
-        return f"{name if self._is_legacy else f'{{{_quote(name)}}}'} {number}\n"
+        return f"{name if self._is_legacy else f'{{{quote_label(name)}}}'} {number}\n"
 
 
 def _before_others(labels: str) -> str:
     return f"{labels}," if labels else ""
-
-
-def _quote(text: str) -> str:
-    # Most texts have none of these.
-    if "\\" in text or "\n" in text or '"' in text:
-        text = text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return f'"{text}"'

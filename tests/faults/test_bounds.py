@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from builders import new_database
 
-from pushrelay import grouping_key, groups, rivals, templates
+from pushrelay import groups, rivals, templates
 from pushrelay.config import Settings
-from pushrelay.exposition import escaping, evidence, text_parser
+from pushrelay.exposition import escaping, evidence, text_renderer
 from pushrelay.relay import Relay
 from pushrelay.store import group_rows
 from pushrelay.telemetry import Telemetry
@@ -86,10 +86,12 @@ class InProcess:
             "packed layouts": len(group_rows._heads),
             "layouts by what is packed": len(group_rows._layouts),
             "payloads with heads": len(rivals._known_heads),
-            "paths": grouping_key._parse_cached.cache_info().currsize,
+            "paths": self.gateway._pushes._known_key.cache_info().currsize,
             "evidence": evidence._shape.cache_info().currsize,
             "escaped names": escaping._escape_cached.cache_info().currsize,
-            "texts of labels": text_parser._read_usual_labels.cache_info().currsize,
+            "label pairs": sum(
+                len(pairs) for pairs in text_renderer._LABEL_PAIRS.values()
+            ),
             "groups": len(view.groups),
             "families": len(view.families),
             "exposed families": len(view._exposed),
