@@ -12,18 +12,17 @@ import asyncio
 import signal
 from typing import Any
 
-from gunicorn.asgi import protocol
+from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
 from pushrelay.web.exchange import BODY_IS_HERE
-from pushrelay.web.request_head import RelayParser
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
 
 
-class RelayProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection whose request head must arrive in time.
 
     At most `idle_seconds` between two bytes, and `request_seconds` for all of it; after
@@ -176,9 +175,8 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         self.connections: set[RelayProtocol] = set()
 
     def init_process(self) -> None:
-        # The worker names its protocol class, and that its parser, in one module each.
+        # The worker names its protocol class in this module only.
         gasgi.ASGIProtocol = RelayProtocol
-        protocol.PythonProtocol = RelayParser
         super().init_process()
 
     def init_signals(self) -> None:

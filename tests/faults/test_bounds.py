@@ -14,6 +14,7 @@ from builders import new_database
 from pushrelay import groups, rivals, templates
 from pushrelay.config import Settings
 from pushrelay.exposition import escaping, evidence, text_renderer
+from pushrelay.exposition.escaping import Escaping
 from pushrelay.relay import Relay
 from pushrelay.store import group_rows
 from pushrelay.telemetry import Telemetry
@@ -29,7 +30,11 @@ SETTLED = 5_000
 AT_ONCE = 100
 TEMPLATE_BYTES = 50_000
 NOISE = 300
-MOST = {"seen skeletons": templates.SEEN, "bytes of templates": TEMPLATE_BYTES}
+MOST = {
+    "seen skeletons": templates.SEEN,
+    "bytes of templates": TEMPLATE_BYTES,
+    "label pairs": len(Escaping) * text_renderer._REMEMBERED,
+}
 """How much there may be of what is not the same from one push to the next."""
 
 ACCEPTS = (
@@ -109,8 +114,8 @@ class InProcess:
         return sum(len(counts) for counts in kept if isinstance(counts, dict))
 
     def _summaries(self) -> list[SlidingSummary]:
-        telemetry = self.relay.telemetry
-        return [*telemetry.push_seconds.values(), *telemetry.push_bytes.values()]
+        pushes = self.relay.telemetry.pushes.values()
+        return [summary for kept in pushes for summary in (kept.seconds, kept.bytes)]
 
 
 def _observations(summary: SlidingSummary) -> int:
