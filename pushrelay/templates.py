@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import inf
 from operator import itemgetter
+from sys import getsizeof
 
 from cachetools import LRUCache
 
@@ -66,11 +67,13 @@ class Template:
 
     text: the series of `layout`, with `%s` for each value and each grouping label.
     order: which that is, of the body's values and the labels behind them. counts:
-    positions in the body of values that count something.
+    positions in the body of values that count something. lines: how many there are in
+    `text`, which may be more or fewer than in the body.
     """
 
     layout: Layout
     text: str
+    lines: int
     order: tuple[int, ...]
     counts: tuple[int, ...]
     likeness: object
@@ -132,9 +135,9 @@ class Templates:
 
         None where the body must be read whole, which also tells what is wrong with it.
         """
-        labels = key.labels
-        template, values = self._find(body, labels, len(key.canonical))
-        if template is None:
+        labels, label_bytes = key.labels, len(key.canonical)
+        template, values = self._find(body, labels, label_bytes)
+        if template is None or template.lines * label_bytes > self._largest_labels:
             return None
         try:
             return template.fill(values, labels, now)
@@ -156,13 +159,14 @@ class Templates:
         except UnicodeDecodeError:
             return None, []
         names = tuple([name for name, _ in labels])
-        identity = (names, *parts[::2])
+        skeleton = tuple(parts[::2])
+        identity = (names, skeleton)
         with self._lock:
             kept = self._kept.get(identity)
             if kept is None and not self._came_before(hash(identity)):
                 return None, []
         if kept is None:
-            kept = _sized(identity, self._make(tuple(parts[::2]), names))
+            kept = _sized(names, skeleton, self._make(skeleton, names))
             with self._lock:
                 if kept[1] <= MEMO_BYTES:
                     self._kept[identity] = kept
@@ -196,6 +200,7 @@ class Templates:
         return Template(
             layout,
             text,
+            text.count("\n"),
             tuple(order),
             tuple(_counts(layout, text, of_values)),
             object(),
@@ -277,13 +282,13 @@ def _stand_for_themselves(
 
 
 def _sized(
-    identity: tuple[object, ...], template: Template | None
+    names: Names, skeleton: Skeleton, template: Template | None
 ) -> tuple[Template | None, int]:
     """Return `template` with about how many bytes it takes to keep it; None in place of
     one that takes too much, or else it would be made for each push."""
-    parts = sum([len(part) + 64 for part in identity if isinstance(part, str)])
+    parts = sum([getsizeof(part) + 8 for part in (*names, *skeleton)])
     if template is None:
         return None, parts
     numbers = 36 * len(template.order) + 8 * len(template.counts)
-    size = parts + len(template.text) + numbers
+    size = parts + getsizeof(template.text) + numbers
     return (template, size) if size <= MEMO_BYTES else (None, parts)

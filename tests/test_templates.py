@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def plain(first: int) -> str:
     return PLAIN % tuple(range(first, first + 7))
 
 
-def test_the_third_push_of_a_kind_is_read_by_a_template() -> None:
+def test_the_second_push_of_a_kind_is_read_by_a_template() -> None:
     known = reader()
     likenesses = [read(known, plain(n)).payload.likeness for n in range(4)]
     assert likenesses[0] is None
@@ -228,9 +229,21 @@ def test_a_push_is_too_large_for_a_template_where_it_is_when_read_whole() -> Non
     assert set(outcomes) == {False, True}
 
 
-def is_small_enough(reader: PushReader, body: str) -> bool:
+def test_a_template_with_more_lines_than_the_body_is_too_large_all_the_same() -> None:
+    buckets = "".join(f'h_bucket{{l="{n}",le="+Inf"}} %d\n' for n in range(20))
+    body = "# TYPE h histogram\n" + buckets  # whose sums and counts are shown, too
+    long = GroupingKey.of({"job": "a" * 150})
+    for key, fits in ((long, False), (GroupingKey.of({"job": "a"}), True)):
+        known = PushReader(Limits(body_bytes=1_000), utf8_names=False)
+        for n in range(3):
+            pushed = body % ((n,) * 20)
+            assert is_small_enough(known, pushed, key) == fits
+            assert is_small_enough(known, pushed, long) is False
+
+
+def is_small_enough(reader: PushReader, body: str, key: GroupingKey = KEY) -> bool:
     try:
-        read(reader, body)
+        read(reader, body, key)
     except LimitExceeded:
         return False
     return True
@@ -247,6 +260,17 @@ def test_long_grouping_labels_on_many_lines_have_no_templates(
     ] * 3
     assert read(known, plain(3)).payload.likeness is None
     assert read(known, plain(4)).payload.likeness is not None
+
+
+@pytest.mark.parametrize("body", ["x 1\n", "x 1\nnonsense\n"])
+def test_long_names_of_grouping_labels_take_their_part_of_the_memory(body: str) -> None:
+    known = reader()
+    for name in "ab":
+        key = GroupingKey.of({"job": "a", name * 100_000: "v"})
+        for _ in range(2):
+            with suppress(ParseError):
+                read(known, body, key)
+    assert known.templates.size > 200_000
 
 
 def test_what_cannot_be_kept_is_not_made_for_each_push(
