@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from pushrelay.catalog import Catalog
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, Payload
-from pushrelay.model import Labels, is_utf8
+from pushrelay.model import Labels
 
 Shape = tuple[str, ...]
 """The label names of a grouping key."""
@@ -71,13 +71,8 @@ class Rivals:
         candidates = (s for name in present for s in self._catalog.key_shapes(name))
         return {shape for shape in candidates if present.issuperset(shape)}
 
-    def _look_up(
-        self, values: Mapping[str, str], shape: tuple[str, ...]
-    ) -> Iterable[Group]:
-        labels = {name: values[name] for name in shape}
-        if not all(map(is_utf8, labels.values())):
-            return
-        key = GroupingKey.of(labels)
+    def _look_up(self, values: Mapping[str, str], shape: Shape) -> Iterable[Group]:
+        key = GroupingKey.of({name: values[name] for name in shape})
         group = None if key == self._key else self._catalog.group(key)
         if group is not None:
             yield group

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from math import nan
-from typing import Protocol
 
 from pushrelay.exposition.floats import parse_float
 from pushrelay.exposition.labels import Pair, Plan
@@ -26,12 +25,8 @@ _LONGEST = 1024
 _REMEMBERED = 4096
 
 
-class Placer(Protocol):
-    """Puts labels in place; see `LabelPlacer`."""
-
-    def place(self, pushed: list[Pair]) -> Labels: ...
-
-    def plan(self, names: list[str]) -> Plan: ...
+PlanFor = Callable[[list[str]], Plan]
+"""Gives what puts labels with these names in place, as `LabelPlacer.plan` does."""
 
 
 class UnusualLabels(ValueError):
@@ -39,17 +34,17 @@ class UnusualLabels(ValueError):
 
 
 class LabelTexts(dict[str, Labels]):
-    """The labels that label texts stand for, as `plan` makes them of their pairs.
+    """The labels that label texts stand for, as their plans make them of their pairs.
 
     A text is what follows `{` in a line, up to and with `}`; it is empty for no labels
     at all. The last ones are remembered, for families often share them.
 
     longest: how many characters a text may have and still all its values be short
-    enough. Raises UnusualLabels, and what `plan` raises.
+    enough. Raises UnusualLabels, and what `plan_for` raises.
     """
 
-    def __init__(self, plan: Callable[[list[str]], Plan], longest: int) -> None:
-        self._plan = plan
+    def __init__(self, plan_for: PlanFor, longest: int) -> None:
+        self._plan_for = plan_for
         self._longest = min(longest, _LONGEST)
         self._frames: dict[tuple[str, ...], tuple[list[str], Plan]] = {}
 
@@ -77,7 +72,7 @@ class LabelTexts(dict[str, Labels]):
             raise UnusualLabels
         if len(self._frames) >= _REMEMBERED:
             self._frames.clear()
-        known = self._frames[frame] = names, self._plan(names)
+        known = self._frames[frame] = names, self._plan_for(names)
         return known
 
 
@@ -85,14 +80,14 @@ class BoundLabelTexts:
     """Takes apart label texts of families with the bound label `name`."""
 
     def __init__(self, name: str, longest: int) -> None:
-        def plan(names: list[str]) -> Plan:
+        def plan_for(names: list[str]) -> Plan:
             if name in names:
                 raise UnusualLabels  # twice, or in an unusual place
             return sorted_labels
 
         self._first = f'{name}="'
         self._later = f',{name}="'
-        self._others = LabelTexts(plan, longest)
+        self._others = LabelTexts(plan_for, longest)
 
     def split(self, text: str) -> tuple[Labels, float]:
         """Return the other labels, sorted, and the value of the bound label, which is

@@ -6,12 +6,12 @@ others, wrong ones included, go to the careful scanner of `text_lines`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from pushrelay.config import Limits
 from pushrelay.errors import ParseError
 from pushrelay.exposition.floats import parse_float
-from pushrelay.exposition.labels import LabelPlacer, Pair, Plan
+from pushrelay.exposition.labels import LabelPlacer
 from pushrelay.exposition.text_cursor import LineError
 from pushrelay.exposition.text_families import (
     Families,
@@ -22,13 +22,12 @@ from pushrelay.exposition.text_families import (
 from pushrelay.exposition.text_labels import (
     BoundLabelTexts,
     LabelTexts,
-    Placer,
+    PlanFor,
     sorted_labels,
 )
 from pushrelay.exposition.text_lines import LineScanner, Sample
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import (
-    Labels,
     Metric,
     MetricFamily,
     MetricType,
@@ -54,7 +53,7 @@ def parse_text(
     """
     placer = LabelPlacer(key, limits)
     families = Families(limits.series, placer.place)
-    reader = _Reader(families, placer, limits, utf8_names=utf8_names)
+    reader = _Reader(families, placer.plan, limits, utf8_names=utf8_names)
     reader.read(body)
     return families.close()
 
@@ -67,33 +66,28 @@ def parse_series(series: bytes, name: str, type_: MetricType) -> list[Metric]:
     family, _ = families.find(name)
     family.declare(type_)
     limits = Limits(labels=most, label_value_bytes=most * _BYTES_A_CHARACTER)
-    reader = _Reader(families, _Sorter(), limits, utf8_names=True)
+    reader = _Reader(families, lambda _names: sorted_labels, limits, utf8_names=True)
     reader.read(series)
     return family.close().metrics
 
 
-class _Sorter:
-    """A placer of labels that have their places, except that they are sorted."""
-
-    def place(self, pushed: Iterable[Pair]) -> Labels:
-        return sorted_labels(pushed)
-
-    def plan(self, _names: object) -> Plan:
-        return sorted_labels
-
-
 class _Reader:
-    """Reads the lines of one body into `families`."""
+    """Reads the lines of one body into `families`; `plan_for` is as in LabelTexts."""
 
     def __init__(
-        self, families: Families, placer: Placer, limits: Limits, *, utf8_names: bool
+        self,
+        families: Families,
+        plan_for: PlanFor,
+        limits: Limits,
+        *,
+        utf8_names: bool,
     ) -> None:
         self._families = families
         self._max_labels = limits.labels
         self._utf8_names = utf8_names
         # What has as many characters is not longer than the limit in any case.
         self._longest = limits.label_value_bytes // _BYTES_A_CHARACTER
-        self._placed = LabelTexts(placer.plan, self._longest)
+        self._placed = LabelTexts(plan_for, self._longest)
         self._bound: dict[str, BoundLabelTexts] = {}
         # By the name that lines with a value have.
         self._subjects: dict[str, tuple[OpenFamily, Role]] = {}
