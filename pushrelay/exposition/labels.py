@@ -28,21 +28,8 @@ def check_grouping_labels(key: GroupingKey, limits: Limits) -> None:
     _check_names(key.names)
 
 
-def place_labels(pushed: Sequence[Pair], key: GroupingKey, limits: Limits) -> Labels:
-    """Return the labels of a series once it belongs to the group `key`.
-
-    The grouping labels override those of the body, an absent `instance` becomes
-    `instance=""`, and the pairs are sorted by name. A name that the body repeated
-    stays repeated (only protobuf bodies can), for the consistency check to refuse.
-
-    Raises LimitExceeded for too many pushed labels or too long a value, and
-    InvalidLabels for names that escaping would make equal.
-    """
-    return LabelPlacer(key, limits).place(pushed)
-
-
 class LabelPlacer:
-    """Puts labels in place on one series after the other, as `place_labels` does.
+    """Puts labels in place on one series of the group `key` after the other.
 
     What follows from the names alone is found out once for all series that bear the
     same names in the same order.
@@ -54,7 +41,15 @@ class LabelPlacer:
         self._plans: dict[tuple[str, ...], Plan] = {}
 
     def place(self, pushed: Sequence[Pair]) -> Labels:
-        """Return the labels of a series that was pushed with the labels `pushed`."""
+        """Return the labels of a series that was pushed with the labels `pushed`.
+
+        The grouping labels override those of the body, an absent `instance` becomes
+        `instance=""`, and the pairs are sorted by name. A name that the body repeated
+        stays repeated (only protobuf bodies can), for the consistency check to refuse.
+
+        Raises LimitExceeded for too many pushed labels or too long a value, and
+        InvalidLabels for names that escaping would make equal.
+        """
         names = tuple([name for name, _ in pushed])
         plan = self._plans.get(names)
         if plan is None:

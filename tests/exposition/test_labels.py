@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 
 from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
-from pushrelay.exposition.labels import LabelPlacer, check_grouping_labels, place_labels
+from pushrelay.exposition import labels
+from pushrelay.exposition.labels import LabelPlacer, check_grouping_labels
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_legacy_label_name, is_legacy_metric_name
 
 KEY = GroupingKey.of({"job": "x"})
+
+
+def placer(key: GroupingKey) -> LabelPlacer:
+    return LabelPlacer(key, Limits())
 
 
 @pytest.mark.parametrize(
@@ -21,23 +26,23 @@ KEY = GroupingKey.of({"job": "x"})
 def test_names_that_escaping_makes_equal_are_refused(names: tuple[str, str]) -> None:
     pushed = [(name, "") for name in names]
     with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
-        place_labels(pushed, KEY, Limits())
+        placer(KEY).place(pushed)
     with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
-        place_labels(pushed[:1], GroupingKey.of({"job": "x", names[1]: ""}), Limits())
+        placer(GroupingKey.of({"job": "x", names[1]: ""})).place(pushed[:1])
     with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
         check_grouping_labels(GroupingKey.of({"job": "x", **dict(pushed)}), Limits())
 
 
 def test_names_that_stay_apart_are_taken() -> None:
     pushed = [("a.b", "1"), ("a.c", "2"), ("d_e", "3")]
-    placed = place_labels(pushed, KEY, Limits())
+    placed = placer(KEY).place(pushed)
     assert placed == (*pushed, ("instance", ""), ("job", "x"))
 
 
 def test_grouping_labels_come_before_those_of_the_body() -> None:
     key = GroupingKey.of({"job": "x", "zone": "eu"})
     pushed = [("zone", "us"), ("job", "y"), ("instance", "i")]
-    assert place_labels(pushed, key, Limits()) == (
+    assert placer(key).place(pushed) == (
         ("instance", "i"),
         ("job", "x"),
         ("zone", "eu"),
@@ -46,13 +51,13 @@ def test_grouping_labels_come_before_those_of_the_body() -> None:
 
 def test_no_label_becomes_the_name_of_the_metric() -> None:
     with pytest.raises(InvalidRequest, match="become the same once they are escaped"):
-        place_labels([(".-name..", "x")], KEY, Limits())
+        placer(KEY).place([(".-name..", "x")])
 
 
 names = st.sampled_from(["a", "b", "instance", "job", "zone"])
 pushed_labels = st.lists(st.tuples(names, st.sampled_from(["", "1", "2"])), max_size=4)
 keys = st.dictionaries(names, st.just("g")).map(
-    lambda labels: GroupingKey.of({"job": "j", **labels})
+    lambda others: GroupingKey.of({"job": "j", **others})
 )
 
 
@@ -60,9 +65,9 @@ keys = st.dictionaries(names, st.just("g")).map(
 def test_one_series_after_the_other_gets_the_labels_of_the_group(
     series: list[list[tuple[str, str]]], key: GroupingKey
 ) -> None:
-    placer = LabelPlacer(key, Limits())
+    one_placer = placer(key)
     for pushed in series:
-        placed = placer.place(pushed)
+        placed = one_placer.place(pushed)
         added = {"instance": "", **dict(key.labels)}
         if len(dict(pushed)) < len(pushed):
             own = dict(pushed)
@@ -74,12 +79,23 @@ def test_one_series_after_the_other_gets_the_labels_of_the_group(
 
 
 def test_limits_hold_for_each_series() -> None:
-    placer = LabelPlacer(KEY, Limits(labels=2, label_value_bytes=3))
-    placer.place([("a", "123")])
+    limited = LabelPlacer(KEY, Limits(labels=2, label_value_bytes=3))
+    limited.place([("a", "123")])
     with pytest.raises(LimitExceeded, match="value of label"):
-        placer.place([("a", "1234")])
+        limited.place([("a", "1234")])
     with pytest.raises(LimitExceeded, match="there are 3 labels"):
-        placer.place([("a", ""), ("b", ""), ("c", "")])
+        limited.place([("a", ""), ("b", ""), ("c", "")])
+
+
+def test_very_many_orders_of_names_are_not_all_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(labels, "_REMEMBERED", 3)
+    one_placer = placer(KEY)
+    for n in (*range(9), 0):
+        placed = one_placer.place([(f"a{n}", "1")])
+        assert placed == ((f"a{n}", "1"), ("instance", ""), ("job", "x"))
+        assert len(one_placer._plans) <= 3
 
 
 @given(st.text(st.sampled_from("aZ_:09é\u0661\xb7 \n\udcff"), max_size=3))

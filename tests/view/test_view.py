@@ -393,3 +393,17 @@ def test_after_changes_that_failed_the_last_state_is_shown(
     assert page_of(view) == before
     view.apply(Changes(None, position(2), []))
     assert page_of(view) == ""
+
+
+def test_new_values_do_not_pile_up_until_someone_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(view_module, "SMALL_WORK", 30)
+    view = loaded(*(group_of("x 1", key_of(f"j{n}")) for n in range(50)))
+    groups = []
+    for revision in range(2, 52):
+        key = key_of(f"j{revision - 2}")
+        groups.append(group_of("x 2", key, revision=revision))
+        change(view, groups[-1], revision=revision)
+        assert len(view._pending) <= 30
+    assert page_of(view) == naive_page(groups)
