@@ -89,7 +89,7 @@ class Template:
             return None
         shown = list(map(format_float, numbers))
         for _, value in labels:
-            if _LABEL_MARK in value or _FAMILY_END in value:
+            if _FAMILY_END in value:
                 return None
             shown.append(quote_label(value)[1:-1])
         # There is a `job` beside a value, so that this is a tuple.
@@ -182,20 +182,20 @@ class Templates:
 
     def _make(self, skeleton: Skeleton, names: Names) -> Template | None:
         """Return the template of `skeleton` for keys with these label names."""
-        if any(_LABEL_MARK in part or _FAMILY_END in part for part in skeleton):
+        values = len(skeleton) - 1
+        if not values or any(
+            _LABEL_MARK in part or _FAMILY_END in part for part in skeleton
+        ):
             return None
-        payloads = [self._read(skeleton, first, names) for first in _FIRST_MARKS]
-        layout = payloads[0].layout if payloads[0] else Layout.of(())
-        places = list(range(len(skeleton) - 1))
-        texts = [
-            _unmarked(payload, first, len(places))
-            if payload and _is_plain(payload)
-            else ("", [])
-            for payload, first in zip(payloads, _FIRST_MARKS, strict=True)
-        ]
-        text, order = texts[0]
-        of_values = [place for place in order if place < len(places)]
-        if texts[0] != texts[1] or sorted(of_values) != places or not places:
+        results = []
+        for first in _FIRST_MARKS:
+            payload = self._read(skeleton, first, names)
+            if payload is None or not _is_plain(payload):
+                return None
+            results.append((payload.layout, *_unmarked(payload, first, values)))
+        layout, text, order = results[0]
+        of_values = [place for place in order if place < values]
+        if results[0] != results[1] or sorted(of_values) != list(range(values)):
             return None
         return Template(
             layout,

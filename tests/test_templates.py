@@ -19,7 +19,8 @@ from pushrelay.groups import Payload
 from pushrelay.push_reader import PushReader
 
 KEY = GroupingKey.of({"job": "a", "instance": "i"})
-OTHER = GroupingKey.of({"job": 'b"\\\n', "instance": "100%s %d é🦆"})
+OTHER = GroupingKey.of({"job": 'b"\\\n', "instance": "100%s %d é🦆\x000\x00"})
+ENDED = GroupingKey.of({"job": "a\x01", "instance": "\x01"})
 NUMBERS = st.one_of(
     st.integers(-(10**7), 10**25).map(str),
     st.floats().map(repr),
@@ -112,7 +113,7 @@ def read(reader: PushReader, body: str, key: GroupingKey = KEY, at: int = 1) -> 
 @given(body=BODIES, data=st.data())
 def test_a_push_read_by_a_template_is_the_push_read_whole(body: str, data: Any) -> None:
     known = reader()
-    for key in (KEY, OTHER, KEY, OTHER):
+    for key in (KEY, OTHER, ENDED, KEY, OTHER):
         parts = body.split("%")
         values = data.draw(
             st.lists(NUMBERS, min_size=len(parts) - 1, max_size=len(parts) - 1)
