@@ -32,7 +32,8 @@ def format_float(value: float) -> str:
         return "NaN"
     if isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return _with_exponent(repr(value))
+    # An int is a number as well, and its `repr` has no point.
+    return _with_exponent(repr(float(value)))
 
 
 def format_go_value(value: float) -> str:

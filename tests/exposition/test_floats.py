@@ -50,6 +50,11 @@ def test_numbers_are_written_as_go_writes_them(value: float, text: str) -> None:
     assert format_go_value(value) == text
 
 
+@pytest.mark.parametrize("value", [0, -7, 999_999, 10**6, -1_234_567, 2**64])
+def test_integers_are_written_as_the_floats_that_they_are(value: int) -> None:
+    assert format_float(value) == format_float(float(value))
+
+
 def test_nan_is_written_without_a_sign() -> None:
     assert format_float(nan) == format_float(-nan) == format_go_value(nan) == "NaN"
 
