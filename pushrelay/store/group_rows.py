@@ -124,7 +124,10 @@ def _unpack_layout(head: bytes) -> Layout:
 
 def _dump(value: object) -> bytes:
     # JSON escapes line ends, so that the first LF ends what it writes.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(value).encode()
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 _heads: WeakKeyDictionary[Layout, bytes] = WeakKeyDictionary()
