@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from math import inf
 from operator import itemgetter
+from sys import getsizeof
 
 from cachetools import LRUCache
 
@@ -54,6 +55,9 @@ _LABEL_MARK = "\x00"
 _FIRST_MARKS = (100_000, 500_000)
 """Marks are whole numbers of six digits: they are printed as they are read. What does
 not change from one kind of marks to the other is no value."""
+
+_FAMILY_BYTES = 700
+"""What a family with a short name takes in a layout, about."""
 
 _LONGEST_COUNT = 15
 """Digits of a count up to which it is surely exact."""
@@ -259,9 +263,10 @@ def _sized(
 ) -> tuple[Template | None, int]:
     """Return `template` with about how many bytes it takes to keep it; None in place of
     one that takes too much, or else it would be made for each push."""
-    parts = sum([len(part) + 64 for part in identity if isinstance(part, str)])
+    parts = sum(map(getsizeof, identity)) + 8 * len(identity)
     if template is None:
         return None, parts
     numbers = 36 * len(template.order) + 8 * len(template.counts)
-    size = parts + len(template.text) + numbers
+    families = _FAMILY_BYTES * len(template.layout.families)
+    size = parts + getsizeof(template.text) + numbers + families
     return (template, size) if size <= MEMO_BYTES else (None, parts)
