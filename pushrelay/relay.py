@@ -123,7 +123,7 @@ class Relay:
         return self._end_refresh(True, waiting)
 
     def groups(self) -> list[Group]:
-        """Return all groups of the view, sorted by grouping key."""
+        """Return all groups of the last refresh, sorted by grouping key."""
         return self._view.sorted_groups()
 
     async def require_ready(self) -> None:

@@ -57,6 +57,9 @@ _FIRST_MARKS = (100_000, 500_000)
 """Marks are whole numbers of six digits: they are printed as they are read. What does
 not change from one kind of marks to the other is no value."""
 
+_FAMILY_BYTES = 700
+"""What a family with a short name takes in a layout, about."""
+
 _LONGEST_COUNT = 15
 """Digits of a count up to which it is surely exact."""
 
@@ -66,15 +69,15 @@ class Template:
     """What becomes of the pushes with one skeleton to keys with the same label names.
 
     text: the series of `layout`, with `%s` for each value and each grouping label.
-    order: which that is, of the body's values and the labels behind them. counts:
-    positions in the body of values that count something. lines: how many there are in
-    `text`, which may be more or fewer than in the body.
+    lines: how many `text` has, which may be more or fewer than the body.
+    pick: takes what is filled in, in that order, from the body's values with the labels
+    behind them. counts: positions in the body of values that count something.
     """
 
     layout: Layout
     text: str
     lines: int
-    order: tuple[int, ...]
+    pick: Callable[[Values], tuple[str, ...]]
     counts: tuple[int, ...]
     likeness: object
 
@@ -92,9 +95,7 @@ class Template:
             if _FAMILY_END in value:
                 return None
             shown.append(quote_label(value)[1:-1])
-        # There is a `job` beside a value, so that this is a tuple.
-        filling = itemgetter(*self.order)(shown)
-        series = (self.text % filling).encode().split(_FAMILY_END.encode())
+        series = (self.text % self.pick(shown)).encode().split(_FAMILY_END.encode())
         return Payload(
             self.layout,
             b"".join(series),
@@ -201,7 +202,8 @@ class Templates:
             layout,
             text,
             text.count("\n"),
-            tuple(order),
+            # There is a `job` beside a value, so that it gives a tuple.
+            itemgetter(*order),
             tuple(_counts(layout, text, of_values)),
             object(),
         )
@@ -234,10 +236,13 @@ def _unmarked(payload: Payload, first: int, values: int) -> tuple[str, list[int]
     """Return the text with `%s` for marks, and which value each of them is, or label
     behind so many values."""
     order = []
+    # Each number once: labels come again in every line.
+    places: dict[int, int] = {}
 
     def place(mark: re.Match[str]) -> str:
         value, label = mark.groups()
-        order.append(int(value) - first if value else values + int(label))
+        number = int(value) - first if value else values + int(label)
+        order.append(places.setdefault(number, number))
         return " %s\n" if value else "%s"
 
     series = [family.series.decode() for family in payload.families()]
@@ -289,6 +294,9 @@ def _sized(
     parts = sum([getsizeof(part) + 8 for part in (*names, *skeleton)])
     if template is None:
         return None, parts
-    numbers = 36 * len(template.order) + 8 * len(template.counts)
-    size = parts + getsizeof(template.text) + numbers
+    numbers = 36 * len(skeleton) + 8 * (
+        template.text.count("%s") + len(template.counts)
+    )
+    families = _FAMILY_BYTES * len(template.layout.families)
+    size = parts + getsizeof(template.text) + numbers + families
     return (template, size) if size <= MEMO_BYTES else (None, parts)

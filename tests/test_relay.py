@@ -31,6 +31,12 @@ GAUGE = "# TYPE x gauge\nx 1"
 COUNTER = "# TYPE x counter\nx 1"
 
 
+def groups_of(relay: Relay) -> list[Group]:
+    """Return all groups, as who asks for them finds them."""
+    assert relay.refresh_blocking()
+    return relay.groups()
+
+
 @asynccontextmanager
 async def open_relay(directory: Path) -> AsyncIterator[Relay]:
     database = new_database(directory)
@@ -89,7 +95,7 @@ async def samples(relay: Relay) -> list[str]:
 
 async def group(relay: Relay, key: GroupingKey) -> Group | None:
     await relay.refresh()
-    return next((found for found in relay.groups() if found.key == key), None)
+    return next((found for found in groups_of(relay) if found.key == key), None)
 
 
 async def times(relay: Relay, key: GroupingKey) -> tuple[int, int] | None:
@@ -298,7 +304,7 @@ def test_a_key_with_the_evidence_of_another_group_leaves_no_trace(
             for body in ("y 1", "y 1 1"):
                 with pytest.raises(InvalidGroupingKey):
                     await put(relay, second, body)
-            assert [found.key for found in relay.groups()] == [first]
+            assert [found.key for found in groups_of(relay)] == [first]
             # Nor is there a group to delete.
             await relay.delete(second)
             assert await group(relay, first) is not None
@@ -334,7 +340,7 @@ async def test_a_push_that_cannot_be_decided_does_not_disturb_others(
         AttributeError,
         type(None),
     ]
-    assert [found.key for found in relay.groups()] == [A, B]
+    assert [found.key for found in groups_of(relay)] == [A, B]
 
 
 # --- deletions ---
@@ -345,7 +351,7 @@ async def test_a_deletion_takes_exactly_its_group(relay: Relay) -> None:
     for key in (A, A_I, B):
         await put(relay, key, "x 1")
     await relay.delete(A)
-    assert [found.key for found in relay.groups()] == [A_I, B]
+    assert [found.key for found in groups_of(relay)] == [A_I, B]
     await relay.delete(key_of("a", zone="1"))
     await relay.delete(A)
     assert await samples(relay) == [
@@ -369,10 +375,10 @@ async def test_a_wipe_takes_all_groups(relay: Relay) -> None:
     for job in "abc":
         await put(relay, key_of(job), "x 1")
     await asyncio.gather(put(relay, key_of("d"), "x 1"), relay.wipe())
-    assert relay.groups() == []
+    assert groups_of(relay) == []
     assert await samples(relay) == []
     await asyncio.gather(relay.wipe(), put(relay, A, "x 1"))
-    assert [found.key for found in relay.groups()] == [A]
+    assert [found.key for found in groups_of(relay)] == [A]
 
 
 # --- concurrency ---
@@ -388,7 +394,7 @@ async def test_conflicting_types_are_never_both_admitted(relay: Relay) -> None:
             await relay.refresh()
             types = {
                 found.families["x"].type
-                for found in relay.groups()
+                for found in groups_of(relay)
                 if "x" in found.families
             }
             assert len(types) <= 1
@@ -468,7 +474,7 @@ def test_what_was_pushed_is_there_after_a_restart(tmp_path: Path) -> None:
     def state(relay: Relay) -> list[Any]:
         return [
             (found.key, found.pushed_at, found.failed_at, list(found.families))
-            for found in relay.groups()
+            for found in groups_of(relay)
         ]
 
     before = asyncio.run(push())
@@ -712,7 +718,7 @@ def test_a_blocking_refresh_sees_what_others_wrote(tmp_path: Path) -> None:
             other = new_database(tmp_path)
             commit(other, group_of("x 1", A))
             assert await asyncio.to_thread(relay.refresh_blocking)
-            assert [found.key for found in relay.groups()] == [A]
+            assert [found.key for found in groups_of(relay)] == [A]
             other.close()
 
     asyncio.run(test())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -315,6 +317,20 @@ def test_templates_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch) -> 
     assert 50_000 < largest <= 100_000
     # The latest is there, the first was dropped.
     assert read(known, body.replace("%d", "7")).payload.likeness is not None
+
+
+@pytest.mark.parametrize("line", ["f%d_%d ", 'x{l="%d %d 🦆"} '])
+def test_templates_take_about_what_they_say(line: str) -> None:
+    known = reader()
+    tracemalloc.start()
+    for n in range(20):
+        body = "".join(f"{line % (n, at)}%d\n" for at in range(500))
+        for value in range(2):
+            read(known, body.replace("%d", str(value)))
+    gc.collect()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.6 * taken < known.templates.size < 1.5 * taken
 
 
 def test_a_template_larger_than_the_memory_is_not_kept(

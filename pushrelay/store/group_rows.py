@@ -3,7 +3,8 @@
 The families of a group lie in one value: a line of JSON with their layout, which many
 groups share and is read once for all of them; a line of JSON with the times and
 lengths; their series text; and their protobuf messages, one after the other. So
-loading a group slices bytes, and no series is parsed or rendered again.
+loading a group slices bytes, and no series is parsed or rendered again. Large values
+are compressed (zlib, RFC 1950), which takes far less time than to write them to disk.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from isal import isal_zlib
+
 from pushrelay.changes import Emptied, GroupChange
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Group, Layout, Payload
 from pushrelay.model import MetricType
+
+LARGE_BYTES = 64 * 1024
+"""From this size on, the families of a group are compressed."""
+
+_PLAIN = b"["
+"""What JSON begins with, and no zlib stream."""
 
 
 def to_row(change: GroupChange) -> dict[str, Any]:
@@ -61,10 +70,14 @@ def _pack(payload: Payload) -> bytes:
     messages = payload.messages or ()
     lengths = [None if message is None else len(message) for message in messages]
     numbers = _dump([payload.pushed_at, payload.bounds.tolist(), lengths])
-    return b"\n".join([head, numbers, payload.text]) + b"".join(filter(None, messages))
+    parts = [head, b"\n", numbers, b"\n", payload.text, *filter(None, messages)]
+    packed = b"".join(parts)
+    return packed if len(packed) < LARGE_BYTES else bytes(isal_zlib.compress(packed, 1))
 
 
 def _unpack(packed: bytes) -> Payload:
+    if not packed.startswith(_PLAIN):
+        packed = isal_zlib.decompress(packed)
     head, numbers, rest = packed.split(b"\n", 2)
     layout = _layouts.get(head)
     if layout is None:
@@ -124,7 +137,10 @@ def _unpack_layout(head: bytes) -> Layout:
 
 def _dump(value: object) -> bytes:
     # JSON escapes line ends, so that the first LF ends what it writes.
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _JSON.encode(value).encode()
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 _heads: WeakKeyDictionary[Layout, bytes] = WeakKeyDictionary()

@@ -99,6 +99,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._session: Session | None = None
+        self._committed: Changes | None = None
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
         self.committed_at = -float("inf")
@@ -159,6 +160,9 @@ class Writer:
             except Exception:
                 # Whatever it is, the next batch must have its turn.
                 log.exception("the answers to a batch of writes were lost")
+            # While those who wait wake up: a scrape of theirs that comes before reads
+            # from the database what is new.
+            self._take_over()
         self._disconnect()
 
     def _next_batch(self) -> tuple[list[tuple[Any, Any]], bool]:
@@ -198,7 +202,14 @@ class Writer:
         # One write that cannot be stored must not fail the others.
         return [pair for entry in batch for pair in self._answers([entry])]
 
+    def _take_over(self) -> None:
+        """Let the decider have the last commit, if it has not."""
+        changes, self._committed = self._committed, None
+        if changes is not None:
+            self._decider.committed(changes)
+
     def _commit(self, writes: list[Any]) -> list[Any]:
+        self._take_over()
         started = time.monotonic()
         attempt = _Attempt(secrets.token_bytes(16))
         try:
@@ -209,8 +220,7 @@ class Writer:
             if attempt.changes is None or not self._was_committed(attempt.nonce):
                 raise
             log.warning("a commit was confirmed only when it was looked up again")
-        if attempt.changes is not None:
-            self._decider.committed(attempt.changes)
+        self._committed = attempt.changes
         self.committed_at = time.monotonic()
         self._observe(self.committed_at - started, len(writes))
         return attempt.answers

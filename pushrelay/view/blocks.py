@@ -100,6 +100,8 @@ class Block:
         name, series, utf8_names = self.name, self.series, self.utf8_names
         keys: tuple[bytes, ...] | list[bytes] = self.keys
         groups = list(self.groups)
+        # What nobody made of it yet need not be kept.
+        looks_the_same = bool(self.derived)
         for key, group in changes:
             at = bisect_left(keys, key)
             old = groups[at] if at < len(keys) and keys[at] == key else None
@@ -109,14 +111,19 @@ class Block:
                 utf8_names |= group is not None and shape_of(group, name).utf8_names
             if old and group:
                 groups[at] = group
+                looks_the_same = looks_the_same and _have_the_same(old, group, name)
                 continue
+            looks_the_same = False
             if isinstance(keys, tuple):
                 keys = list(keys)
             end = at if old is None else at + 1
             keys[at:end] = [] if group is None else [key]
             groups[at:end] = [] if group is None else [group]
         kept = keys if keys is self.keys else tuple(keys)
-        return Block(name, kept, tuple(groups), series, utf8_names)
+        block = Block(name, kept, tuple(groups), series, utf8_names)
+        if looks_the_same:
+            block.derived = self.derived
+        return block
 
     def halves(self) -> tuple[Block, Block]:
         """Return two blocks that together are this one."""
@@ -125,6 +132,18 @@ class Block:
             Block.of(self.name, self.keys[:half], self.groups[:half]),
             Block.of(self.name, self.keys[half:], self.groups[half:]),
         )
+
+
+def _have_the_same(old: Group, new: Group, name: str) -> bool:
+    """Whether both hold the family `name` alike, down to its values."""
+    before, after = old.payload.get(name), new.payload.get(name)
+    return (
+        before is not None
+        and after is not None
+        and before.shape is after.shape
+        and before.series == after.series
+        and before.message == after.message
+    )
 
 
 class BlockList:

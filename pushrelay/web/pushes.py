@@ -23,7 +23,7 @@ from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.exchange import Exchange
-from pushrelay.web.turns import short_turns
+from pushrelay.web.interpreter import short_turns
 from pushrelay.writes import Push
 
 log = logging.getLogger(__name__)

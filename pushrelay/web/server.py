@@ -19,6 +19,7 @@ from pushrelay.relay import Relay
 from pushrelay.store.engine import Database
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
+from pushrelay.web.interpreter import collect_garbage_rarely
 from pushrelay.web.worker import RelayWorker
 
 KEEPALIVE_SECONDS = 75
@@ -130,6 +131,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
 
     def load(self) -> Gateway:
         """Make the application; called in the worker, so nothing is shared with it."""
+        collect_garbage_rarely()
         settings = self.settings
         database = Database(settings.database_url, settings.database_sync)
         relay = Relay(database, Telemetry())

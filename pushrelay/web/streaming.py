@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from pushrelay.web.exchange import ClientGone, Exchange, Headers
-from pushrelay.web.turns import short_turns
+from pushrelay.web.interpreter import short_turns
 
 log = logging.getLogger(__name__)
 

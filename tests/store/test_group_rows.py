@@ -12,7 +12,7 @@ from pushrelay.changes import Emptied
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
 from pushrelay.model import MetricType
-from pushrelay.store.group_rows import from_row, to_row
+from pushrelay.store.group_rows import LARGE_BYTES, from_row, to_row
 from pushrelay.store.schema import groups
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -64,6 +64,15 @@ def contents(group: object) -> object:
 @given(GROUPS)
 def test_a_group_comes_back_from_its_row_as_it_was(group: Group) -> None:
     assert contents(from_row(to_row(group))) == contents(group)
+
+
+def test_the_families_of_a_large_group_are_compressed() -> None:
+    body = "".join(f'x{{l="{line}"}} {line}\n' for line in range(10_000))
+    for group in (group_of(body), group_of(body[: len(body) // 100] + '"} 1')):
+        row = to_row(group)
+        is_large = len(group.payload.text) > LARGE_BYTES
+        assert (len(row["families"]) < len(group.payload.text)) is is_large
+        assert contents(from_row(row)) == contents(group)
 
 
 def test_a_deleted_group_comes_back_as_its_id_and_revision() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
-from pushrelay.model import MetricType
+from pushrelay.model import PUSH_TIME, MetricType
 from pushrelay.view import blocks
 from pushrelay.view.blocks import Block, BlockList
 
@@ -166,3 +166,38 @@ def test_many_new_groups_make_many_blocks() -> None:
     sizes = [len(block.keys) for block in held.blocks]
     assert sum(sizes) == held.series == 10_000
     assert max(sizes) <= 2 * blocks.BLOCK_GROUPS
+
+
+def group_that_holds(
+    x: bytes, *, type_: MetricType = MetricType.GAUGE, message: bytes | None = None
+) -> Group:
+    """Return a group that has the families `x`, with this text, and `y`."""
+    families = [
+        StoredFamily(FamilyShape.of("x", type_), 0, x, message),
+        StoredFamily(FamilyShape.of("y", MetricType.GAUGE), 0, b"y 1\n"),
+    ]
+    return Group(key_of(), 1, 0, 0, Payload.of(families))
+
+
+def test_what_was_made_of_a_block_outlives_pushes_that_do_not_change_it() -> None:
+    old = group_that_holds(b"x 1\n")
+    block = Block.of("x", (b"1", b"2"), (old, old))
+    block.derived["a way"] = b"made"
+    again = block.changed([(b"1", group_that_holds(b"x 1\n"))])
+    assert again.groups[0] is not old
+    assert again.derived == {"a way": b"made"}
+    for changes in (
+        [(b"1", group_that_holds(b"x 1\n")), (b"2", group_that_holds(b"x 2\n"))],
+        [(b"1", group_that_holds(b"x 1\n", type_=MetricType.COUNTER))],
+        [(b"1", group_that_holds(b"x 1\n", message=b"m"))],
+        [(b"1", None)],
+        [(b"3", old)],
+    ):
+        assert block.changed(changes).derived == {}
+
+
+def test_push_times_are_made_anew_with_each_push() -> None:
+    old = group_that_holds(b"x 1\n")
+    block = Block.of(PUSH_TIME, (b"1",), (old,))
+    block.derived["a way"] = b"made"
+    assert block.changed([(b"1", group_that_holds(b"x 1\n"))]).derived == {}

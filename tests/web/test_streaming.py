@@ -13,8 +13,8 @@ import pytest
 
 from pushrelay.config import Limits
 from pushrelay.web.exchange import ClientGone, Exchange
+from pushrelay.web.interpreter import SHORT_SECONDS
 from pushrelay.web.streaming import AHEAD_BYTES, PART_BYTES, Streamer
-from pushrelay.web.turns import SHORT_SECONDS
 
 SCOPE = {"method": "GET", "path": "/", "headers": []}
 
