@@ -15,7 +15,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Payload
 from pushrelay.model import PUSH_EVIDENCE, Histogram, Metric, MetricFamily, Summary
 from pushrelay.soundness import check_alone
-from pushrelay.templates import Templates
+from pushrelay.template_memo import Templates
 from pushrelay.writes import Push
 
 RENDERED_TO_BODY = 4

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushrelay import templates as templates_module
+from pushrelay import template_memo
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded, ParseError, PushrelayError
@@ -255,7 +255,7 @@ def is_small_enough(reader: PushReader, body: str, key: GroupingKey = KEY) -> bo
 def test_long_grouping_labels_on_many_lines_have_no_templates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(templates_module, "LARGEST_LABELS", 1_000)
+    monkeypatch.setattr(template_memo, "LARGEST_LABELS", 1_000)
     known = reader()
     long = GroupingKey.of({"job": "a" * 1_000, "instance": "i"})
     assert [read(known, plain(n), long).payload.likeness for n in range(3)] == [
@@ -289,12 +289,12 @@ def test_what_cannot_be_kept_is_not_made_for_each_push(
         return push.payload
 
     # Enough for the skeleton alone.
-    monkeypatch.setattr(templates_module, "MEMO_BYTES", 1_000)
-    templates = templates_module.Templates(read_marked)
+    monkeypatch.setattr(template_memo, "MEMO_BYTES", 1_000)
+    kept = template_memo.Templates(read_marked)
     for n in range(5):
         pushed = body.replace("%d", str(n)).encode()
-        assert templates.fill(pushed, KEY, 1) is None
-    assert len(made) == len(templates_module._FIRST_MARKS)
+        assert kept.fill(pushed, KEY, 1) is None
+    assert len(made) == len(templates._FIRST_MARKS)
 
 
 def test_series_that_never_come_again_are_not_remembered() -> None:
@@ -302,11 +302,11 @@ def test_series_that_never_come_again_are_not_remembered() -> None:
     for n in range(20_000):
         read(known, f'x{{run="{n}"}} {n}\n')
     assert known.templates.size == 0
-    assert known.templates.seen <= templates_module.SEEN
+    assert known.templates.seen <= template_memo.SEEN
 
 
 def test_templates_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates_module, "MEMO_BYTES", 100_000)
+    monkeypatch.setattr(template_memo, "MEMO_BYTES", 100_000)
     known = reader()
     largest = 0
     for n in range(5_000):
@@ -336,7 +336,7 @@ def test_templates_take_about_what_they_say(line: str) -> None:
 def test_a_template_larger_than_the_memory_is_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(templates_module, "MEMO_BYTES", 100)
+    monkeypatch.setattr(template_memo, "MEMO_BYTES", 100)
     known = reader()
     for n in range(3):
         assert read(known, plain(n)).payload.layout.size == 4
@@ -344,6 +344,6 @@ def test_a_template_larger_than_the_memory_is_not_kept(
 
 
 def test_large_bodies_have_no_templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates_module, "LARGEST_BODY", 100)
+    monkeypatch.setattr(template_memo, "LARGEST_BODY", 100)
     known = reader()
     assert [read(known, plain(n)).payload.likeness for n in range(3)] == [None] * 3

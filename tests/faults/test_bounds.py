@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from builders import new_database
 
-from pushrelay import groups, rivals, templates
+from pushrelay import groups, rivals, template_memo
 from pushrelay.config import Settings
 from pushrelay.exposition import escaping, evidence, text_renderer
 from pushrelay.exposition.escaping import Escaping
@@ -31,7 +31,7 @@ AT_ONCE = 100
 TEMPLATE_BYTES = 50_000
 NOISE = 300
 MOST = {
-    "seen skeletons": templates.SEEN,
+    "seen skeletons": template_memo.SEEN,
     "bytes of templates": TEMPLATE_BYTES,
     "label pairs": len(Escaping) * text_renderer._REMEMBERED,
 }
@@ -178,7 +178,7 @@ def test_nothing_that_is_remembered_grows_with_the_number_of_pushes(
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # pytest would keep all that is logged
     # Else these take much longer to be full.
-    monkeypatch.setattr(templates, "MEMO_BYTES", TEMPLATE_BYTES)
+    monkeypatch.setattr(template_memo, "MEMO_BYTES", TEMPLATE_BYTES)
 
     async def main() -> None:
         relay = InProcess(tmp_path)
