@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushrelay import template_memo
+from pushrelay import template_memo, templates
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded, ParseError, PushrelayError

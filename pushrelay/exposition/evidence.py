@@ -40,10 +40,10 @@ def evidence_family(group: Group, name: str) -> StoredFamily:
 
 def evidence_shape(key: GroupingKey, name: str) -> FamilyShape:
     """Return the shape of the push time `name` of the group `key`."""
-    return _shape(name, key.names)
+    short = len(key.canonical) <= _REMEMBERED_KEY_BYTES
+    return (_known_shape if short else _shape)(name, key.names)
 
 
-@lru_cache(maxsize=256)
 def _shape(name: str, key_names: tuple[str, ...]) -> FamilyShape:
     return FamilyShape.of(
         name,
@@ -52,3 +52,8 @@ def _shape(name: str, key_names: tuple[str, ...]) -> FamilyShape:
         utf8_names=not all(map(is_legacy_label_name, key_names)),
         label_names=(tuple(sorted({*key_names, "instance"})),),
     )
+
+
+# Few keys have names of their own, and hardly any are long.
+_known_shape = lru_cache(maxsize=256)(_shape)
+_REMEMBERED_KEY_BYTES = 512

@@ -92,7 +92,7 @@ class InProcess:
             "layouts by what is packed": len(group_rows._layouts),
             "payloads with heads": len(rivals._known_heads),
             "paths": self.gateway._pushes._known_key.cache_info().currsize,
-            "evidence": evidence._shape.cache_info().currsize,
+            "evidence": evidence._known_shape.cache_info().currsize,
             "escaped names": escaping._escape_cached.cache_info().currsize,
             "label pairs": sum(
                 len(pairs) for pairs in text_renderer._LABEL_PAIRS.values()
