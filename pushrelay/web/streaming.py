@@ -47,16 +47,16 @@ class Streamer:
     ) -> None:
         """Answer with `chunks` as the body. Raises ClientGone if it is read too slowly,
         and whatever `chunks` raises."""
-        # The first parts are made before the head is sent: what fails until then is a
+        # The first part is made before the head is sent: what fails until then is a
         # proper error and not half an answer.
-        parts, is_end = await self.run(_next_parts, chunks)
+        parts, is_end = await self.run(_next_parts, chunks, PART_BYTES)
         await exchange.begin(status, headers)
         try:
             async with asyncio.timeout(self._seconds):
                 while not is_end:
                     while parts:
                         await exchange.send(parts.popleft(), more=True)
-                    parts, is_end = await self.run(_next_parts, chunks)
+                    parts, is_end = await self.run(_next_parts, chunks, AHEAD_BYTES)
                 last = parts.pop() if parts else b""
                 while parts:
                     await exchange.send(parts.popleft(), more=True)
@@ -70,11 +70,11 @@ class Streamer:
         self._pool.submit(close)
 
 
-def _next_parts(chunks: Iterator[bytes]) -> tuple[deque[bytes], bool]:
-    """Return about AHEAD_BYTES of `chunks` in parts, and whether this is their end."""
+def _next_parts(chunks: Iterator[bytes], most: int) -> tuple[deque[bytes], bool]:
+    """Return about `most` bytes of `chunks` in parts, and whether this is their end."""
     parts: deque[bytes] = deque()
     size = 0
-    while size < AHEAD_BYTES:
+    while size < most:
         data = _join_some(chunks)
         if not data:
             return parts, True
