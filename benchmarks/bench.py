@@ -14,8 +14,8 @@ all that is owed is there. A push costs the same at every size of the store (p50
 at 1 group, 0.55 ms at 5,000), the Pushgateway's grows from 0.41 to 154 ms. At 5,000
 groups a scrape is 60 x faster after one changed group and 188 x unchanged. With 8
 connections, 2.0 x as much is pushed. A lone push to a small store is 1.29 x slower, of
-1.3 allowed: a third of its time is the disk (profile.md). Large pushes are 1.8 x faster where their
-series came before, and 1.7 x slower where all are new.
+1.3 allowed: a third of its time is the disk (profile.md). Large pushes are 1.8 x faster
+where their series came before, and 1.7 x slower where all are new.
 """
 
 from __future__ import annotations
