@@ -19,6 +19,6 @@ def combine(mode: Mode, held: Payload, pushed: Payload) -> Payload:
     """Return what a group that holds `held` holds after a push, in pushed order."""
     if mode is Mode.REPLACE or held.layout is pushed.layout:
         return pushed
-    return Payload.of(
-        ({f.name: f for payload in (held, pushed) for f in payload.families()}).values()
-    )
+    families = {family.name: family for family in held.families()}
+    families.update({family.name: family for family in pushed.families()})
+    return Payload.of(families.values())

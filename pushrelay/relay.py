@@ -186,8 +186,8 @@ class Relay:
             await answer
         finally:
             deadline.cancel()
-            # Cancelled is what a client who leaves does; it says nothing.
-            if not answer.cancelled():
+            # Without an answer, for the client has left, nothing is known.
+            if answer.done() and not answer.cancelled():
                 error = answer.exception()
                 self._is_writable = not isinstance(error, StoreUnavailable)
 

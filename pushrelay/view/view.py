@@ -171,12 +171,14 @@ class View:
                 continue
             self._pending.pop(id_, None)
             self._move(old, group, moved)
-            self._count(old, -1)
-            self._count(group, 1)
-            if group is not None:
-                groups[id_] = group
-            elif old is not None:
+            if old is not None:
+                self._count(old, -1)
+                self.key_shapes.remove(old.key.names)
                 del groups[id_]
+            if group is not None:
+                self._count(group, 1)
+                self.key_shapes.add(group.key.names)
+                groups[id_] = group
         for name, changes in moved.items():
             family = self.families[name]
             family.groups.update(changes)
@@ -204,13 +206,9 @@ class View:
             if old is not None:
                 moved[name].append((old.key.canonical, None))
 
-    def _count(self, group: Group | None, times: int) -> None:
-        if group is not None:
-            self._series += times * _series_of(group)
-            self._size += times * _size_of(group)
-            (self.key_shapes.add if times > 0 else self.key_shapes.remove)(
-                group.key.names
-            )
+    def _count(self, group: Group, times: int) -> None:
+        self._series += times * _series_of(group)
+        self._size += times * _size_of(group)
 
     def _load(self, changes: Changes) -> None:
         live = [group for group in changes.groups if isinstance(group, Group)]
