@@ -9,10 +9,14 @@ from pushrelay.groups import Payload
 
 class Mode(Enum):
     """replace: the push is all the group holds (PUT). update: families of the same
-    name are replaced as a whole, the others stay (POST)."""
+    name are replaced as a whole, the others stay (POST). merge: series are replaced,
+    the others stay. add: like merge, but what counts something is added to what is
+    held."""
 
     REPLACE = "replace"
     UPDATE = "update"
+    MERGE = "merge"
+    ADD = "add"
 
 
 def combine(mode: Mode, held: Payload, pushed: Payload) -> Payload:
