@@ -3,7 +3,7 @@ between them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pushrelay.groups import Group
 
@@ -29,8 +29,21 @@ GroupChange = Group | Emptied
 
 
 @dataclass(frozen=True, slots=True)
+class JobRecord:
+    """What outlives the groups of a job.
+
+    pushed_at: time of the last accepted push to a group that is no more, Unix
+    nanoseconds; None if the job itself is no more.
+    """
+
+    job: str
+    revision: int
+    pushed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """All groups that were written after `since` and up to `position`.
+    """All that was written after `since` and up to `position`.
 
     since: None means from the beginning: whatever is not listed does not exist.
     """
@@ -38,3 +51,4 @@ class Changes:
     since: Position | None
     position: Position
     groups: list[GroupChange]
+    jobs: list[JobRecord] = field(default_factory=list)

@@ -22,6 +22,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Freshness:
+    """When groups go stale and are forgotten if nothing else says so.
+
+    stale_after, forget_after: nanoseconds; None means never.
+    timestamp_series: names of families that are points in time and stay when they go
+        stale, with `*` and `?` as in a shell.
+    """
+
+    stale_after: int | None = None
+    forget_after: int | None = None
+    timestamp_series: tuple[str, ...] = (
+        "*_timestamp_seconds",
+        "*_last_success*",
+        "*_unixtime",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What `pushrelay serve` was told.
 
@@ -42,6 +60,7 @@ class Settings:
     enable_admin_api: bool = False
     utf8_names: bool = False
     limits: Limits = Limits()
+    freshness: Freshness = Freshness()
     flags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
+    ├── IdempotencyConflict       another push has the same idempotency key
     ├── StoreUnavailable          the database does not answer; trying again may help
     └── StartupError              the relay cannot start as it was configured
 
@@ -79,6 +80,18 @@ class InconsistentPush(PushrelayError):
         super().__init__(REFUSAL + text)
         self.reason = reason
         self.problems = problems
+
+    @staticmethod
+    def together(refusals: list[InconsistentPush]) -> InconsistentPush:
+        """Return one refusal of all that `refusals` refuse."""
+        problems = [problem for refusal in refusals for problem in refusal.problems]
+        return InconsistentPush(refusals[0].reason, problems)
+
+
+class IdempotencyConflict(PushrelayError):
+    """An idempotency key that came with another body before."""
+
+    reason = "idempotency_key"
 
 
 class StoreUnavailable(PushrelayError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from weakref import WeakValueDictionary
 
+from pushrelay.freshness import Standing, Times
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import MetricType
 
@@ -177,6 +178,8 @@ def bounds_of(parts: Iterable[bytes]) -> array[int]:
     return array("I", accumulate(map(len, parts), initial=0))
 
 
+_NOTHING: frozenset[str] = frozenset()
+
 EMPTY = Payload.of(())
 """What a group holds of which only refused pushes are known."""
 
@@ -187,6 +190,9 @@ class Group:
 
     pushed_at, failed_at: time of the last accepted and of the last refused push,
         Unix nanoseconds; 0 means never.
+    created_at: time of the push, accepted or refused, that made the group.
+    stale_after: what the last accepted push said of it, nanoseconds.
+    standing: the state of a group that has a policy, as the view knows it.
     """
 
     key: GroupingKey
@@ -194,6 +200,27 @@ class Group:
     pushed_at: int
     failed_at: int
     payload: Payload
+    created_at: int = 0
+    stale_after: int | None = None
+    standing: Standing | None = None
+
+    @property
+    def times(self) -> Times:
+        """What its state follows from."""
+        at = self.payload.pushed_at
+        families = self.payload.layout.families
+        each = (at,) * len(families) if isinstance(at, int) else at
+        return Times(
+            self.created_at,
+            self.pushed_at,
+            self.failed_at,
+            tuple([(f.name, f.type, t) for f, t in zip(families, each, strict=True)]),
+        )
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """The names of the families that scrapes do not show."""
+        return _NOTHING if self.standing is None else self.standing.withheld
 
     @property
     def families(self) -> dict[str, StoredFamily]:
@@ -204,3 +231,22 @@ class Group:
     def last_push_successful(self) -> bool:
         """Whether no push was refused since the last accepted one."""
         return self.failed_at <= self.pushed_at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What is known of a job whose groups come and go; immutable.
+
+    key: has no label but the job. pushed_at: time of the last accepted push to any of
+    its groups, those that are no more included; Unix nanoseconds. groups: how many it
+    has.
+    """
+
+    key: GroupingKey
+    pushed_at: int
+    groups: int
+    payload: Payload = EMPTY
+
+
+Holder = Group | Job
+"""Who has evidence."""

@@ -1,4 +1,4 @@
-"""The use cases: push, delete, wipe, expose. What web and the command line call."""
+"""The use cases: push, delete, retire, expose. What web and the command line call."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
+from pushrelay.deciding import ViewDecider
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.shared_call import SharedCall
 from pushrelay.store.writer import Writer
 from pushrelay.telemetry import Gauges, Telemetry
 from pushrelay.view.exposition import Exposition
+from pushrelay.view.jobs import job_of
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, Push, ViewDecider, Wipe, Write
+from pushrelay.writes import Delete, Import, Look, Push, PushAll, Write
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,12 @@ WRITE_DEADLINE_SECONDS = 15.0
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
 
+DELETED_AT_ONCE = 250
+"""Groups that go in one commit, so that pushes get their turn in between."""
+
+JANITOR_SECONDS = 5.0
+"""How often the rows of forgotten groups are removed."""
+
 
 class Relay:
     """A store, the view of it, and what may be done with them.
@@ -37,12 +47,21 @@ class Relay:
     All coroutines must run on the event loop on which `start` was called.
     """
 
-    def __init__(self, database: Database, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        telemetry: Telemetry,
+        policies: Policies | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.telemetry = telemetry
+        self._clock = clock
         self._database = database
-        self._view = View()
-        self._decider = ViewDecider(self._view)
-        self._writer = Writer(database, self._decider, self._deliver, telemetry.commit)
+        self._view = View(policies)
+        self._decider = ViewDecider(self._view, clock)
+        self._writer = Writer(
+            database, self._decider, self._deliver, telemetry.commit, clock
+        )
         self._refresher = SharedCall(self._refresh, "refresher")
         self._prober = SharedCall(self._writer.probe, "prober")
         self._is_readable = self._is_writable = True
@@ -52,29 +71,82 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
+        self._janitor = self._loop.create_task(self._remove_forgotten())
 
     def stop(self) -> None:
-        """Commit what was accepted, then close the database."""
+        """Commit what was accepted, then close the database; on another thread."""
+        self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._refresher.stop()
         self._prober.stop()
         self._database.close()
 
-    async def push(self, push: Push) -> None:
-        """Store `push`; on return it is on disk.
+    async def push(self, push: Push | PushAll) -> bool:
+        """Store `push`; on return it is on disk. Return whether it had been before.
 
         Raises InconsistentPush (its group now has a failure time), InvalidGroupingKey
-        (nothing changed) or StoreUnavailable (the outcome may be unknown).
+        and IdempotencyConflict (nothing changed) or StoreUnavailable (the outcome may
+        be unknown).
         """
-        await self._write(push)
+        return bool(await self._write(push))
+
+    async def import_groups(self, groups: Import) -> list[str | None]:
+        """Take over groups that are not older than what is here; return for each why it
+        was not, or None. Raises StoreUnavailable."""
+        answers: list[str | None] = await self._write(groups)
+        return answers
 
     async def delete(self, key: GroupingKey) -> None:
         """Delete the group `key` if there is one. Raises StoreUnavailable."""
-        await self._write(Delete(key))
+        await self._write(Delete((key,)))
+
+    async def delete_groups(
+        self,
+        keys: Iterable[GroupingKey],
+        wanted: Callable[[Group], bool],
+        ended_jobs: frozenset[str] = frozenset(),
+    ) -> list[GroupingKey]:
+        """Delete the groups `keys` that are still wanted in their turn; return their
+        keys. Arguments as for `Delete`. Pushes get their turn in between.
+
+        Raises StoreUnavailable; some groups may be deleted then.
+        """
+        left, deleted = list(keys), []
+        while left or ended_jobs:
+            some, left = left[:DELETED_AT_ONCE], left[DELETED_AT_ONCE:]
+            write = Delete(tuple(some), wanted, ended_jobs)
+            deleted += await self._write(write)
+            if not left:
+                break
+        return deleted
+
+    async def retire(self, job: str) -> list[GroupingKey]:
+        """Forget `job`: its groups and what else is known of it; return their keys.
+
+        Raises StoreUnavailable.
+        """
+        await self._require_refresh()
+        groups = [group for group in self._known_groups() if job_of(group) == job]
+        keys = [group.key for group in groups]
+        retired = await self.delete_groups(keys, _anything, frozenset([job]))
+        self.telemetry.forgotten(len(retired))
+        return retired
 
     async def wipe(self) -> None:
-        """Delete all groups. Raises StoreUnavailable."""
-        await self._write(Wipe())
+        """Delete all groups, and what is known of jobs. Raises StoreUnavailable."""
+        groups: list[Group] = await self._write(Look())
+        revisions = {group.key.id: group.revision for group in groups}
+        jobs = frozenset(job.key.labels[0][1] for job in self._view.jobs.all())
+        await self.delete_groups(
+            [group.key for group in groups],
+            # What is pushed from now on stays.
+            lambda group: group.revision <= revisions[group.key.id],
+            jobs,
+        )
+
+    async def follow(self, policies: Policies) -> None:
+        """From now on, let groups go stale and be forgotten by `policies`."""
+        await asyncio.to_thread(self._decider.follow, policies)
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
@@ -82,6 +154,8 @@ class Relay:
         If the database does not answer in time, with what was known last.
         """
         await self.refresh()
+        if self._decider.is_due():
+            await asyncio.to_thread(self._decider.advance)
         if not self._is_writable:
             # Found out beside the scrape; the next one knows.
             self._prober.request().add_done_callback(self._probed)
@@ -123,7 +197,10 @@ class Relay:
         return self._end_refresh(True, waiting)
 
     def groups(self) -> list[Group]:
-        """Return all groups of the last refresh, sorted by grouping key."""
+        """Return all groups of the last refresh, sorted by grouping key; on a thread
+        that may wait."""
+        if self._decider.is_due():
+            self._decider.advance()
         return self._view.sorted_groups()
 
     async def require_ready(self) -> None:
@@ -176,14 +253,39 @@ class Relay:
             self._is_writable = True
         return self._is_readable
 
+    async def _require_refresh(self) -> None:
+        if not await self.refresh():
+            raise StoreUnavailable("the database does not answer; try again later")
+
+    def _known_groups(self) -> list[Group]:
+        """Return all groups that are in the store, forgotten ones too."""
+        return [*self._view.sorted_groups(), *self._view.forgotten_groups()]
+
     # --- writing ---
 
-    async def _write(self, write: Write) -> None:
-        answer: asyncio.Future[None] = self._loop.create_future()
+    async def _remove_forgotten(self) -> None:
+        """Remove the rows of forgotten groups, for ever. That they are gone does not
+        depend on it."""
+        while True:
+            await asyncio.sleep(JANITOR_SECONDS)
+            try:
+                if self._decider.is_due():
+                    await asyncio.to_thread(self._decider.advance)
+                keys = [group.key for group in self._view.forgotten_groups()]
+                if keys:
+                    removed = await self.delete_groups(keys, _is_forgotten)
+                    self.telemetry.forgotten(len(removed))
+            except StoreUnavailable as error:
+                log.info("forgotten groups are removed later: %s", error)
+            except Exception:
+                log.exception("forgotten groups could not be removed")
+
+    async def _write(self, write: Write) -> Any:
+        answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
         deadline = self._loop.call_later(WRITE_DEADLINE_SECONDS, _give_up, answer)
         try:
-            await answer
+            return await answer
         finally:
             deadline.cancel()
             # Without an answer, for the client has left, nothing is known.
@@ -216,18 +318,26 @@ async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
     return future.done()
 
 
-def _give_up(answer: asyncio.Future[None]) -> None:
+def _anything(_: Group) -> bool:
+    return True
+
+
+def _is_forgotten(group: Group) -> bool:
+    return group.standing is not None and group.standing.is_forgotten
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:
     if not answer.done():
         answer.set_exception(
             StoreUnavailable("the database did not confirm the write in time")
         )
 
 
-def _resolve(answers: list[tuple[asyncio.Future[None], Exception | None]]) -> None:
+def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
     for future, answer in answers:
         if future.done():
             continue
-        if answer is None:
-            future.set_result(None)
-        else:
+        if isinstance(answer, Exception):
             future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -39,6 +39,8 @@ def to_row(change: GroupChange) -> dict[str, Any]:
             "pushed_at": 0,
             "failed_at": 0,
             "families": None,
+            "created_at": 0,
+            "stale_after": None,
         }
     return {
         "id": change.key.id,
@@ -47,6 +49,8 @@ def to_row(change: GroupChange) -> dict[str, Any]:
         "pushed_at": change.pushed_at,
         "failed_at": change.failed_at,
         "families": _pack(change.payload),
+        "created_at": change.created_at,
+        "stale_after": change.stale_after,
     }
 
 
@@ -60,6 +64,8 @@ def from_row(row: Mapping[str, Any]) -> GroupChange:
         row["pushed_at"],
         row["failed_at"],
         _unpack(row["families"]),
+        row["created_at"],
+        row["stale_after"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, func, select
 
 from pushrelay.store.engine import sql
-from pushrelay.store.schema import commits, groups
+from pushrelay.store.schema import commits, groups, jobs
 from pushrelay.store.session import Session
 
 KEPT_COMMITS = 100_000
@@ -27,6 +27,12 @@ _PRUNE_GROUPS = sql(
     delete(groups).where(
         groups.c.revision.between(bindparam("oldest"), bindparam("through")),
         groups.c.families.is_(None),
+    )
+)
+_PRUNE_JOBS = sql(
+    delete(jobs).where(
+        jobs.c.revision.between(bindparam("oldest"), bindparam("through")),
+        jobs.c.pushed_at.is_(None),
     )
 )
 
@@ -51,5 +57,6 @@ def prune(session: Session, newest: int, now: int) -> None:
     if through is None:
         return
     # What was emptied before the oldest commit went with its commit.
-    session.run(_PRUNE_GROUPS, {"oldest": oldest, "through": through})
+    for statement in (_PRUNE_GROUPS, _PRUNE_JOBS):
+        session.run(statement, {"oldest": oldest, "through": through})
     session.run(_PRUNE_COMMITS, {"through": through})

@@ -10,6 +10,7 @@ from sqlalchemy.exc import NoResultFound
 from pushrelay.changes import Changes, Position
 from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
 from pushrelay.store.group_rows import from_row
+from pushrelay.store.job_rows import read_jobs
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
 
@@ -58,7 +59,8 @@ def read_changes(session: Session, since: Position | None) -> Changes | None:
     else:
         rows = session.all(_CHANGED, {"revision": since.revision})
     changed = [from_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
-    return Changes(since, position, changed)
+    jobs = read_jobs(session, None if since is None else since.revision)
+    return Changes(since, position, changed, jobs)
 
 
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:

@@ -4,6 +4,9 @@ commits: the store clock. Insert-only; its newest row is the clock, and the pair
     (revision, nonce) tells a view whether it still belongs to this history.
 groups: a row a group. A deleted group is the same row, emptied, so that views learn
     of the deletion from its revision.
+jobs: what outlives the groups of a job; a row without a time is a deleted one.
+receipts: pushes with an idempotency key that were accepted; `id` stands for the group
+    and the key, `body` for what was pushed.
 """
 
 from __future__ import annotations
@@ -40,4 +43,23 @@ groups = Table(
     Column("pushed_at", BigInteger, nullable=False),
     Column("failed_at", BigInteger, nullable=False),
     Column("families", LargeBinary),
+    Column("created_at", BigInteger, nullable=False, server_default="0"),
+    Column("stale_after", BigInteger),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("revision", REVISION, nullable=False, index=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("pushed_at", BigInteger),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("body", LargeBinary(32), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
 )

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import insert
 
-from pushrelay.changes import Changes, GroupChange, Position
+from pushrelay.changes import Changes, GroupChange, JobRecord, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.engine import (
     Database,
@@ -31,6 +31,7 @@ from pushrelay.store.engine import (
     upsert,
 )
 from pushrelay.store.group_rows import to_row
+from pushrelay.store.job_rows import write_jobs
 from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
     ReadChanges,
@@ -38,6 +39,7 @@ from pushrelay.store.reader import (
     newest_position,
     read_changes,
 )
+from pushrelay.store.receipts import Receipt, find_receipt, write_receipts
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
 
@@ -53,10 +55,17 @@ class Decision:
     """What a batch comes to: an answer for each write, and what changes in the store.
 
     An answer that is an exception is raised to whoever asked for the write.
+    receipts: of the pushes among them that have an idempotency key.
     """
 
     answers: list[Any] = field(default_factory=list)
     changes: list[GroupChange] = field(default_factory=list)
+    jobs: list[JobRecord] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+FindReceipt = Callable[[bytes], bytes | None]
+"""Returns what was pushed under the id of a receipt, None for nothing."""
 
 
 class Decider(Protocol):
@@ -65,8 +74,11 @@ class Decider(Protocol):
     def catch_up(self, read: ReadChanges) -> Position:
         """Take over what others wrote, as `read` tells it; return where that led."""
 
-    def decide(self, writes: list[Any], revision: int) -> Decision:
-        """Say what `writes`, in this order, do to the store at `revision`."""
+    def decide(
+        self, writes: list[Any], revision: int, now: int, find_receipt: FindReceipt
+    ) -> Decision:
+        """Say what `writes`, in this order, do to the store at `revision`, at `now`
+        (Unix nanoseconds)."""
 
     def committed(self, changes: Changes) -> None:
         """Take over what was written."""
@@ -92,6 +104,7 @@ class Writer:
         decider: Decider,
         deliver: Deliver,
         observe: Callable[[float, int], None],
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._database = database
         self._decider = decider
@@ -102,6 +115,7 @@ class Writer:
         self._committed: Changes | None = None
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
+        self._clock = clock
         self.committed_at = -float("inf")
         """Time of the last commit, seconds of the monotonic clock."""
 
@@ -230,19 +244,22 @@ class Writer:
         with session.transaction():
             since = self._decider.catch_up(partial(read_changes, session))
             revision = since.revision + 1
-            decision = self._decider.decide(writes, revision)
+            now = self._clock()
+            find = partial(find_receipt, session, now=now)
+            decision = self._decider.decide(writes, revision, now, find)
             attempt.answers = decision.answers
-            if not decision.changes:
+            if not (decision.changes or decision.jobs):
                 return
-            now = time.time_ns()
             commit = {"revision": revision, "nonce": attempt.nonce, "at": now}
             session.run(_INSERT_COMMIT, commit)
             # A later change of the batch to the same group replaces the earlier one.
             rows = {row["id"]: row for row in map(to_row, decision.changes)}
             session.run_many(_UPSERT_GROUP, rows.values())
+            write_jobs(session, decision.jobs)
+            write_receipts(session, decision.receipts, now)
             prune(session, revision, now)
             position = Position(revision, attempt.nonce)
-            attempt.changes = Changes(since, position, decision.changes)
+            attempt.changes = Changes(since, position, decision.changes, decision.jobs)
 
     def _was_committed(self, nonce: bytes) -> bool:
         # Only with the lock is the answer final: until then the transaction whose

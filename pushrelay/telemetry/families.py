@@ -202,6 +202,13 @@ OWN_FAMILIES = (
         lambda scrape: _single(scrape.gauges.groups),
     ),
     OwnFamily(
+        "pushrelay_groups_forgotten_total",
+        _C,
+        "Groups that were removed because they were forgotten or retired.",
+        (),
+        lambda scrape: _single(scrape.telemetry.forgotten_groups),
+    ),
+    OwnFamily(
         "pushrelay_http_request_duration_seconds",
         _H,
         "Time from the end of a request's head to the end of its answer.",

@@ -85,6 +85,7 @@ class Telemetry:
         self.compatible_requests: dict[LabelValues, int] = {}
         self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
+        self.forgotten_groups: int = 0
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
 
@@ -116,6 +117,10 @@ class Telemetry:
     def rejected(self, reason: str) -> None:
         """Record a refused push."""
         self.rejections[(reason,)] = self.rejections.get((reason,), 0) + 1
+
+    def forgotten(self, groups: int) -> None:
+        """Record groups that were removed because they were forgotten or retired."""
+        self.forgotten_groups += groups
 
     def commit(self, seconds: float, writes: int) -> None:
         """Record a batched commit."""

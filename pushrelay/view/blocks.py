@@ -16,9 +16,9 @@ from pushrelay.exposition.evidence import (
     evidence_family,
     evidence_series,
     evidence_shape,
+    is_evidence,
 )
-from pushrelay.groups import FamilyShape, Group, StoredFamily
-from pushrelay.model import PUSH_EVIDENCE
+from pushrelay.groups import FamilyShape, Holder, StoredFamily
 
 BLOCK_GROUPS = 256
 """Groups in a block when it is built; it is split at twice as many."""
@@ -26,14 +26,14 @@ BLOCK_GROUPS = 256
 PIECE_BYTES = 256 * 1024
 """What is written at a time: one group may have a gigabyte of series."""
 
-GroupChange = tuple[bytes, Group | None]
-"""A canonical grouping key, and the group that has the family from now on, if any."""
+HolderChange = tuple[bytes, Holder | None]
+"""A canonical grouping key, and who is shown with the family from now on, if anyone."""
 
 _key = itemgetter(0)
 
 
 class Block:
-    """Neighbouring groups that have the family `name`. Never changed once it is made.
+    """Neighbouring groups that show the family `name`. Never changed once it is made.
 
     keys: their canonical grouping keys, sorted. series: how many metrics they have.
     utf8_names: whether a name in it may need escaping.
@@ -46,7 +46,7 @@ class Block:
         self,
         name: str,
         keys: tuple[bytes, ...],
-        groups: tuple[Group, ...],
+        groups: tuple[Holder, ...],
         series: int,
         utf8_names: bool,
     ) -> None:
@@ -58,7 +58,7 @@ class Block:
         self.derived: dict[Any, Any] = {}
 
     @staticmethod
-    def of(name: str, keys: tuple[bytes, ...], groups: tuple[Group, ...]) -> Block:
+    def of(name: str, keys: tuple[bytes, ...], groups: tuple[Holder, ...]) -> Block:
         """Return a block of `groups`, whose canonical keys are `keys`."""
         series, utf8_names = 0, False
         for group in groups:
@@ -74,7 +74,7 @@ class Block:
     def lines(self) -> Iterator[bytes]:
         """Yield the series of each group."""
         name = self.name
-        if name in PUSH_EVIDENCE:
+        if is_evidence(name):
             for group in self.groups:
                 yield evidence_series(group, name)
             return
@@ -92,7 +92,7 @@ class Block:
         for group in self.groups:
             yield group.payload.get(self.name) or evidence_family(group, self.name)
 
-    def changed(self, changes: Sequence[GroupChange]) -> Block:
+    def changed(self, changes: Sequence[HolderChange]) -> Block:
         """Return the block after `changes`; its `keys` are these if none came or went.
 
         changes: not many, since each may move what stands after it.
@@ -134,7 +134,7 @@ class Block:
         )
 
 
-def _have_the_same(old: Group, new: Group, name: str) -> bool:
+def _have_the_same(old: Holder, new: Holder, name: str) -> bool:
     """Whether both hold the family `name` alike, down to its values."""
     before, after = old.payload.get(name), new.payload.get(name)
     return (
@@ -177,7 +177,7 @@ class BlockList:
         for block in list(self._blocks):
             yield from block.keys
 
-    def update(self, changes: list[GroupChange]) -> None:
+    def update(self, changes: list[HolderChange]) -> None:
         """Add, replace and remove groups; a block is made anew once for all of its."""
         self._snapshot = None
         ordered = sorted(changes, key=_key) if len(changes) > 1 else changes
@@ -195,7 +195,7 @@ class BlockList:
             self._change(at, ordered[start:end])
             end = start
 
-    def _change(self, at: int, changes: list[GroupChange]) -> None:
+    def _change(self, at: int, changes: list[HolderChange]) -> None:
         old = self._blocks[at] if self._blocks else self._empty
         new = old.changed(changes)
         self.series += new.series - old.series
@@ -229,7 +229,7 @@ def joined(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def shape_of(group: Group, name: str) -> FamilyShape:
+def shape_of(group: Holder, name: str) -> FamilyShape:
     """Return the shape of a family that `group` has, pushed or evidence."""
     layout = group.payload.layout
     at = layout.index.get(name)

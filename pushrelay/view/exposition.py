@@ -29,7 +29,7 @@ from pushrelay.exposition.protobuf_encoder import (
 from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.exposition.transcoder import transcode
-from pushrelay.groups import Group, StoredFamily
+from pushrelay.groups import Holder, StoredFamily
 from pushrelay.model import MetricFamily, MetricType
 from pushrelay.view.blocks import Block, in_pieces, joined, shape_of
 from pushrelay.view.rendering import Deflated, Rendering, deflate
@@ -216,7 +216,7 @@ _WRITERS: dict[FormatKind, type[_TextWriter | _ProtobufWriter]] = {
 }
 
 
-def _transcoded_type(block: Block, group: Group) -> MetricType | None:
+def _transcoded_type(block: Block, group: Holder) -> MetricType | None:
     """Return the type of the block's family in `group`, None if its text is not enough
     to encode it."""
     if block.utf8_names and shape_of(group, block.name).utf8_names:
@@ -224,7 +224,7 @@ def _transcoded_type(block: Block, group: Group) -> MetricType | None:
     payload = group.payload
     at = payload.layout.index.get(block.name)
     if at is None:
-        return MetricType.GAUGE  # A push time.
+        return MetricType.GAUGE  # Evidence.
     if payload.messages is not None and payload.messages[at] is not None:
         return None
     return payload.layout.families[at].type

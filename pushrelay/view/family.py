@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
+from itertools import chain
 from typing import TypeVar
 
 from pushrelay.groups import FamilyShape
@@ -13,13 +14,18 @@ from pushrelay.view.snapshot import FamilySnapshot
 
 
 class Family:
-    """The groups that have a family, and counts of the types and helps they give."""
+    """The groups that have a family, and counts of the types and helps they give.
 
-    __slots__ = ("_help", "groups", "helps", "name", "types")
+    groups: those that scrapes show with it. withheld: canonical keys of those that have
+    it and are not shown with it.
+    """
+
+    __slots__ = ("_help", "groups", "helps", "name", "types", "withheld")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.groups = BlockList(name)
+        self.withheld: set[bytes] = set()
         self.types: Counter[MetricType] = Counter()
         self.helps: Counter[str] = Counter()
         self._help: str | None = None
@@ -40,7 +46,13 @@ class Family:
 
     def holder_but(self, others: Container[bytes]) -> bytes | None:
         """The canonical key of a group that has it and is not one of `others`."""
-        return next((key for key in self.groups if key not in others), None)
+        holders = chain(self.groups, self.withheld)
+        return next((key for key in holders if key not in others), None)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether any group has it."""
+        return bool(self.groups or self.withheld)
 
     @property
     def type(self) -> MetricType:

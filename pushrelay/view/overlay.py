@@ -42,10 +42,10 @@ class Overlay:
             for family in group.payload.layout.families:
                 self._holders.setdefault(family.name, {})[key] = family.type
 
-    def all_keys(self) -> list[GroupingKey]:
-        """The keys of all groups there are."""
+    def all_groups(self) -> list[Group]:
+        """All groups there are."""
         kept = [g for g in self._view.groups.values() if g.key.id not in self._groups]
-        return [group.key for group in (*kept, *filter(None, self._groups.values()))]
+        return [*kept, *filter(None, self._groups.values())]
 
     def group(self, key: GroupingKey) -> Group | None:
         if key.id in self._groups:

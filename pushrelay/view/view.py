@@ -11,29 +11,30 @@ is pushed many times between two scrapes is taken over once.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter, itemgetter
 
-from pushrelay.changes import Changes, Emptied, Position
+from pushrelay.changes import Changes, Emptied, JobRecord, Position
 from pushrelay.changes import GroupChange as StoreChange
-from pushrelay.exposition.evidence import evidence_shape
-from pushrelay.groups import FamilyShape, Group
-from pushrelay.model import PUSH_EVIDENCE
-from pushrelay.view.blocks import GroupChange
+from pushrelay.groups import Group
+from pushrelay.policies import Policies
 from pushrelay.view.family import Family
+from pushrelay.view.holdings import Holdings, NewGroups
+from pushrelay.view.jobs import Jobs, outlives_groups
 from pushrelay.view.key_shapes import KeyShapes
-from pushrelay.view.loading import load_families
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
+from pushrelay.view.standings import Standings
 
 SMALL_WORK = 2_000
 SMALL_FAMILIES = 10_000
 """Up to this much, changes are taken over while whoever wants a snapshot waits."""
 
-_EVIDENCE_BYTES = 100
-"""About what the lines of a group's evidence take, but for its labels."""
+DUE_AT_ONCE = 500
+"""Groups that go stale or are forgotten in one step, so that others get their turn."""
 
-NewGroups = dict[bytes, Group | None]
-"""What groups are from now on, by their id; None is nothing."""
+JITTER = 10**9
+"""A clock that steps back by less than this, in nanoseconds, stands still instead."""
 
 
 class View:
@@ -43,36 +44,79 @@ class View:
     be taken by any thread, and do not wait for large changes to be applied.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, policies: Policies | None = None) -> None:
         self.position: Position | None = None
         self.groups: dict[bytes, Group] = {}
-        self.families: dict[str, Family] = {}
-        self.key_shapes = KeyShapes()
-        self._series = self._size = 0
+        self.standings = Standings(policies or Policies())
+        self._holdings = Holdings()
         self._lock = threading.Lock()
         # None: to be made when someone asks, which is then little work. As long as
         # there is one, nobody but the thread that applies changes needs the rest.
         self._snapshot: Snapshot | None = None
-        # What the last snapshot exposed, sorted by name; the names of the families
-        # that changed since, groups of which only values did, and a measure of the
-        # work to take it all into the next snapshot.
+        # What the last snapshot exposed, sorted by name, and a measure of the work to
+        # take what changed since into the next snapshot.
         self._exposed: dict[str, FamilySnapshot] = {}
-        self._stale: set[str] = set()
-        self._pending: dict[bytes, Group] = {}
         self._work = 0
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """The families that groups have, by name."""
+        return self._holdings.families
+
+    @property
+    def key_shapes(self) -> KeyShapes:
+        """The label names of all grouping keys."""
+        return self._holdings.key_shapes
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs whose groups come and go."""
+        return self._holdings.jobs
 
     def apply(self, changes: Changes) -> None:
         """Take over `changes`; what the view has already is not applied again."""
         held = self.position
         if changes.since is None:
-            self._load(changes)
+            live = [group for group in changes.groups if isinstance(group, Group)]
+            self._load(live, changes.jobs, changes.position, self.standings.policies)
         elif (
             held is not None
             and changes.since.revision <= held.revision < changes.position.revision
         ):
             new = [group for group in changes.groups if group.revision > held.revision]
-            self._take_over(_last_of_each(new), changes.position)
+            jobs = [
+                record for record in changes.jobs if record.revision > held.revision
+            ]
+            self._take_over(self._placed(_last_of_each(new)), jobs, changes.position)
         # Else unconnected or old: the next reading of the store brings it.
+
+    def advance(self, now: int) -> bool:
+        """Let go stale, and let be forgotten, some of what is due by `now` (Unix
+        nanoseconds); return whether more is.
+
+        Like `apply`, this is for one thread at a time.
+        """
+        standings = self.standings
+        if now + JITTER < standings.now:
+            standings.now = now
+            self.follow(standings.policies)
+            return False
+        due = list(standings.take_due(max(now, standings.now), DUE_AT_ONCE))
+        known: NewGroups = {id_: self.groups[id_] for id_ in due if id_ in self.groups}
+        if known:
+            self._take_over(self._placed(known), [], self.position)
+        return self.is_due(now)
+
+    def follow(self, policies: Policies) -> None:
+        """From now on, let groups go stale and be forgotten by `policies`."""
+        known = [*self.groups.values(), *self.standings.forgotten.values()]
+        groups = [replace(g, standing=None) if g.standing else g for g in known]
+        jobs = list(self.jobs.recorded.values())
+        self._load(groups, jobs, self.position, policies)
+
+    def is_due(self, now: int) -> bool:
+        """Whether `advance` would change anything."""
+        return self.standings.next_due <= now or now + JITTER < self.standings.now
 
     def snapshot(self) -> Snapshot:
         """Return what there is to expose; all that `apply` returned from is in it."""
@@ -88,50 +132,64 @@ class View:
             found = list(self.groups.values())
         return sorted(found, key=attrgetter("key.canonical"))
 
+    def forgotten_groups(self) -> list[Group]:
+        """Return the groups that are forgotten and still in the store."""
+        return list(self.standings.forgotten.values())
+
     def _make_snapshot(self) -> Snapshot:
         if self._snapshot is None:
             self._snapshot = self._next_snapshot()
         return self._snapshot
 
     def _next_snapshot(self) -> Snapshot:
-        self._settle()
+        held = self._holdings
+        held.settle()
         exposed, known = self._exposed, len(self._exposed)
         # Families without metrics are kept for the query API, and not exposed.
-        for name in self._stale:
-            family = self.families.get(name)
+        for name in held.changed:
+            family = held.families.get(name)
             if family is not None and family.groups.series:
                 exposed[name] = family.snapshot()
             elif exposed.pop(name, None) is not None:
                 known -= 1
         if len(exposed) > known:
             exposed = self._exposed = dict(sorted(exposed.items(), key=itemgetter(0)))
-        self._stale, self._work = set(), 0
+        held.changed, self._work = set(), 0
         return Snapshot(
             self.position or Position(-1, b""),
             tuple(exposed.values()),
             len(self.groups),
-            self._series,
-            self._size,
+            held.series,
+            held.size,
         )
 
-    def _settle(self) -> None:
-        """Bring the groups of which only values changed into their blocks."""
-        changed: dict[str, list[GroupChange]] = defaultdict(list)
-        for group in self._pending.values():
-            change = (group.key.canonical, group)
-            for name in (*group.payload.layout.index, *PUSH_EVIDENCE):
-                changed[name].append(change)
-        for name, changes in changed.items():
-            self.families[name].groups.update(changes)
-        self._stale.update(changed)
-        self._pending = {}
+    def _placed(self, new: NewGroups) -> NewGroups:
+        """Return `new` with the standings of the groups; forgotten ones are nothing."""
+        placed: NewGroups = {}
+        for id_, group in new.items():
+            if group is None:
+                self.standings.drop(id_)
+                placed[id_] = None
+                continue
+            placed[id_] = self.standings.place(group, self.groups.get(id_))
+            if placed[id_] is None:
+                self._note_forgotten(id_)
+        return placed
 
-    def _take_over(self, new: NewGroups, position: Position) -> None:
-        work = self._work_of(new)
-        if work <= SMALL_WORK and len(self.families) <= SMALL_FAMILIES:
+    def _note_forgotten(self, id_: bytes) -> None:
+        group = self.standings.forgotten[id_]
+        if outlives_groups(group):
+            self.jobs.forgotten(group)
+
+    def _take_over(
+        self, new: NewGroups, jobs: list[JobRecord], position: Position | None
+    ) -> None:
+        held = self._holdings
+        work = held.work_of(self.groups, new)
+        if work <= SMALL_WORK and len(held.families) <= SMALL_FAMILIES:
             with self._lock:
                 self._work += work
-                self._change(self.groups, new)
+                held.change(self.groups, new, jobs)
                 self.position = position
                 self._snapshot = None
                 if self._work > SMALL_WORK:
@@ -141,92 +199,38 @@ class View:
             self._make_snapshot()
         # From here on, others get the snapshot of before.
         groups = self.groups.copy()
-        self._change(groups, new)
+        held.change(groups, new, jobs)
         self.groups = groups
         self.position = position
         self._snapshot = self._next_snapshot()
 
-    def _work_of(self, new: NewGroups) -> int:
-        """Return how many blocks and help texts `new` makes us look at."""
-        work = 0
-        for id_, group in new.items():
-            old = self.groups.get(id_)
-            if _only_values_differ(old, group):
-                work += 0 if id_ in self._pending else _families_of(group)
-                continue
-            work += _families_of(old) + _families_of(group)
-            for name in group.payload.layout.index if group else ():
-                family = self.families.get(name)
-                work += len(family.helps) if family else 0
-        return work
-
-    def _change(self, groups: dict[bytes, Group], new: NewGroups) -> None:
-        """Take `new` over into `groups` and all that hangs on them."""
-        moved: dict[str, list[GroupChange]] = defaultdict(list)
-        for id_, group in new.items():
-            old = groups.get(id_)
-            if old and group and _only_values_differ(old, group):
-                self._pending[id_] = groups[id_] = group
-                self._size += len(group.payload.text) - len(old.payload.text)
-                continue
-            self._pending.pop(id_, None)
-            self._move(old, group, moved)
-            if old is not None:
-                self._count(old, -1)
-                self.key_shapes.remove(old.key.names)
-                del groups[id_]
-            if group is not None:
-                self._count(group, 1)
-                self.key_shapes.add(group.key.names)
-                groups[id_] = group
-        for name, changes in moved.items():
-            family = self.families[name]
-            family.groups.update(changes)
-            if not family.groups:
-                del self.families[name]
-        self._stale.update(moved)
-
-    def _move(
-        self, old: Group | None, new: Group | None, moved: dict[str, list[GroupChange]]
+    def _load(
+        self,
+        groups: Iterable[Group],
+        records: Iterable[JobRecord],
+        position: Position | None,
+        policies: Policies,
     ) -> None:
-        """Note in `moved` what becomes of the families of one group."""
-        before = _shapes_of(old)
-        for name, shape in _shapes_of(new).items():
-            held = before.pop(name, None)
-            if held is not shape:
-                if name not in self.families:
-                    self.families[name] = Family(name)
-                self.families[name].count(shape)
-                if held is not None:
-                    self.families[name].uncount(held)
-            if new is not None:
-                moved[name].append((new.key.canonical, new))
-        for name, shape in before.items():
-            self.families[name].uncount(shape)
-            if old is not None:
-                moved[name].append((old.key.canonical, None))
-
-    def _count(self, group: Group, times: int) -> None:
-        self._series += times * _series_of(group)
-        self._size += times * _size_of(group)
-
-    def _load(self, changes: Changes) -> None:
-        live = [group for group in changes.groups if isinstance(group, Group)]
-        families = load_families(live)
+        standings, jobs = Standings(policies, self.standings.now), Jobs()
+        live = [placed for group in groups if (placed := standings.place(group))]
+        jobs.record(records)
+        for group in filter(outlives_groups, live):
+            jobs.add(group)
+        for group in filter(outlives_groups, standings.forgotten.values()):
+            jobs.forgotten(group)
+        jobs.take_changed()
+        holdings = Holdings(live, jobs)
         exposed = {
             name: family.snapshot()
-            for name, family in sorted(families.items())
+            for name, family in sorted(holdings.families.items())
             if family.groups.series
         }
         # Scrapes may take the old snapshot until here.
         with self._lock:
             self.groups = {group.key.id: group for group in live}
-            self.key_shapes = KeyShapes(group.key.names for group in live)
-            self.families = families
-            self.position = changes.position
-            self._series = sum(map(_series_of, live))
-            self._size = sum(map(_size_of, live))
-            self._exposed, self._stale, self._pending = exposed, set(), {}
+            self.standings, self._holdings = standings, holdings
+            self.position = position
+            self._exposed = exposed
             self._snapshot = self._next_snapshot()
 
 
@@ -236,28 +240,3 @@ def _last_of_each(changes: list[StoreChange]) -> NewGroups:
         (change.id, None) if isinstance(change, Emptied) else (change.key.id, change)
         for change in changes
     )
-
-
-def _only_values_differ(old: Group | None, new: Group | None) -> bool:
-    return bool(old and new and old.payload.layout is new.payload.layout)
-
-
-def _shapes_of(group: Group | None) -> dict[str, FamilyShape]:
-    """The shapes of all that a scrape shows of `group`, by name."""
-    if group is None:
-        return {}
-    shapes = {family.name: family for family in group.payload.layout.families}
-    return shapes | {name: evidence_shape(group.key, name) for name in PUSH_EVIDENCE}
-
-
-def _families_of(group: Group | None) -> int:
-    return len(group.payload.layout.families) + len(PUSH_EVIDENCE) if group else 0
-
-
-def _series_of(group: Group) -> int:
-    return group.payload.layout.size + len(PUSH_EVIDENCE)
-
-
-def _size_of(group: Group) -> int:
-    evidence = len(PUSH_EVIDENCE) * (_EVIDENCE_BYTES + len(group.key.canonical))
-    return len(group.payload.text) + evidence

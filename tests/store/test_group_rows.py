@@ -38,14 +38,14 @@ FAMILIES = st.builds(
     message=st.none() | st.binary(max_size=50),
 )
 GROUPS = st.builds(
-    lambda key, revision, pushed_at, failed_at, families: Group(
-        key, revision, pushed_at, failed_at, Payload.of(families)
+    lambda key, revision, times, families, stale_after: Group(
+        key, revision, *times[:2], Payload.of(families), times[2], stale_after
     ),
     KEYS,
     TIME,
-    TIME,
-    TIME,
+    st.tuples(TIME, TIME, TIME),
     st.lists(FAMILIES, max_size=4, unique_by=lambda family: family.name),
+    st.none() | TIME,
 )
 
 
@@ -57,7 +57,7 @@ def contents(group: object) -> object:
         (family.shape, family.pushed_at, family.series, family.message)
         for family in group.families.values()
     ]
-    times = (group.pushed_at, group.failed_at)
+    times = (group.pushed_at, group.failed_at, group.created_at, group.stale_after)
     return group.key, group.revision, times, list(group.families), families
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from builders import group_of, key_of
-from sqlalchemy import insert, select
+from sqlalchemy import column, insert, select, table
 
 from pushrelay.groups import Group
 from pushrelay.store import migrate
@@ -21,6 +21,13 @@ BODIES = [
     '# HELP b Text.\n# TYPE b counter\nb{l="2"} 1\nb{l="1"} 2\na 1',
     '# TYPE h histogram\nh_count 1\n# TYPE s summary\ns{quantile="0.5"} -0\nx 5',
 ]
+
+
+FIRST_GROUPS = table(
+    "groups",
+    *(column(name) for name in ("id", "revision", "grouping_key")),
+    *(column(name) for name in ("pushed_at", "failed_at", "families")),
+)
 
 
 def first_row(group: Group) -> dict[str, object]:
@@ -38,7 +45,10 @@ def first_row(group: Group) -> dict[str, object]:
         )
         parts += [family.series, message or b""]
     packed = json.dumps(listing).encode() + b"\n" + b"".join(parts)
-    return to_row(group) | {"families": packed}
+    row = to_row(group)
+    return {column.name: row[column.name] for column in FIRST_GROUPS.c} | {
+        "families": packed
+    }
 
 
 def contents(group: Group) -> object:
@@ -63,7 +73,7 @@ def test_groups_of_the_first_schema_are_kept(
         migrate.upgrade(database)
     held = [group_of(body, key_of(f"{n}")) for n, body in enumerate(BODIES)]
     with database.connect_writer() as connection, connection.begin():
-        connection.execute(insert(groups), [first_row(group) for group in held])
+        connection.execute(insert(FIRST_GROUPS), [first_row(group) for group in held])
     assert migrate.upgrade(database)
     with database.snapshot() as connection:
         rows = connection.execute(select(groups)).all()

@@ -22,7 +22,7 @@ from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
-from pushrelay.store.writer import Decision, Writer
+from pushrelay.store.writer import Decision, FindReceipt, Writer
 
 PATIENCE = 10.0
 GONE = sqlite3.OperationalError("disk I/O error")
@@ -46,7 +46,9 @@ class PlainDecider:
         assert self.position is not None
         return self.position
 
-    def decide(self, writes: list[Any], revision: int) -> Decision:
+    def decide(
+        self, writes: list[Any], revision: int, now: int, find_receipt: FindReceipt
+    ) -> Decision:
         self.batches.append(list(writes))
         decision = Decision()
         for write in writes:
@@ -116,11 +118,13 @@ class Desk:
         self.decider = PlainDecider()
         self.deliveries: SimpleQueue[list[tuple[Any, Any]]] = SimpleQueue()
         self.observed: list[tuple[float, int]] = []
+        self.now = time.time_ns()
         self.writer = Writer(
             database,
             self.decider,
             self.deliveries.put,
             lambda seconds, writes: self.observed.append((seconds, writes)),
+            lambda: self.now,
         )
         self.started = False
 
@@ -524,11 +528,9 @@ def test_commits_of_an_hour_ago_are_pruned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruning, "PRUNE_EVERY", 4)
-    now = time.time_ns()
-    monkeypatch.setattr(writer.time, "time_ns", lambda: now)
     for number in range(5):
         desk.write(x("a", number), key_of("b"))
-    now += (pruning.KEPT_SECONDS + 1) * 10**9
+    desk.now += (pruning.KEPT_SECONDS + 1) * 10**9
     for number in range(4):
         desk.write(x("a", number))
     assert desk.count(commits) == 4  # 6 to 9; what is left of 8 was the pruner

@@ -21,6 +21,7 @@ from pushrelay.model import PUSH_EVIDENCE
 from pushrelay.view import view as view_module
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.family import Family
+from pushrelay.view.holdings import Holdings
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
 
@@ -297,14 +298,14 @@ def test_the_evidence_of_a_group_says_when_it_was_pushed() -> None:
 def hold_up(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
     """Let changes of the view wait; return what says so, and what lets them go on."""
     waiting, go_on = Event(), Event()
-    change = View._change
+    change = Holdings.change
 
     def wait(*arguments: Any) -> None:
         change(*arguments)
         waiting.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(View, "_change", wait)
+    monkeypatch.setattr(Holdings, "change", wait)
     return waiting, go_on
 
 
@@ -387,7 +388,7 @@ def test_after_changes_that_failed_the_last_state_is_shown(
     view = loaded(*held)
     before = page_of(view)
     with monkeypatch.context() as patched:
-        patched.setattr(View, "_change", None)
+        patched.setattr(Holdings, "change", None)
         with pytest.raises(TypeError):
             change(view, *(Emptied(g.key.id, 2) for g in held), revision=2)
     assert page_of(view) == before
@@ -405,5 +406,5 @@ def test_new_values_do_not_pile_up_until_someone_asks(
         key = key_of(f"j{revision - 2}")
         groups.append(group_of("x 2", key, revision=revision))
         change(view, groups[-1], revision=revision)
-        assert len(view._pending) <= 30
+        assert len(view._holdings.pending) <= 30
     assert page_of(view) == naive_page(groups)

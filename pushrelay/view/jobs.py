@@ -1,0 +1,81 @@
+"""What the view knows of jobs whose groups are forgotten as soon as they are stale.
+
+The time of a job's last push outlives its groups, so it never falls while the job is
+known: what the store kept of it and what its groups say come together here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pushrelay.changes import JobRecord
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import Group, Job
+
+
+class Jobs:
+    """The jobs by name, and which of them changed since `take_changed`.
+
+    recorded: what the store has of them.
+    """
+
+    def __init__(self) -> None:
+        self.recorded: dict[str, JobRecord] = {}
+        self._known: dict[str, Job] = {}
+        self._before: dict[str, Job | None] = {}
+
+    def get(self, job: str) -> Job | None:
+        """Return what is known of `job`, if its groups come and go."""
+        return self._known.get(job)
+
+    def record(self, records: Iterable[JobRecord]) -> None:
+        """Take over what the store has of jobs."""
+        for record in records:
+            self.recorded.pop(record.job, None)
+            if record.pushed_at is not None:
+                self.recorded[record.job] = record
+                self._change(record.job, 0, record.pushed_at)
+            elif (known := self._known.get(record.job)) and not known.groups:
+                self._before.setdefault(record.job, known)
+                del self._known[record.job]
+
+    def add(self, group: Group) -> None:
+        """Count one more group that is forgotten as soon as it is stale."""
+        self._change(job_of(group), 1, group.pushed_at)
+
+    def remove(self, group: Group) -> None:
+        """Count one such group less; the job is still known until it is dropped."""
+        self._change(job_of(group), -1)
+
+    def forgotten(self, group: Group) -> None:
+        """Take over what a group says that was forgotten before it was counted."""
+        self._change(job_of(group), 0, group.pushed_at)
+
+    def take_changed(self) -> list[tuple[Job | None, Job | None]]:
+        """Return each job that changed, as it was and as it is."""
+        changed = [(old, self._known.get(job)) for job, old in self._before.items()]
+        self._before = {}
+        return changed
+
+    def all(self) -> list[Job]:
+        """Return all jobs in the order of their names."""
+        return [self._known[job] for job in sorted(self._known)]
+
+    def _change(self, job: str, groups: int, pushed_at: int = 0) -> None:
+        old = self._known.get(job)
+        self._before.setdefault(job, old)
+        held = old.groups if old else 0
+        last = max(old.pushed_at if old else 0, pushed_at)
+        key = old.key if old else GroupingKey.of({"job": job})
+        self._known[job] = Job(key, last, held + groups)
+
+
+def job_of(group: Group) -> str:
+    """Return the job of `group`."""
+    return group.key.labels[0][1]
+
+
+def outlives_groups(group: Group) -> bool:
+    """Whether the job of `group` is known beyond its groups."""
+    standing = group.standing
+    return standing is not None and standing.policy.forgets_when_stale

@@ -1,0 +1,86 @@
+"""What becomes of groups as time goes by: who is stale, who is forgotten, what is due.
+
+Each group that will change has one entry in a heap of due times. A push mostly moves
+its group's time away, and leaves the entry where it is: it is put right when it comes
+up. So a push costs nothing here, and as long as nothing is due, neither does a scrape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from heapq import heappop, heappush
+from math import inf
+
+from pushrelay.freshness import Policy, standing_of
+from pushrelay.groups import Group
+from pushrelay.policies import Policies
+
+
+class Standings:
+    """The standings of groups under `policies`.
+
+    now: the moment that they are of, Unix nanoseconds. forgotten: by id, the groups
+    that are forgotten and still in the store. next_due: before it, nothing changes.
+    """
+
+    def __init__(self, policies: Policies, now: int = 0) -> None:
+        self.policies = policies
+        self.now = now
+        self.next_due: float = inf
+        self.forgotten: dict[bytes, Group] = {}
+        self._heap: list[tuple[int, bytes]] = []
+        # The earliest entry of each group that has one.
+        self._entries: dict[bytes, int] = {}
+
+    def place(self, group: Group, before: Group | None = None) -> Group | None:
+        """Return `group`, which comes from the store, with its standing; None if it is
+        forgotten.
+
+        before: the same group as it was placed earlier.
+        """
+        id_ = group.key.id
+        self.forgotten.pop(id_, None)
+        policy = self._policy_of(group, before)
+        if policy is None:
+            return group
+        is_timestamp = self.policies.is_timestamp
+        standing = standing_of(policy, group.times, is_timestamp, self.now)
+        placed = replace(group, standing=standing)
+        if standing.is_forgotten:
+            self.forgotten[id_] = placed
+            return None
+        if standing.due is not None:
+            self._enter(id_, standing.due)
+        return placed
+
+    def drop(self, id_: bytes) -> None:
+        """Note that the group `id_` is no more in the store."""
+        self.forgotten.pop(id_, None)
+
+    def take_due(self, now: int, most: int) -> Iterator[bytes]:
+        """Yield the ids of groups of which something may be due by `now`, in the order
+        of that, and not more than `most`; they must be placed again."""
+        self.now = now
+        while self.next_due <= now and most:
+            due, id_ = heappop(self._heap)
+            self._note_next()
+            if self._entries.get(id_) == due:
+                del self._entries[id_]
+                most -= 1
+                yield id_
+
+    def _policy_of(self, group: Group, before: Group | None) -> Policy | None:
+        if before is not None and before.stale_after == group.stale_after:
+            return None if before.standing is None else before.standing.policy
+        return self.policies.policy_of(group.key, group.stale_after)
+
+    def _enter(self, id_: bytes, due: int) -> None:
+        entry = self._entries.get(id_)
+        if entry is None or due < entry:
+            self._entries[id_] = due
+            heappush(self._heap, (due, id_))
+            self._note_next()
+
+    def _note_next(self) -> None:
+        self.next_due = self._heap[0][0] if self._heap else inf
