@@ -4,11 +4,14 @@
     ├── InvalidRequest            cannot be read; leaves no trace in the store
     │   ├── InvalidGroupingKey    the path of a push
     │   ├── InvalidLabels         labels that become equal once they are escaped
+    │   ├── InvalidSelector       label matchers, with the column
+    │   ├── InvalidDuration       a span of time
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
     ├── IdempotencyConflict       another push has the same idempotency key
     ├── StoreUnavailable          the database does not answer; trying again may help
+    ├── InvalidRules              a file of job rules, with all that is wrong in it
     └── StartupError              the relay cannot start as it was configured
 
 Errors carry neither HTTP statuses nor exit codes: `web.errors` and the command
@@ -38,6 +41,18 @@ class InvalidLabels(InvalidRequest):
     """Labels of a series that no scraper could tell apart."""
 
     reason = "label"
+
+
+class InvalidSelector(InvalidRequest):
+    """Text that is no selector; `column` counts its characters from 1."""
+
+    def __init__(self, selector: str, column: int, problem: str) -> None:
+        super().__init__(f"invalid selector {selector}, column {column}: {problem}")
+        self.column = column
+
+
+class InvalidDuration(InvalidRequest):
+    """Text that is no duration, or one that is too long to be one."""
 
 
 class ParseError(InvalidRequest):
@@ -99,6 +114,15 @@ class StoreUnavailable(PushrelayError):
     that raises this may be unknown, so that pushing again is always right."""
 
     reason = "store_unavailable"
+
+
+class InvalidRules(PushrelayError):
+    """A file of job rules that cannot be used; `problems` are lines for a person, each
+    with the place in the file."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class StartupError(PushrelayError):

@@ -1,0 +1,308 @@
+"""Label matchers as in PromQL, which choose groups by their grouping labels.
+
+    {job="backup",instance=~"db.*"}
+
+The braces may be left out, and blanks and a last comma may be added. A label that a
+group does not have is empty. Regular expressions are RE2's, must match the whole value,
+and `.` matches every character, as in Prometheus 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NoReturn
+
+import re2
+
+from pushrelay.errors import InvalidSelector
+from pushrelay.model import is_legacy_label_name, is_utf8
+from pushrelay.quoting import quote
+
+MAX_SELECTOR_CHARACTERS = 10_000
+# Each may take RE2 3 ms to compile.
+MAX_MATCHERS = 32
+_SHOWN_CHARACTERS = 200
+
+_OPTIONS = re2.Options()
+# RE2 would write to stderr what it also raises.
+_OPTIONS.log_errors = False
+_OPTIONS.never_capture = True
+_OPTIONS.dot_nl = True
+# Bounds what a selector of someone else can cost: its program and the states that are
+# remembered while matching.
+_OPTIONS.max_mem = 256 * 1024
+
+
+class MatchType(Enum):
+    """How a matcher compares, by its operator."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    REGEXP = "=~"
+    NOT_REGEXP = "!~"
+
+
+class _Pattern:
+    """A regular expression that must match whole values; raises re2.error."""
+
+    __slots__ = ("_fullmatch", "_least", "_most")
+
+    def __init__(self, written: str) -> None:
+        regexp = re2.compile(written, _OPTIONS)
+        self._fullmatch = regexp.fullmatch
+        self._least, self._most = _range(regexp)
+
+    def matches(self, value: str) -> bool:
+        encoded = value.encode()
+        # Asking RE2 takes five times as long, and most values begin otherwise.
+        if not self._least <= encoded <= self._most:
+            return False
+        return self._fullmatch(encoded) is not None
+
+
+def _range(regexp: re2._Regexp) -> tuple[bytes, bytes]:
+    """Return two strings between which all strings are that `regexp` matches."""
+    try:
+        least, most = regexp.possiblematchrange(32)
+    except re2.error:
+        return b"", b"\xff"  # larger than any UTF-8
+    return least, most
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one label. Raises re2.error for a bad regular expression."""
+
+    name: str
+    type: MatchType
+    value: str
+    _pattern: _Pattern | None = field(init=False, compare=False, repr=False)
+    _wanted: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        is_regexp = self.type in (MatchType.REGEXP, MatchType.NOT_REGEXP)
+        pattern = _Pattern(self.value) if is_regexp else None
+        object.__setattr__(self, "_pattern", pattern)
+        wanted = self.type in (MatchType.EQUAL, MatchType.REGEXP)
+        object.__setattr__(self, "_wanted", wanted)
+
+    def matches(self, value: str) -> bool:
+        """Whether a group with this value of the label fulfils the condition."""
+        pattern = self._pattern
+        found = value == self.value if pattern is None else pattern.matches(value)
+        return found is self._wanted
+
+    def __str__(self) -> str:
+        name = self.name if is_legacy_label_name(self.name) else quote(self.name)
+        return f"{name}{self.type.value}{quote(self.value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Matchers, all of which must match. `str` gives what parses to an equal one."""
+
+    matchers: tuple[Matcher, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no matcher, so that all groups are meant."""
+        return not self.matchers
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether a group with these grouping labels, valid UTF-8, is chosen."""
+        for matcher in self.matchers:  # all() takes twice as long
+            if not matcher.matches(labels.get(matcher.name, "")):
+                return False
+        return True
+
+    def __str__(self) -> str:
+        return "{" + ",".join(map(str, self.matchers)) + "}"
+
+
+_BLANKS = re.compile(r"[ \t\r\n]*+")
+_OPENING = re.compile(r"\{")
+_CLOSING = re.compile(r"\}")
+_END = re.compile(r"\Z")
+_COMMA = re.compile(",")
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*+")
+_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*+(?=[ \t\r\n]*+(?:\{|\Z))")
+_OPERATOR = re.compile("=~|!~|!=|=")
+_QUOTE = re.compile("[\"'`]")
+_STRING = re.compile(
+    r'"(?:[^"\\\n]|\\.)*+"' "|" r"'(?:[^'\\\n]|\\.)*+'" "|" "`[^`]*+`", re.DOTALL
+)
+_WORD = re.compile(r"[a-zA-Z0-9_:.-]{1,50}|.", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\(?:x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-3][0-7]{2})"
+    rb"|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>00[0-9a-fA-F]{6})|(?P<other>.))",
+    re.DOTALL,
+)
+_CHARACTERS = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+    b"\\": b"\\",
+}
+_NO_METRIC_NAME = (
+    "selectors choose groups by their grouping labels and know no metric names; "
+    'write for example {job="x"}'
+)
+
+
+def parse_selector(text: str) -> Selector:
+    """Return the selector that `text` is; raises InvalidSelector, which says where it
+    is wrong and what was expected.
+
+    `{}` is legal here and chooses all groups. A metric name is not.
+    """
+    scanner = _Scanner(text)
+    if len(text) > MAX_SELECTOR_CHARACTERS:
+        scanner.refuse(f"it is longer than {MAX_SELECTOR_CHARACTERS} characters")
+    if not is_utf8(text):
+        scanner.refuse("it is not valid UTF-8")
+    if scanner.sees(_METRIC_NAME):
+        scanner.refuse(_NO_METRIC_NAME)
+    if scanner.take(_OPENING):
+        matchers = _take_matchers(scanner, _CLOSING, "a comma or }")
+        scanner.expect(_END, "the end")
+    else:
+        if scanner.sees(_END):
+            scanner.refuse('expected matchers such as {job="x"}, found nothing')
+        matchers = _take_matchers(scanner, _END, "a comma or the end")
+    return Selector(tuple(matchers))
+
+
+def _take_matchers(
+    scanner: _Scanner, end: re.Pattern[str], wanted: str
+) -> list[Matcher]:
+    matchers: list[Matcher] = []
+    while scanner.take(end) is None:
+        if len(matchers) == MAX_MATCHERS:
+            scanner.refuse(f"there are more than {MAX_MATCHERS} matchers")
+        matchers.append(_take_matcher(scanner))
+        if scanner.take(_COMMA) is None:
+            scanner.expect(end, wanted)
+            break
+    return matchers
+
+
+def _take_matcher(scanner: _Scanner) -> Matcher:
+    name = _take_label_name(scanner)
+    operator = scanner.expect(_OPERATOR, "=, !=, =~ or !~")
+    at = scanner.at
+    value = scanner.take_string('a value in quotes, such as "x"')
+    try:
+        return Matcher(name, MatchType(operator), value)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+        scanner.refuse(f"the regular expression cannot be used: {reason}", at)
+
+
+def _take_label_name(scanner: _Scanner) -> str:
+    at = scanner.at
+    name = scanner.take(_NAME)
+    if name is None:
+        name = scanner.take_string("a label name")
+        if not scanner.sees(_OPERATOR):
+            scanner.refuse(_NO_METRIC_NAME, at)
+    if name == "__name__":
+        scanner.refuse(_NO_METRIC_NAME, at)
+    if not name:
+        scanner.refuse("a label name cannot be empty", at)
+    return name
+
+
+class _Scanner:
+    """A place in the text of a selector; blanks before it are skipped."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.at = 0
+        self._go_to(0)
+
+    def sees(self, pattern: re.Pattern[str]) -> bool:
+        """Whether `pattern` matches here."""
+        return pattern.match(self._text, self.at) is not None
+
+    def take(self, pattern: re.Pattern[str]) -> str | None:
+        """Take what `pattern` matches; None where it does not."""
+        match = pattern.match(self._text, self.at)
+        if match is None:
+            return None
+        self._go_to(match.end())
+        return match[0]
+
+    def expect(self, pattern: re.Pattern[str], wanted: str) -> str:
+        """Take what `pattern` matches, which is called `wanted` if it does not."""
+        taken = self.take(pattern)
+        if taken is None:
+            found = _WORD.match(self._text, self.at)
+            self.refuse(f"expected {wanted}, found {_found(found)}")
+        return taken
+
+    def take_string(self, wanted: str) -> str:
+        """Take a string in quotes; return what it stands for."""
+        at = self.at
+        if self.sees(_QUOTE) and not self.sees(_STRING):
+            self.refuse("the quotes are not closed")
+        written = self.expect(_STRING, wanted)
+        text = written[1:-1]
+        if written[0] == "`" or "\\" not in text:
+            return text
+        return self._unescape(text, written[0], at + 1)
+
+    def refuse(self, problem: str, at: int | None = None) -> NoReturn:
+        """Raise InvalidSelector for what is at `at`, or here."""
+        column = (self.at if at is None else at) + 1
+        raise InvalidSelector(_shown(self._text), column, problem)
+
+    def _go_to(self, at: int) -> None:
+        blanks = _BLANKS.match(self._text, at)
+        assert blanks is not None  # noqa: S101  # it matches nothing, too
+        self.at = blanks.end()
+
+    def _unescape(self, text: str, quote_mark: str, at: int) -> str:
+        def replace(escape: re.Match[bytes]) -> bytes:
+            replaced = _unescaped(escape, quote_mark)
+            if replaced is None:
+                before = len(written[: escape.start()].decode())
+                wrong = text[before : before + 2]
+                self.refuse(f"{wrong} is no escape, or not all of one", at + before)
+            return replaced
+
+        written = text.encode()
+        try:
+            return _ESCAPE.sub(replace, written).decode()
+        except UnicodeDecodeError:
+            self.refuse("the escapes in this string make no valid UTF-8", at - 1)
+
+
+def _unescaped(escape: re.Match[bytes], quote_mark: str) -> bytes | None:
+    """Return what an escape stands for, bytes since Go can escape single ones."""
+    kind, digits = escape.lastgroup, escape[escape.lastgroup or 0]
+    if kind == "other":
+        return digits if digits == quote_mark.encode() else _CHARACTERS.get(digits)
+    if kind in ("byte", "octal"):
+        return bytes([int(digits, 16 if kind == "byte" else 8)])
+    try:
+        return chr(int(digits, 16)).encode()
+    except ValueError:  # a surrogate, or more than the last character
+        return None
+
+
+def _found(match: re.Match[str] | None) -> str:
+    return "the end" if match is None else _shown(match[0])
+
+
+def _shown(text: str) -> str:
+    """Return `text` for a message: as it is in backticks, or else quoted."""
+    if len(text) > _SHOWN_CHARACTERS:
+        text = text[:_SHOWN_CHARACTERS] + "..."
+    return f"`{text}`" if text.isprintable() and "`" not in text else quote(text)
