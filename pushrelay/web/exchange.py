@@ -11,6 +11,7 @@ from typing import Any
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded
 from pushrelay.web.errors import RequestTimeout
+from pushrelay.web.parameters import Parameters
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -96,6 +97,11 @@ class Exchange:
     def headers(self) -> list[tuple[str, str]]:
         """All headers, names in lower case."""
         return [(n.decode(), v.decode("latin-1")) for n, v in self.scope["headers"]]
+
+    @property
+    def parameters(self) -> Parameters:
+        """What stands behind the `?` of the target. Raises InvalidRequest."""
+        return Parameters(self.query)
 
     def header(self, name: str) -> str | None:
         """Return the first header of this lower-case `name`."""
