@@ -10,10 +10,11 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take, in bytes, series, labels and seconds."""
+    """What a request may take, in bytes, series, groups, labels and seconds."""
 
     body_bytes: int = 64 * MIB
     series: int = 1_000_000
+    groups: int = 10_000
     labels: int = 256
     label_value_bytes: int = 64 * 1024
     target_bytes: int = MIB
@@ -61,6 +62,7 @@ class Settings:
     utf8_names: bool = False
     limits: Limits = Limits()
     freshness: Freshness = Freshness()
+    config_file: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -129,10 +129,15 @@ def _parse_labels(rest: str, utf8_names: bool) -> dict[str, str]:
     return labels
 
 
+def is_label_name(name: str, *, utf8_names: bool = False) -> bool:
+    """Whether a grouping label may have this `name`."""
+    return not name.startswith("__") and (
+        bool(name) if utf8_names else is_legacy_label_name(name)
+    )
+
+
 def _label_name(name: str, utf8_names: bool) -> str:
-    if name.startswith("__") or not (
-        name if utf8_names else is_legacy_label_name(name)
-    ):
+    if not is_label_name(name, utf8_names=utf8_names):
         raise InvalidGroupingKey(f"improper label name {quote(name)}")
     if not utf8_names:
         return name

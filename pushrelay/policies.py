@@ -10,31 +10,60 @@ from functools import lru_cache
 from pushrelay.config import Freshness
 from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.job_rules import JobRule, JobRules, OnStale
 
 _REMEMBERED = 4096
+_REMEMBERED_KEY_BYTES = 512
+"""Of so many keys up to this size it is remembered which rule they have."""
+
+_NOTHING_HAPPENS = Policy()
 
 
 class Policies:
-    """What the server's settings and the job rules say of groups; immutable."""
+    """What the server's settings and the job rules say of groups; immutable.
 
-    def __init__(self, freshness: Freshness | None = None) -> None:
+    rules: as they were read from the configuration file.
+    """
+
+    def __init__(
+        self, freshness: Freshness | None = None, rules: JobRules | None = None
+    ) -> None:
+        self.rules = rules or JobRules()
         self._freshness = freshness or Freshness()
         patterns = map(translate, self._freshness.timestamp_series)
         self._timestamps = re.compile("|".join(patterns) or r"(?!)")
-        self.is_timestamp = lru_cache(_REMEMBERED)(self._is_timestamp)
-        """Whether a family of this name is a point in time."""
+        self._known_timestamp = lru_cache(_REMEMBERED)(self._matches_timestamps)
+        self._known_rule = lru_cache(_REMEMBERED)(self.rules.of)
+
+    def with_rules(self, rules: JobRules) -> Policies:
+        """Return these policies with other job rules."""
+        return Policies(self._freshness, rules)
+
+    def rule_of(self, key: GroupingKey) -> JobRule | None:
+        """Return the first job rule that matches `key`."""
+        if not self.rules:
+            return None
+        short = len(key.canonical) <= _REMEMBERED_KEY_BYTES
+        return self._known_rule(key) if short else self.rules.of(key)
 
     def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
         """Return the policy of the group `key` whose last push said `stale_after`
         (nanoseconds); None if nothing ever becomes of it."""
+        default, rule = self._freshness, self.rules.of(key) if self.rules else None
         policy = Policy(
-            self._freshness.stale_after if stale_after is None else stale_after,
-            self._freshness.forget_after,
+            _first(stale_after, rule and rule.stale_after, default.stale_after),
+            _first(rule and rule.forget_after, default.forget_after),
+            rule is not None and rule.on_stale is OnStale.FORGET,
         )
         return None if policy == _NOTHING_HAPPENS else policy
 
-    def _is_timestamp(self, name: str) -> bool:
+    def is_timestamp(self, name: str) -> bool:
+        """Whether a family of this name is a point in time."""
+        return self._known_timestamp(name)
+
+    def _matches_timestamps(self, name: str) -> bool:
         return self._timestamps.match(name) is not None
 
 
-_NOTHING_HAPPENS = Policy()
+def _first(*durations: int | None) -> int | None:
+    return next((found for found in durations if found is not None), None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import inf
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
+from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
@@ -15,6 +17,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Payload
 from pushrelay.model import PUSH_EVIDENCE, Histogram, Metric, MetricFamily, Summary
 from pushrelay.soundness import check_alone
+from pushrelay.splitting import split
 from pushrelay.template_memo import Templates
 from pushrelay.writes import Push
 
@@ -36,29 +39,74 @@ class PushReader:
         self.templates = Templates(self._read_marked, self._most_labels)
 
     def read(
-        self, body: bytes, format_: PushFormat, key: GroupingKey, mode: Mode, now: int
+        self,
+        body: bytes,
+        format_: PushFormat,
+        key: GroupingKey,
+        mode: Mode,
+        now: int,
+        limits: Limits | None = None,
     ) -> Push:
         """Return the push of `body` to the group `key` at `now` (Unix nanoseconds).
 
+        limits: of this group, if it has tighter ones.
+
         Raises ParseError with the Pushgateway's text, InvalidLabels and LimitExceeded.
         """
-        if format_ is PushFormat.PROTOBUF:
-            families = parse_protobuf(body, key, self._limits)
-            self._require_renderable(_lines_of(families), key)
-            return prepare_push(key, families, mode, now)
-        payload = self.templates.fill(body, key, now)
-        if payload is not None:
-            return Push(key, mode, now, payload)
-        return self._read_whole(body, key, mode, now)
+        if format_ is PushFormat.TEXT and limits is None:
+            payload = self.templates.fill(body, key, now)
+            if payload is not None:
+                return Push(key, mode, now, payload)
+        return self._read_whole(body, format_, key, mode, now, limits or self._limits)
 
-    def _read_whole(self, body: bytes, key: GroupingKey, mode: Mode, now: int) -> Push:
-        families = parse_text(body, key, self._limits, utf8_names=self._utf8_names)
+    def read_groups(
+        self,
+        body: bytes,
+        format_: PushFormat,
+        by: Sequence[str],
+        mode_of: Callable[[GroupingKey], Mode],
+        now: int,
+    ) -> list[Push]:
+        """Return a push for each group that `body` has series of, going by the labels
+        `by`.
+
+        Raises what `read` and `split` raise.
+        """
+        families = self._parse(body, format_, None, self._limits)
+        groups = split(families, by, self._limits.groups)
+        for key in groups:
+            check_grouping_labels(key, self._limits)
+        if groups:
+            largest = max(groups, key=lambda key: len(key.canonical))
+            self._require_renderable(_lines_of(families), largest)
+        return [
+            prepare_push(key, part, mode_of(key), now) for key, part in groups.items()
+        ]
+
+    def _read_whole(
+        self,
+        body: bytes,
+        format_: PushFormat,
+        key: GroupingKey,
+        mode: Mode,
+        now: int,
+        limits: Limits,
+    ) -> Push:
+        families = self._parse(body, format_, key, limits)
         self._require_renderable(_lines_of(families), key)
         return prepare_push(key, families, mode, now)
 
+    def _parse(
+        self, body: bytes, format_: PushFormat, key: GroupingKey | None, limits: Limits
+    ) -> list[MetricFamily]:
+        if format_ is PushFormat.PROTOBUF:
+            return parse_protobuf(body, key, limits)
+        return parse_text(body, key, limits, utf8_names=self._utf8_names)
+
     def _read_marked(self, body: bytes, key: GroupingKey) -> Payload | None:
+        text, limits = PushFormat.TEXT, self._limits
         try:
-            push = self._read_whole(body, key, Mode.REPLACE, 0)
+            push = self._read_whole(body, text, key, Mode.REPLACE, 0, limits)
         except (InvalidRequest, LimitExceeded):
             # Marks may be longer than what they stand for.
             return None

@@ -66,6 +66,11 @@ class Relay:
         self._prober = SharedCall(self._writer.probe, "prober")
         self._is_readable = self._is_writable = True
 
+    @property
+    def policies(self) -> Policies:
+        """What groups go stale and are forgotten by."""
+        return self._view.standings.policies
+
     def start(self) -> None:
         """Load the view, then take writes. Raises StoreUnavailable."""
         self._loop = asyncio.get_running_loop()

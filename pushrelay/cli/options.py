@@ -66,6 +66,7 @@ database_url = option(
 LIMIT_HELP = {
     "body_bytes": "Largest body of a push, decompressed.",
     "series": "Most series in one push.",
+    "groups": "Most groups in one push to many.",
     "labels": "Most labels of a series.",
     "label_value_bytes": "Longest value of a label.",
     "target_bytes": "Longest path and query of a request.",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
 from pushrelay import __version__
 from pushrelay.cli.options import LIMIT_HELP, database_url, flag_values, limits, option
-from pushrelay.config import Limits, Settings, normalise_prefix
-from pushrelay.errors import PushrelayError, StartupError
+from pushrelay.config import Freshness, Limits, Settings, normalise_prefix
+from pushrelay.durations import parse_duration
+from pushrelay.errors import InvalidDuration, PushrelayError, StartupError
 from pushrelay.logs import FORMATS, LEVELS, configure_logging
+
+if TYPE_CHECKING:
+    from pushrelay.policies import Policies
 
 log = logging.getLogger("pushrelay")
 
@@ -89,6 +94,37 @@ log = logging.getLogger("pushrelay")
     help="Accepted for compatibility and ignored: pushes are always checked.",
 )
 @option(
+    "--config.file",
+    "config_file",
+    default="",
+    metavar="FILE",
+    help="Job rules, in TOML. Read again on SIGHUP and by /-/reload.",
+)
+@option(
+    "--freshness.stale-after",
+    "stale_after",
+    default="",
+    metavar="DURATION",
+    help="When what was pushed goes stale, if neither the push nor a rule says so: "
+    "26h, 1h30m. Never by default.",
+)
+@option(
+    "--freshness.forget-after",
+    "forget_after",
+    default="",
+    metavar="DURATION",
+    help="When a group is forgotten after its last push. Never by default.",
+)
+@option(
+    "--freshness.timestamp-series",
+    "timestamp_series",
+    multiple=True,
+    default=list(Freshness().timestamp_series),
+    metavar="PATTERN",
+    help="Names of gauges that are points in time and stay when they go stale; may be "
+    "repeated.",
+)
+@option(
     "--persistence.file",
     "persistence_file",
     default="",
@@ -127,9 +163,10 @@ def serve(context: click.Context, /, **values: Any) -> None:
     configure_logging(values["log_level"], values["log_format"])
     try:
         settings = _settings(values, flag_values(context.command, values))
+        policies = _policies(settings)
         _warn_about_ignored_flags(context)
         _prepare_database(settings)
-        _run(settings)
+        _run(settings, policies)
     except PushrelayError as error:
         raise click.ClickException(str(error)) from error
 
@@ -154,6 +191,12 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         enable_lifecycle=values["enable_lifecycle"],
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
+        freshness=Freshness(
+            _duration("--freshness.stale-after", values["stale_after"]),
+            _duration("--freshness.forget-after", values["forget_after"]),
+            values["timestamp_series"],
+        ),
+        config_file=values["config_file"] and str(Path(values["config_file"]).absolute()),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
         flags=flags,
     )
@@ -193,7 +236,24 @@ def _prepare_database(settings: Settings) -> None:
         log.warning("created a new, empty database: %s", database.path)
 
 
-def _run(settings: Settings) -> None:
+def _duration(flag: str, written: str) -> int | None:
+    if not written:
+        return None
+    try:
+        return parse_duration(written)
+    except InvalidDuration as error:
+        raise StartupError(f"{flag}: {error}") from error
+
+
+def _policies(settings: Settings) -> Policies:
+    from pushrelay.job_rules import read_rules
+    from pushrelay.policies import Policies
+
+    path = settings.config_file
+    return Policies(settings.freshness, read_rules(Path(path)) if path else None)
+
+
+def _run(settings: Settings, policies: Policies) -> None:
     from pushrelay.web.server import serve as run
 
-    run(settings)
+    run(settings, policies)

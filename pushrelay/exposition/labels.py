@@ -29,14 +29,15 @@ def check_grouping_labels(key: GroupingKey, limits: Limits) -> None:
 
 
 class LabelPlacer:
-    """Puts labels in place on one series of the group `key` after the other.
+    """Puts labels in place on one series of the group `key` after the other; without a
+    key, the labels of the body are all there are.
 
     What follows from the names alone is found out once for all series that bear the
     same names in the same order.
     """
 
-    def __init__(self, key: GroupingKey, limits: Limits) -> None:
-        self._key = key
+    def __init__(self, key: GroupingKey | None, limits: Limits) -> None:
+        self._of_group = key.labels if key else ()
         self._limits = limits
         self._plans: dict[tuple[str, ...], Plan] = {}
 
@@ -62,19 +63,19 @@ class LabelPlacer:
         and leaves it to its caller whether a value is too long."""
         _check_number(len(names), self._limits)
         # The last one with a name is the one that counts.
-        sources = (_IMPLIED[0], *names, *self._key.names)
+        of_group = self._of_group
+        sources = (_IMPLIED[0], *names, *[name for name, _ in of_group])
         positions = {name: position for position, name in enumerate(sources)}
         _check_names(positions)
         # Never one position only, for which it would not return a tuple.
         pick = itemgetter(*[positions[name] for name in sorted(positions)])
-        of_group = self._key.labels
         return lambda pairs: pick((_IMPLIED, *pairs, *of_group))
 
     def _place_unknown(self, names: tuple[str, ...], pushed: Sequence[Pair]) -> Labels:
         _check_number(len(names), self._limits)
         _check_values(pushed, self._limits)
         if len(set(names)) < len(names):
-            missing = dict([_IMPLIED, *self._key.labels])
+            missing = dict([_IMPLIED, *self._of_group])
             added = [pair for pair in missing.items() if pair[0] not in names]
             return tuple(sorted([*pushed, *added]))
         if len(self._plans) >= _REMEMBERED:

@@ -36,8 +36,11 @@ _TYPES = frozenset(MetricType)
 _HISTOGRAM_TYPES = {MetricType.HISTOGRAM, MetricType.GAUGE_HISTOGRAM}
 
 
-def parse_protobuf(body: bytes, key: GroupingKey, limits: Limits) -> list[MetricFamily]:
-    """Return the families of `body` as they are pushed to the group `key`.
+def parse_protobuf(
+    body: bytes, key: GroupingKey | None, limits: Limits
+) -> list[MetricFamily]:
+    """Return the families of `body` as they are pushed to the group `key`; without a
+    key, with the labels that they have.
 
     The last of two families with one name replaces the first. Neither names nor
     labels are checked, and a metric without a value of the family's type has the
@@ -69,8 +72,8 @@ def metrics_of(message: bytes) -> list[Metric]:
 
 
 def reorder_message(message: bytes, order: Sequence[int]) -> bytes:
-    """Return a kept message with its metrics in another order: metric i of the result
-    is metric `order[i]` of `message`."""
+    """Return a kept message with some of its metrics in an order of their own: metric i
+    of the result is metric `order[i]` of `message`."""
     source = pb.MetricFamily.FromString(message)
     result = pb.MetricFamily.FromString(message)
     del result.metric[:]

@@ -42,11 +42,12 @@ _Line = tuple[int, str]
 
 
 def parse_text(
-    body: bytes, key: GroupingKey, limits: Limits, *, utf8_names: bool = False
+    body: bytes, key: GroupingKey | None, limits: Limits, *, utf8_names: bool = False
 ) -> list[MetricFamily]:
     """Return the families of `body`, in order of first appearance, metrics as pushed.
 
-    The labels of the group `key` are in place. Families without metrics are dropped.
+    The labels of the group `key`, if there is one, are in place. Families without
+    metrics are dropped.
     utf8_names: whether quoted names may be any UTF-8, instead of legacy names only.
 
     Raises ParseError with the Pushgateway's text, and LimitExceeded.

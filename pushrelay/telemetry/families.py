@@ -195,6 +195,20 @@ OWN_FAMILIES = (
         lambda _: _build_info(),
     ),
     OwnFamily(
+        "pushrelay_config_last_reload_success_timestamp_seconds",
+        _G,
+        "Unix time when the configuration file was taken over last.",
+        (),
+        lambda scrape: _single(scrape.telemetry.configured_at),
+    ),
+    OwnFamily(
+        "pushrelay_config_last_reload_successful",
+        _G,
+        "Whether the configuration file was taken over when it was read last.",
+        (),
+        lambda scrape: _single(scrape.telemetry.is_configured),
+    ),
+    OwnFamily(
         "pushrelay_groups",
         _G,
         "Groups that are stored.",

@@ -86,6 +86,9 @@ class Telemetry:
         self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
         self.forgotten_groups: int = 0
+        # Of the configuration file, if there is one.
+        self.is_configured: bool | None = None
+        self.configured_at: float | None = None
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
 
@@ -121,6 +124,14 @@ class Telemetry:
     def forgotten(self, groups: int) -> None:
         """Record groups that were removed because they were forgotten or retired."""
         self.forgotten_groups += groups
+
+    def reloaded(self, at: float) -> None:
+        """Record that the configuration file was taken over; `at` in Unix seconds."""
+        self.is_configured, self.configured_at = True, at
+
+    def reload_failed(self) -> None:
+        """Record that the configuration file could not be taken over."""
+        self.is_configured = False
 
     def commit(self, seconds: float, writes: int) -> None:
         """Record a batched commit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushrelay.errors import (
+    IdempotencyConflict,
     InconsistentPush,
     InvalidRequest,
     LimitExceeded,
@@ -15,6 +16,7 @@ RETRY_AFTER_SECONDS = 5
 _LIMIT_STATUS = {
     "body_bytes": 413,
     "series": 413,
+    "groups": 413,
     "database": 413,
     "rendered_bytes": 413,
     "target_bytes": 414,
@@ -30,6 +32,7 @@ class RequestTimeout(PushrelayError):
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
+    IdempotencyConflict: 409,
     RequestTimeout: 408,
     StoreUnavailable: 503,
 }

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from pushrelay.config import Settings
@@ -32,6 +34,7 @@ from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS
+from pushrelay.web.reloading import Reloader
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.streaming import Streamer
 
@@ -62,13 +65,17 @@ class Gateway:
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
         self._pushes = Pushes(settings, relay)
+        file = settings.config_file
+        self._reloader = Reloader(Path(file) if file else None, relay)
         self._handlers: dict[str, Handler] = {
             "push": self._pushes.push,
+            "push_groups": self._pushes.push_groups,
             "delete": self._pushes.delete,
             "wipe": self._pushes.wipe,
             "metrics": self._metrics,
             "healthy": self._healthy,
             "ready": self._ready,
+            "reload": self._reload,
             "quit": self._quit,
             "quit_refused": self._quit_refused,
             "api/v1/options": self._api_options,
@@ -92,11 +99,24 @@ class Gateway:
             log.error("cannot start: %s", error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        self._reload_on_signal()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         # Accepted writes are committed before the process ends.
         await asyncio.to_thread(self._relay.stop)
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _reload_on_signal(self) -> None:
+        loop = asyncio.get_running_loop()
+        # Nobody else would keep a task.
+        tasks: set[asyncio.Task[None]] = set()
+
+        def reload() -> None:
+            task = loop.create_task(self._reloader.try_reload())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
 
     async def _serve(self, exchange: Exchange) -> None:
         handler = "other"
@@ -114,7 +134,7 @@ class Gateway:
         now, method, size = time.monotonic(), exchange.method, exchange.size
         seconds = now - exchange.started_at
         self._telemetry.request(handler, method, exchange.status, seconds, size)
-        if handler in _CHANGING_GROUPS:
+        if handler in _SUMMARISED:
             self._telemetry.push(method, seconds, size, now)
 
     async def _route(self, exchange: Exchange) -> str:
@@ -210,6 +230,13 @@ class Gateway:
         await self._relay.require_ready()
         await exchange.answer(200, b"OK", TEXT)
 
+    async def _reload(self, exchange: Exchange, _rest: str) -> None:
+        if not self._settings.enable_lifecycle:
+            await exchange.answer(403, b"Lifecycle API is not enabled.", TEXT)
+            return
+        await self._reloader.reload()
+        await exchange.answer(200)
+
     async def _quit(self, exchange: Exchange, _rest: str) -> None:
         if not self._settings.enable_lifecycle:
             await exchange.answer(403, b"Lifecycle API is not enabled.", TEXT)
@@ -237,11 +264,14 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = ("metrics", "quit", "quit_refused")
-"""Handlers that the Pushgateway's request counter leaves out."""
+_UNCOUNTED = ("metrics", "quit", "quit_refused", "push_groups", "reload")
+"""Handlers that the Pushgateway's request counter leaves out, or does not have."""
 
-_CHANGING_GROUPS = ("push", "delete")
+_SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
+
+_CHANGING_GROUPS = (*_SUMMARISED, "push_groups")
+"""Handlers whose refusals are counted and logged."""
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _HOST = re.compile(

@@ -86,6 +86,7 @@ class Router:
             _route("status", ("GET",), f"{prefix}/status"),
             _route("status", ("GET",), f"{prefix}/"),
             _route("static", ("GET",), f"{prefix}/static/", rest=True),
+            _route("reload", ("PUT", "POST"), f"{prefix}/-/reload"),
             _route("quit", ("PUT", "POST"), f"{prefix}/-/quit"),
             # The Pushgateway has this one at the bare root only.
             _route("quit_refused", ("GET",), "/-/quit"),
@@ -95,6 +96,7 @@ class Router:
         self._api = [
             _route("api/v1/status", ("GET",), "/status"),
             _route("api/v1/metrics", ("GET",), "/metrics"),
+            _route("push_groups", ("POST", "PUT"), "/groups"),
         ]
         if settings.enable_admin_api:
             self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))

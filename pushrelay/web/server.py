@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import time
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -14,13 +16,17 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from pushrelay.config import Settings
-from pushrelay.errors import StartupError
+from pushrelay.errors import InvalidRules, StartupError
+from pushrelay.job_rules import read_rules
+from pushrelay.policies import Policies
 from pushrelay.relay import Relay
 from pushrelay.store.engine import Database
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
 from pushrelay.web.interpreter import collect_garbage_rarely
 from pushrelay.web.worker import RelayWorker
+
+log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 75
 """Longer than any usual scrape interval, so that scrapers need not dial again."""
@@ -36,9 +42,12 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # gunicorn makes a file of its own th
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*):(\d+)")
 
 
-def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Raises StartupError; does not return otherwise."""
-    _Arbiter(_Server(settings)).run()
+def serve(settings: Settings, policies: Policies) -> None:
+    """Serve until a signal ends it. Raises StartupError; does not return otherwise.
+
+    policies: what the configuration file says as it is now.
+    """
+    _Arbiter(_Server(settings, policies)).run()
 
 
 def listen(address: str) -> socket.socket:
@@ -92,11 +101,15 @@ class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         """End gracefully, as on SIGTERM; gunicorn would drop open requests."""
         self.handle_term()
 
+    def handle_hup(self) -> None:
+        """Have the worker read its configuration file; gunicorn would replace it."""
+        self.kill_workers(signal.SIGHUP)
+
 
 class _Server(BaseApplication):  # type: ignore[misc]  # as above
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, policies: Policies) -> None:
         self.settings = settings
-        # Once and for all: gunicorn loads its configuration again on SIGHUP.
+        self._policies = policies
         self._binds = _binds(settings)
         super().__init__()
 
@@ -134,8 +147,27 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         collect_garbage_rarely()
         settings = self.settings
         database = Database(settings.database_url, settings.database_sync)
-        relay = Relay(database, Telemetry())
+        telemetry = Telemetry()
+        policies = _current_policies(settings, self._policies, telemetry)
+        relay = Relay(database, telemetry, policies)
         return Gateway(settings, relay, _terminate)
+
+
+def _current_policies(
+    settings: Settings, policies: Policies, telemetry: Telemetry
+) -> Policies:
+    """Return `policies` with the rules of the configuration file, if that is good: a
+    worker may begin long after the relay was started."""
+    if not settings.config_file:
+        return policies
+    try:
+        rules = read_rules(Path(settings.config_file))
+    except InvalidRules as error:
+        log.error("the configuration file is not taken over: %s", error)
+        telemetry.reload_failed()
+        return policies
+    telemetry.reloaded(time.time())
+    return policies.with_rules(rules)
 
 
 def _terminate() -> None:

@@ -183,6 +183,8 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         super().init_signals()
         # Ctrl-C reaches the worker too; open requests are finished all the same.
         self.loop.add_signal_handler(signal.SIGINT, self.handle_exit_signal)
+        # Until the application listens: it is about to read its file anyway.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def _shutdown(self) -> None:
         for connection in list(self.connections):
