@@ -140,16 +140,7 @@ _ESCAPE = re.compile(
     rb"|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>00[0-9a-fA-F]{6})|(?P<other>.))",
     re.DOTALL,
 )
-_CHARACTERS = {
-    b"a": b"\a",
-    b"b": b"\b",
-    b"f": b"\f",
-    b"n": b"\n",
-    b"r": b"\r",
-    b"t": b"\t",
-    b"v": b"\v",
-    b"\\": b"\\",
-}
+_CHARACTERS = dict(zip(b"abfnrtv\\", b"\a\b\f\n\r\t\v\\", strict=True))
 _NO_METRIC_NAME = (
     "selectors choose groups by their grouping labels and know no metric names; "
     'write for example {job="x"}'
@@ -288,7 +279,8 @@ def _unescaped(escape: re.Match[bytes], quote_mark: str) -> bytes | None:
     """Return what an escape stands for, bytes since Go can escape single ones."""
     kind, digits = escape.lastgroup, escape[escape.lastgroup or 0]
     if kind == "other":
-        return digits if digits == quote_mark.encode() else _CHARACTERS.get(digits)
+        meant = {**_CHARACTERS, ord(quote_mark): ord(quote_mark)}.get(digits[0])
+        return None if meant is None else bytes([meant])
     if kind in ("byte", "octal"):
         return bytes([int(digits, 16 if kind == "byte" else 8)])
     try:

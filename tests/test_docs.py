@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import click
 import pytest
+from promtool import needs_promtool
 
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import PushrelayError
+from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
+from pushrelay.matchers import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
 from pushrelay.web.errors import RequestTimeout
 from pushrelay.web.routing import Found, Router
@@ -148,10 +150,33 @@ def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
             assert flag in ours, f"{page.name}: {flag}"
 
 
+def test_every_key_of_a_job_rule_is_documented() -> None:
+    rows = table("configuration.md", "## The file of job rules")
+    documented = {word for key, _ in rows for word in code_words(key)}
+    own = {field.name for field in fields(JobRule)} - {"selector"} | {"match"}
+    assert documented == own
+    limits = set(code_words(rows[-1][1])) - {"--limit.*"}
+    assert limits == {field.name for field in fields(RuleLimits)}
+
+
+def test_the_example_of_job_rules_has_rules() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(parse_rules(example, "configuration.md")) == 2
+
+
+def test_the_examples_of_selectors_are_selectors() -> None:
+    page = (DOCS / "configuration.md").read_text()
+    section = page.partition("### Selectors")[2].partition("\n## ")[0]
+    for example in re.findall(r"`(\{[^`]*\}|\w+=\"[^`]*)`", section):
+        parse_selector(example)
+    (match,) = re.findall(r"`(match = .*?)`", section)
+    (rule,) = parse_rules(f"[[jobs]]\n{match}", "configuration.md").rules
+    assert rule.selector.matches({"job": "db1"})
+
+
 @pytest.mark.system
-@pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed"
-)
+@needs_promtool
 @pytest.mark.parametrize(
     ("page", "kind"),
     [("README.md", "config"), ("docs/operations.md", "rules")],

@@ -9,10 +9,11 @@ import click
 from pushrelay import __version__
 
 COMMANDS = {
+    "check-config": "pushrelay.cli.check_config",
     "db": "pushrelay.cli.db",
     "serve": "pushrelay.cli.serve",
 }
-"""Modules of the commands; the command has the name of its module."""
+"""Modules of the commands; the command has the name of its module, with dashes."""
 
 
 class LazyGroup(click.Group):
@@ -24,7 +25,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        command: click.Command = getattr(
+            import_module(COMMANDS[name]), name.replace("-", "_")
+        )
         return command
 
 

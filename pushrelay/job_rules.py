@@ -1,0 +1,296 @@
+"""Job rules: what the operator's file says about groups, by their grouping labels.
+
+    [[jobs]]
+    match = '{job=~"backup-.*"}'
+    stale_after = "26h"
+    [jobs.limits]
+    series = 1000
+
+The first rule that matches a group decides; what it leaves out is as the server's
+flags say.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pushrelay.aggregation import Mode
+from pushrelay.config import MIB, Limits
+from pushrelay.durations import parse_duration
+from pushrelay.errors import InvalidRules, PushrelayError
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.matchers import Selector, parse_selector
+from pushrelay.quoting import quote
+from pushrelay.toml_lines import TomlLines
+
+MAX_FILE_BYTES = MIB
+
+
+class OnStale(Enum):
+    """What becomes of a group that goes stale: its payload is withheld until a push
+    revives it, or the group is forgotten."""
+
+    WITHHOLD = "withhold"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLimits:
+    """What a push may hold, as in `config.Limits`; None where the rule says nothing."""
+
+    body_bytes: int | None = None
+    series: int | None = None
+    labels: int | None = None
+    label_value_bytes: int | None = None
+
+    def within(self, limits: Limits) -> Limits:
+        """Return `limits`, tighter where these are; a rule can widen none."""
+        tighter = {
+            field.name: min(own, getattr(limits, field.name))
+            for field in fields(self)
+            if (own := getattr(self, field.name)) is not None
+        }
+        return replace(limits, **tighter)
+
+
+@dataclass(frozen=True, slots=True)
+class JobRule:
+    """What holds for the groups that `selector` chooses.
+
+    stale_after, forget_after: nanoseconds; None where the rule says nothing.
+    mode: what POST means; None where the rule says nothing. Never Mode.REPLACE.
+    """
+
+    selector: Selector
+    stale_after: int | None = None
+    forget_after: int | None = None
+    on_stale: OnStale = OnStale.WITHHOLD
+    mode: Mode | None = None
+    limits: RuleLimits = RuleLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """All rules of a file, in its order."""
+
+    rules: tuple[JobRule, ...] = ()
+
+    def of(self, key: GroupingKey) -> JobRule | None:
+        """Return the rule that decides about the group with this key."""
+        labels = dict(key.labels)
+        for rule in self.rules:
+            if rule.selector.matches(labels):
+                return rule
+        return None
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+
+def read_rules(path: Path) -> JobRules:
+    """Return the rules of the TOML file at `path`.
+
+    Raises InvalidRules with all that is wrong, or because the file cannot be read or is
+    larger than MAX_FILE_BYTES.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise InvalidRules([f"{path}: cannot be read: {error.strerror}"]) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise InvalidRules([f"{path}: is larger than {MAX_FILE_BYTES} bytes"])
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidRules([f"{path}:{line}: is not UTF-8"]) from error
+    return parse_rules(text, str(path))
+
+
+def parse_rules(text: str, file: str) -> JobRules:
+    """Return the rules in the TOML `text`, of which there may be none.
+
+    Raises InvalidRules with all that is wrong, each problem after `file`, its line and
+    its key.
+    """
+    problems: list[_Problem] = []
+    document = _Table(_parse_toml(text, file), "", problems)
+    document.refuse_all_but(["jobs"])
+    tables = document.read("jobs", _tables) or []
+    rules = [
+        _rule(_Table(values, f"jobs[{number}]", problems))
+        for number, values in enumerate(tables, 1)
+    ]
+    if problems:
+        raise InvalidRules(_located(problems, text, file))
+    return JobRules(tuple(rule for rule in rules if rule is not None))
+
+
+_Problem = tuple[str, str]
+"""The path of a key, and what is wrong with it."""
+
+_Value = TypeVar("_Value")
+
+
+class _WrongValue(PushrelayError):
+    """A value that cannot stand for its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of the file. What is wrong in it is noted in `problems`."""
+
+    values: dict[str, Any]
+    path: str
+    problems: list[_Problem]
+
+    def refuse(self, key: str, problem: str) -> None:
+        """Note a problem of `key`, or of the table where that is empty."""
+        shown = key if key.isprintable() else quote(key)
+        path = f"{self.path}.{shown}" if self.path and key else self.path or shown
+        self.problems.append((path, problem))
+
+    def refuse_all_but(self, known: list[str]) -> None:
+        """Note every key that is not `known`."""
+        for key in self.values.keys() - known:
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"write {_list(known)}"
+            self.refuse(key, f"is not known here; {hint}")
+
+    def read(self, key: str, convert: Callable[[Any], _Value]) -> _Value | None:
+        """Return what `convert` makes of the value of `key`; None if there is none, or
+        if `convert` raises a PushrelayError, which is noted."""
+        if key not in self.values:
+            return None
+        try:
+            return convert(self.values[key])
+        except PushrelayError as error:
+            self.refuse(key, str(error))
+            return None
+
+    def table(self, key: str) -> _Table:
+        """Return the table at `key`, which is empty where there is none."""
+        path = f"{self.path}.{key}"
+        return _Table(self.read(key, _table) or {}, path, self.problems)
+
+
+def _parse_toml(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = re.search(r"at line (\d+)", str(error))
+        line = place[1] if place else text.count("\n", 0, -1) + 1
+        raise InvalidRules([f"{file}:{line}: is not TOML: {error}"]) from error
+
+
+def _located(problems: list[_Problem], text: str, file: str) -> list[str]:
+    lines = TomlLines(text)
+    located = [(lines.of(path), f"{path}: {problem}") for path, problem in problems]
+    return [f"{file}:{line}: {problem}" for line, problem in sorted(located)]
+
+
+def _rule(table: _Table) -> JobRule | None:
+    table.refuse_all_but(
+        ["match", "stale_after", "forget_after", "on_stale", "mode", "limits"]
+    )
+    if "match" not in table.values:
+        table.refuse("", "has no match; write for example match = '{job=\"x\"}'")
+    selector = table.read("match", _selector)
+    stale_after = table.read("stale_after", _duration)
+    forget_after = table.read("forget_after", _duration)
+    on_stale = table.read("on_stale", _on_stale) or OnStale.WITHHOLD
+    if on_stale is OnStale.FORGET and "stale_after" not in table.values:
+        table.refuse("on_stale", "needs stale_after in the same rule, to say when")
+    if stale_after and forget_after and forget_after < stale_after:
+        table.refuse(
+            "forget_after",
+            "is shorter than stale_after; both count from the last push",
+        )
+    mode = table.read("mode", _mode)
+    limits = _limits(table.table("limits"))
+    if selector is None:
+        return None
+    return JobRule(selector, stale_after, forget_after, on_stale, mode, limits)
+
+
+def _limits(table: _Table) -> RuleLimits:
+    names = [field.name for field in fields(RuleLimits)]
+    table.refuse_all_but(names)
+    return RuleLimits(**{name: table.read(name, _number) for name in names})
+
+
+def _selector(value: Any) -> Selector:
+    selector = parse_selector(_text(value, "a selector"))
+    if selector.is_empty:
+        raise _WrongValue(
+            "chooses all groups; the flags of the server say what holds for all"
+        )
+    return selector
+
+
+def _duration(value: Any) -> int:
+    nanoseconds = parse_duration(_text(value, 'a duration such as "26h"'))
+    if not nanoseconds:
+        raise _WrongValue("must be longer than 0")
+    return nanoseconds
+
+
+def _on_stale(value: Any) -> OnStale:
+    return _one_of({member.value: member for member in OnStale}, value)
+
+
+def _mode(value: Any) -> Mode:
+    # What PUT does is not for rules to say.
+    modes = [mode for mode in Mode if mode is not Mode.REPLACE]
+    return _one_of({mode.value: mode for mode in modes}, value)
+
+
+def _one_of(members: dict[str, _Value], value: Any) -> _Value:
+    if not isinstance(value, str) or value not in members:
+        raise _WrongValue(f"must be {_list(map(quote, members))}, not {_shown(value)}")
+    return members[value]
+
+
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _WrongValue(f"must be a whole number from 1 up, not {_shown(value)}")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise _WrongValue(f"must be {what}, in quotes, not {_shown(value)}")
+    return value
+
+
+def _table(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _WrongValue(f"must be a table, not {_shown(value)}")
+    return value
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _WrongValue("must be tables that begin with [[jobs]], a rule each")
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "a table" if isinstance(value, dict) else "an array"
+    if isinstance(value, str):
+        return quote(value)
+    return str(value).lower()  # booleans are lower case in TOML
+
+
+def _list(words: Iterable[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
