@@ -11,12 +11,14 @@ from pushrelay.config import Freshness
 from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import JobRule, JobRules, OnStale
+from pushrelay.matchers import Selector
 
 _REMEMBERED = 4096
 _REMEMBERED_KEY_BYTES = 512
 """Of so many keys up to this size it is remembered which rule they have."""
 
 _NOTHING_HAPPENS = Policy()
+_NO_RULE = JobRule(Selector(()))
 
 
 class Policies:
@@ -49,11 +51,12 @@ class Policies:
     def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
         """Return the policy of the group `key` whose last push said `stale_after`
         (nanoseconds); None if nothing ever becomes of it."""
-        default, rule = self._freshness, self.rules.of(key) if self.rules else None
+        default = self._freshness
+        rule = (self.rules.of(key) if self.rules else None) or _NO_RULE
         policy = Policy(
-            _first(stale_after, rule and rule.stale_after, default.stale_after),
-            _first(rule and rule.forget_after, default.forget_after),
-            rule is not None and rule.on_stale is OnStale.FORGET,
+            _first(stale_after, rule.stale_after, default.stale_after),
+            _first(rule.forget_after, default.forget_after),
+            rule.on_stale is OnStale.FORGET,
         )
         return None if policy == _NOTHING_HAPPENS else policy
 

@@ -195,5 +195,5 @@ def written_default(option: click.Option) -> str:
     """Return the default of `option` as the docs write it."""
     if option.is_flag:
         return "on" if option.default is True else "off"
-    default = option.default[0] if option.multiple else option.default
+    default = " ".join(option.default) if option.multiple else option.default
     return f"`{default}`" if default else ""

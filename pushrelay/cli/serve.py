@@ -196,7 +196,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
             _duration("--freshness.forget-after", values["forget_after"]),
             values["timestamp_series"],
         ),
-        config_file=values["config_file"] and str(Path(values["config_file"]).absolute()),
+        config_file=values["config_file"]
+        and str(Path(values["config_file"]).absolute()),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
         flags=flags,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, literal_column, select
 
 from pushrelay.store.engine import sql, upsert
 from pushrelay.store.schema import receipts
@@ -31,6 +31,8 @@ _PRUNE = sql(
             .where(receipts.c.at <= bindparam("oldest"))
             .order_by(receipts.c.at)
             .limit(bindparam("most"))
+            # Else the dialect writes a parameter of its own.
+            .offset(literal_column("0"))
         )
     )
 )

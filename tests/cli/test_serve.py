@@ -14,7 +14,7 @@ from pushrelay.config import Limits, Settings
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What would have been served, instead of serving it."""
     settings: list[Settings] = []
-    monkeypatch.setattr(serve_module, "_run", settings.append)
+    monkeypatch.setattr(serve_module, "_run", lambda given, _: settings.append(given))
     return settings
 
 
