@@ -62,6 +62,11 @@ class Wipe:
 Write = Push | Delete | Wipe
 
 
+def is_timestamp_series(name: str) -> bool:
+    """Whether pushed values of the family `name` are points in time."""
+    return name.endswith(("_timestamp_seconds", "_unixtime")) or "_last_success" in name
+
+
 class ViewDecider:
     """Gives writes their meaning on the writer's thread, and keeps the view in step.
 
@@ -150,7 +155,7 @@ class _Batch:
         if push.refusal is not None:
             raise push.refusal
         before = held.payload if held else EMPTY
-        after = combine(push.mode, before, push.payload)
+        after = combine(push.mode, before, push.payload, is_timestamp_series)
         # The series that the group has already passed when they came.
         if after.likeness is None or after.likeness is not before.likeness:
             check_against(self._overlay, push.key, push.payload, after, push.metrics)
