@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
 from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.findings import Findings
 from pushrelay.groups import Payload, StoredFamily
 from pushrelay.merged_family import merge_families
+from pushrelay.merged_lines import merge_lines
 from pushrelay.model import MetricFamily, MetricType
 from pushrelay.quoting import quote
 
@@ -43,9 +45,20 @@ def combine(
     families = {family.name: family for family in held.families()}
     if mode is Mode.UPDATE:
         families.update({family.name: family for family in pushed.families()})
-    else:
-        _merge(mode, families, pushed, is_timestamp)
-    return Payload.of(families.values())
+        return Payload.of(families.values())
+    _merge(mode, families, pushed, is_timestamp)
+    merged = Payload.of(families.values())
+    if _have_same_series(merged, pushed):
+        return replace(merged, likeness=pushed.likeness)
+    return merged
+
+
+def _have_same_series(merged: Payload, pushed: Payload) -> bool:
+    """Tell it from the numbers, for what was pushed is in `merged`."""
+    return (
+        merged.layout.size == pushed.layout.size
+        and merged.layout.index.keys() == pushed.layout.index.keys()
+    )
 
 
 def _merge(
@@ -102,9 +115,13 @@ def _merged(
     *,
     adds: bool,
 ) -> StoredFamily:
-    if held is None and not adds:
+    if held is None:
+        if adds:
+            nothing = MetricFamily(pushed.name, pushed.type)
+            merge_families(nothing, from_stored(pushed), findings, adds=True)
         return pushed
-    family = from_stored(pushed)
-    before = from_stored(held) if held else MetricFamily(pushed.name, pushed.type)
-    merged = merge_families(before, family, findings, adds=adds)
-    return to_stored(merged, pushed.pushed_at) if held else pushed
+    merged = merge_lines(held, pushed, adds=adds)
+    if merged is not None:
+        return merged
+    family = merge_families(from_stored(held), from_stored(pushed), findings, adds=adds)
+    return to_stored(family, pushed.pushed_at)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -365,3 +366,25 @@ def test_counts_of_integers_are_added_exactly() -> None:
     (family,) = meet(Mode.ADD, held, pushed).families()
     (metric,) = from_stored(family).metrics
     assert metric.value.sample_count == count
+
+
+@pytest.mark.parametrize("mode", [Mode.MERGE, Mode.ADD])
+@pytest.mark.parametrize(
+    ("held", "is_alike"),
+    [
+        ("", True),
+        (COUNTER + 'c 7\nc{l="1"} 7\n', True),
+        (COUNTER + "c 7", True),
+        (COUNTER + 'c{l="2"} 7', False),
+        ("g 1", False),
+    ],
+)
+def test_what_has_the_series_of_a_push_is_like_it(
+    mode: Mode, held: str, is_alike: bool
+) -> None:
+    """So that the next push of its kind need not be checked again."""
+    pushed = group_of(COUNTER + 'c 1\nc{l="1"} 1').payload
+    pushed = replace(pushed, likeness=object())
+    after = combine(mode, group_of(held).payload, pushed, is_timestamp)
+    assert (after.likeness is pushed.likeness) is is_alike
+    assert is_alike or after.likeness is None
