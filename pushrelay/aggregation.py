@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
-from pushrelay.groups import Payload
+from pushrelay.exposition.stored import from_stored, to_stored
+from pushrelay.findings import Findings
+from pushrelay.groups import Payload, StoredFamily
+from pushrelay.merged_family import merge_families
+from pushrelay.merged_lines import merge_lines
+from pushrelay.model import MetricFamily, MetricType
+from pushrelay.quoting import quote
+
+IsTimestamp = Callable[[str], bool]
+"""Whether a family of that name is a timestamp series."""
+
+_ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
 
 
 class Mode(Enum):
@@ -19,10 +32,96 @@ class Mode(Enum):
     ADD = "add"
 
 
-def combine(mode: Mode, held: Payload, pushed: Payload) -> Payload:
-    """Return what a group that holds `held` holds after a push, in pushed order."""
-    if mode is Mode.REPLACE or held.layout is pushed.layout:
+def combine(
+    mode: Mode, held: Payload, pushed: Payload, is_timestamp: IsTimestamp
+) -> Payload:
+    """Return what a group that holds `held` holds after a push, in pushed order. Both
+    have their labels in place.
+
+    Raises InconsistentPush if the modes merge and add do not allow the push.
+    """
+    if mode is Mode.REPLACE or (held.layout is pushed.layout and mode is Mode.UPDATE):
         return pushed
     families = {family.name: family for family in held.families()}
-    families.update({family.name: family for family in pushed.families()})
-    return Payload.of(families.values())
+    if mode is Mode.UPDATE:
+        families.update({family.name: family for family in pushed.families()})
+        return Payload.of(families.values())
+    _merge(mode, families, pushed, is_timestamp)
+    merged = Payload.of(families.values())
+    if _have_same_series(merged, pushed):
+        return replace(merged, likeness=pushed.likeness)
+    return merged
+
+
+def _have_same_series(merged: Payload, pushed: Payload) -> bool:
+    """Tell it from the numbers, for what was pushed is in `merged`."""
+    return (
+        merged.layout.size == pushed.layout.size
+        and merged.layout.index.keys() == pushed.layout.index.keys()
+    )
+
+
+def _merge(
+    mode: Mode,
+    families: dict[str, StoredFamily],
+    pushed: Payload,
+    is_timestamp: IsTimestamp,
+) -> None:
+    """Merge `pushed` into the held `families`."""
+    findings = Findings()
+    for family in pushed.families():
+        held = families.get(family.name)
+        problem = _type_problem(held, family)
+        if problem is None and mode is Mode.ADD:
+            problem = _name_problem(family, is_timestamp)
+        if problem is not None:
+            findings.add("mode", problem)
+            continue
+        adds = mode is Mode.ADD and family.type in _ADDED
+        families[family.name] = _merged(held, family, findings, adds=adds)
+    findings.raise_if_any()
+
+
+def _type_problem(held: StoredFamily | None, pushed: StoredFamily) -> str | None:
+    if held is None or held.type is pushed.type:
+        return None
+    return (
+        f"metric family {quote(pushed.name)} is pushed as {pushed.type.name}, but its "
+        f"group holds it as {held.type.name}; replace the group with PUT, or delete it "
+        "first"
+    )
+
+
+def _name_problem(pushed: StoredFamily, is_timestamp: IsTimestamp) -> str | None:
+    """Return why nobody should add up what is named so."""
+    name, type_ = pushed.name, pushed.type
+    if type_ is MetricType.COUNTER and is_timestamp(name):
+        return (
+            f"counter {quote(name)} is a point in time by its name, and those are not "
+            "added up; declare it as a gauge"
+        )
+    if type_ is MetricType.UNTYPED and name.endswith("_total"):
+        return (
+            f"metric family {quote(name)} has no type, so that nobody knows whether to "
+            "add or to replace it; declare its TYPE"
+        )
+    return None
+
+
+def _merged(
+    held: StoredFamily | None,
+    pushed: StoredFamily,
+    findings: Findings,
+    *,
+    adds: bool,
+) -> StoredFamily:
+    if held is None:
+        if adds:
+            nothing = MetricFamily(pushed.name, pushed.type)
+            merge_families(nothing, from_stored(pushed), findings, adds=True)
+        return pushed
+    merged = merge_lines(held, pushed, adds=adds)
+    if merged is not None:
+        return merged
+    family = merge_families(from_stored(held), from_stored(pushed), findings, adds=adds)
+    return to_stored(family, pushed.pushed_at)

@@ -180,7 +180,8 @@ class _Batch:
             raise push.refusal
         held = self._overlay.group(push.key)
         before = held.payload if held else EMPTY
-        after = combine(push.mode, before, push.payload)
+        is_timestamp = self._view.standings.policies.is_timestamp
+        after = combine(push.mode, before, push.payload, is_timestamp)
         # The series that the group has already passed when they came.
         if after.likeness is None or after.likeness is not before.likeness:
             check_against(self._overlay, push.key, push.payload, after, push.metrics)

@@ -57,7 +57,8 @@ def check(
     overlay = overlay_of(before)
     held = overlay.group(key)
     payload = to_payload(pushed, 1)
-    kept = combine(mode, held.payload if held else EMPTY, payload)
+    before = held.payload if held else EMPTY
+    kept = combine(mode, before, payload, lambda _name: False)
     check_against(overlay, key, payload, kept, lambda at: pushed[at].metrics)
 
 

@@ -237,6 +237,37 @@ async def test_a_refused_push_changes_nothing_but_the_failure_time(
     ]
 
 
+@with_relay
+async def test_a_push_that_cannot_all_be_added_adds_nothing(relay: Relay) -> None:
+    await put(relay, A, f"{COUNTER}\n# TYPE y counter\ny 1", at=1 * SECOND)
+    body = f"{COUNTER}\n# TYPE y counter\ny -1"
+    with pytest.raises(InconsistentPush, match="the pushed value -1"):
+        await put(relay, A, body, at=2 * SECOND, mode=Mode.ADD)
+    assert await times(relay, A) == (1 * SECOND, 2 * SECOND)
+    assert await samples(relay) == [
+        'x{instance="",job="a"} 1',
+        'y{instance="",job="a"} 1',
+    ]
+
+
+@with_relay
+async def test_pushes_of_a_batch_are_added_one_to_the_other(relay: Relay) -> None:
+    await asyncio.gather(*[put(relay, A, COUNTER, mode=Mode.ADD) for _ in range(50)])
+    assert await samples(relay) == ['x{instance="",job="a"} 50']
+
+
+@with_relay
+async def test_series_that_are_merged_are_checked(relay: Relay) -> None:
+    await put(relay, A_I, "x 1")
+    await put(relay, A, 'x{l="1"} 1')
+    with pytest.raises(InconsistentPush, match="was collected before"):
+        await put(relay, A, 'x{instance="i"} 2', mode=Mode.MERGE)
+    assert await samples(relay) == [
+        'x{instance="",job="a",l="1"} 1',
+        'x{instance="i",job="a"} 1',
+    ]
+
+
 @pytest.mark.parametrize("body", ["y 1", ""])
 def test_a_later_push_keeps_the_failure_time(tmp_path: Path, body: str) -> None:
     async def test() -> None:

@@ -20,6 +20,9 @@ The first is 0 for (lower, upper], 1 for [lower, upper), 2 for neither bound and
 both. The count is an int, and a float in a float histogram.
 """
 
+NumberedCount = tuple[int, int | float]
+"""Number of a bucket and its count, an int or a float as in NativeBucket."""
+
 _FINEST_SCHEMA = 8
 SCHEMAS = range(-4, _FINEST_SCHEMA + 1)
 # 2^(2^-n) for n = 1 to 8 as Go's math.Exp2 has it, now and then a digit below the
@@ -54,23 +57,68 @@ def native_buckets(histogram: pb.Histogram) -> list[NativeBucket]:
     """
     if histogram.schema not in SCHEMAS:
         return []
-    negative, zero_count, positive = _counts(histogram)
+    schema, threshold = histogram.schema, histogram.zero_threshold
+    negative, zero_count, positive = populated_buckets(histogram)
     buckets = [
-        _bucket(
-            -_bound(index, histogram.schema), -_bound(index - 1, histogram.schema), n
-        )
-        for index, n in _populated(histogram.negative_span, negative)
+        _bucket(-upper_bound(index, schema), -upper_bound(index - 1, schema), n)
+        for index, n in negative
     ]
     buckets.reverse()
     if zero_count:
-        buckets.append(
-            (3, -histogram.zero_threshold, histogram.zero_threshold, zero_count)
-        )
+        buckets.append((3, -threshold, threshold, zero_count))
     buckets += [
-        _bucket(_bound(index - 1, histogram.schema), _bound(index, histogram.schema), n)
-        for index, n in _populated(histogram.positive_span, positive)
+        _bucket(upper_bound(index - 1, schema), upper_bound(index, schema), n)
+        for index, n in positive
     ]
     return buckets
+
+
+def populated_buckets(
+    histogram: pb.Histogram,
+) -> tuple[Iterator[NumberedCount], int | float, Iterator[NumberedCount]]:
+    """Return the negative buckets of `histogram` that are not empty, the count of its
+    zero bucket, and the positive buckets that are not empty.
+
+    Spans that reach beyond the counts are cut.
+    """
+    negative, zero_count, positive = _counts(histogram)
+    return (
+        _populated(histogram.negative_span, negative),
+        zero_count,
+        _populated(histogram.positive_span, positive),
+    )
+
+
+def upper_bound(index: int, schema: int) -> float:
+    """Return the upper bound of the positive bucket `index`."""
+    if schema < 0:
+        fraction, exponent = 0.5, (index << -schema) + 1
+    else:
+        finest = (index & ((1 << schema) - 1)) << (_FINEST_SCHEMA - schema)
+        fraction, exponent = _FRACTIONS[finest], (index >> schema) + 1
+    if fraction == 0.5 and exponent == float_info.max_exp + 1:
+        # The last bucket of finite numbers; the next one is that of infinity.
+        return float_info.max
+    try:
+        return ldexp(fraction, exponent)
+    except OverflowError:
+        return inf
+
+
+def is_native(histogram: pb.Histogram) -> bool:
+    """Whether `histogram` has anything native, if only what tells it from a classic
+    one before the first observation."""
+    # Versions of Prometheus differ: some go by the spans, some by the counts.
+    return bool(
+        histogram.negative_span
+        or histogram.positive_span
+        or histogram.zero_threshold > 0
+        or histogram.zero_count
+        or histogram.negative_delta
+        or histogram.positive_delta
+        or histogram.negative_count
+        or histogram.positive_count
+    )
 
 
 def is_float(histogram: pb.Histogram) -> bool:
@@ -105,9 +153,7 @@ def _uint64(count: int) -> int:
 
 def _populated(
     spans: Iterable[pb.BucketSpan], counts: Iterable[int | float]
-) -> Iterator[tuple[int, int | float]]:
-    """Yield the number and the count of each bucket that is not empty. Spans that
-    reach beyond the counts are cut."""
+) -> Iterator[NumberedCount]:
     left = iter(counts)
     index = 0
     for span in spans:
@@ -124,22 +170,6 @@ def _bucket(lower: float, upper: float, count: int | float) -> NativeBucket:
     if lower < 0:
         return 1, lower, upper, count
     return (0 if upper > 0 else 2), lower, upper, count
-
-
-def _bound(index: int, schema: int) -> float:
-    """Return the upper bound of the positive bucket `index`."""
-    if schema < 0:
-        fraction, exponent = 0.5, (index << -schema) + 1
-    else:
-        finest = (index & ((1 << schema) - 1)) << (_FINEST_SCHEMA - schema)
-        fraction, exponent = _FRACTIONS[finest], (index >> schema) + 1
-    if fraction == 0.5 and exponent == float_info.max_exp + 1:
-        # The last bucket of finite numbers; the next one is that of infinity.
-        return float_info.max
-    try:
-        return ldexp(fraction, exponent)
-    except OverflowError:
-        return inf
 
 
 def _fractions() -> list[float]:

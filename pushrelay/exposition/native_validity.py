@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pushrelay.errors import InvalidRequest
 from pushrelay.exposition import metrics_pb2 as pb
-from pushrelay.exposition.native_histogram import SCHEMAS, is_float
+from pushrelay.exposition.native_histogram import SCHEMAS, is_float, is_native
 
 _Count = TypeVar("_Count", int, float)
 
@@ -25,7 +25,7 @@ _MAX_INT64 = 2**63 - 1
 def check_native_histogram(histogram: pb.Histogram) -> None:
     """Raise InvalidRequest, with no more than the reason, if Prometheus would refuse
     `histogram`. One without anything native is not looked at."""
-    if not _is_native(histogram):
+    if not is_native(histogram):
         return
     if histogram.schema not in SCHEMAS:
         raise InvalidRequest(
@@ -42,18 +42,12 @@ def check_native_histogram(histogram: pb.Histogram) -> None:
         _check_integer_counts(histogram)
 
 
-def _is_native(histogram: pb.Histogram) -> bool:
-    # Versions of Prometheus differ: some go by the spans, some by the counts.
-    return bool(
-        histogram.negative_span
-        or histogram.positive_span
-        or histogram.zero_threshold > 0
-        or histogram.zero_count
-        or histogram.negative_delta
-        or histogram.positive_delta
-        or histogram.negative_count
-        or histogram.positive_count
-    )
+def float_total(histogram: pb.Histogram) -> float:
+    """Return what the buckets of a float histogram have together, as Prometheus adds
+    them up: without the zero bucket. Raises InvalidRequest for a negative count."""
+    # Prometheus 2 allows for no rounding here, but leaves the zero bucket out.
+    negative = _sum("negative", histogram.negative_count, 0.0, inf)
+    return negative + _sum("positive", histogram.positive_count, 0.0, inf)
 
 
 def _check_spans(side: str, spans: Iterable[pb.BucketSpan], buckets: int) -> None:
@@ -93,9 +87,7 @@ def _check_float_counts(histogram: pb.Histogram) -> None:
     count = histogram.sample_count_float
     if count < 0 or histogram.zero_count_float < 0:
         raise InvalidRequest("its count, or that of its zero bucket, is negative")
-    # Prometheus 2 allows for no rounding here, but leaves the zero bucket out.
-    negative = _sum("negative", histogram.negative_count, 0.0, inf)
-    total = negative + _sum("positive", histogram.positive_count, 0.0, inf)
+    total = float_total(histogram)
     if total > count:
         raise InvalidRequest(
             f"its buckets have {total} observations, but its count is {count}"

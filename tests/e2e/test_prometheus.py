@@ -19,6 +19,12 @@ from metric_messages import HEADERS, HISTOGRAM, delimited, family
 from prometheus_client.parser import text_string_to_metric_families
 from relay_process import RelayProcess, StartRelay, free_port
 
+from pushrelay.aggregation import Mode, combine
+from pushrelay.config import Limits
+from pushrelay.exposition.protobuf_parser import parse_protobuf
+from pushrelay.exposition.stored import to_payload
+from pushrelay.grouping_key import GroupingKey
+
 pytestmark = pytest.mark.system
 
 PROMETHEUS = shutil.which("prometheus")
@@ -71,6 +77,41 @@ NATIVE = family(
     help="Native.",
 )
 
+# Native histograms that are added up: by Prometheus, and by the relay.
+ADDENDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"schema": 0, "sample_count": 9, "zero_count": 1, "zero_threshold": 2**-128}
+        | {"positive_span": [{"offset": -2, "length": 3}]}
+        | {"positive_delta": [1, 1, 1], "sample_sum": 2.5}
+        | {"negative_span": [{"offset": 0, "length": 1}], "negative_delta": [2]},
+        {"schema": 0, "sample_count": 7, "zero_count": 2, "zero_threshold": 2**-128}
+        | {"positive_span": [{"offset": 0, "length": 1}, {"offset": 5, "length": 1}]}
+        | {"positive_delta": [2, 1], "sample_sum": -1},
+    ),
+    (
+        {"schema": 3, "sample_count": 21, "zero_threshold": 2**-128}
+        | {"positive_span": [{"offset": -9, "length": 6}]}
+        | {"positive_delta": [1, 1, 1, 1, 1, 1]},
+        {"schema": -1, "sample_count": 4, "zero_threshold": 2**-128}
+        | {"positive_span": [{"offset": 0, "length": 1}], "positive_delta": [3]}
+        | {"negative_span": [{"offset": 2, "length": 1}], "negative_delta": [1]},
+    ),
+    (
+        {"schema": 1, "sample_count": 21, "zero_threshold": 0.001}
+        | {"positive_span": [{"offset": -9, "length": 6}]}
+        | {"positive_delta": [1, 1, 1, 1, 1, 1]},
+        {"schema": 1, "sample_count": 3, "zero_count": 3, "zero_threshold": 0.1},
+    ),
+    (
+        {"schema": 2, "sample_count_float": 2.5, "zero_threshold": 0.5}
+        | {"zero_count_float": 0.25, "sample_sum": 0.1}
+        | {"positive_span": [{"offset": 1, "length": 2}]}
+        | {"positive_count": [0.75, 1.5]},
+        {"schema": 2, "sample_count": 3, "zero_count": 1, "zero_threshold": 0.25}
+        | {"negative_span": [{"offset": -5, "length": 2}], "negative_delta": [1, 0]},
+    ),
+]
+
 OWN = {"job": "batch", "instance": "db1"}
 
 # PromQL, and the labels (less the name) and the value of its one series.
@@ -119,14 +160,19 @@ class Prometheus:
 
     def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series that `promql` gives now."""
+        return [
+            (series["metric"], float(series["value"][1]))
+            for series in self.result_of(promql)
+        ]
+
+    def result_of(self, promql: str) -> list[dict[str, Any]]:
+        """Return what the HTTP API answers for `promql` now."""
         query = urllib.parse.urlencode({"query": promql})
         url = f"http://{self.address}/api/v1/query?{query}"
         with urllib.request.urlopen(url, timeout=5) as response:
             answer = json.load(response)
-        return [
-            (series["metric"], float(series["value"][1]))
-            for series in answer["data"]["result"]
-        ]
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
 
     def wait_for(self, promql: str, *, present: bool = True) -> None:
         """Wait until `promql` gives something, or nothing any more."""
@@ -157,7 +203,29 @@ def scraped(start_relay: StartRelay) -> RelayProcess:
     assert relay.put("/metrics/job/adhoc", adhoc).status == 200
     native = relay.put("/metrics/job/native", delimited(NATIVE), HEADERS)
     assert native.status == 200, native.text
+    for pair, (held, pushed) in enumerate(ADDENDS):
+        bodies = {"held": addend(held), "pushed": addend(pushed)}
+        bodies["both"] = sum_of(*bodies.values())
+        for side, body in bodies.items():
+            path = f"/metrics/job/{side}/pair/{pair}"
+            assert relay.put(path, body, HEADERS).status == 200
     return relay
+
+
+def addend(histogram: dict[str, Any]) -> bytes:
+    metric = {"histogram": histogram}
+    return delimited(family("added_seconds", HISTOGRAM, metric, help="Added."))
+
+
+def sum_of(held: bytes, pushed: bytes) -> bytes:
+    """Return the body of a push of what the relay makes of two by adding."""
+    payloads = [
+        to_payload(parse_protobuf(body, GroupingKey.of({"job": ""}), Limits()), 1)
+        for body in (held, pushed)
+    ]
+    added = combine(Mode.ADD, *payloads, lambda _name: False)
+    assert added.messages is not None
+    return delimited(*added.messages)
 
 
 @contextmanager
@@ -218,6 +286,21 @@ def test_a_native_histogram_can_be_queried(both: dict[str, Prometheus]) -> None:
         ("histogram_quantile(1, native_seconds)", 4),
     ]:
         assert prometheus.query(promql) == [({"job": "native"}, value)]
+
+
+@pytest.mark.parametrize("pair", range(len(ADDENDS)))
+def test_native_histograms_are_added_as_prometheus_adds(
+    both: dict[str, Prometheus], pair: int
+) -> None:
+    prometheus = both["protobuf"]
+    prometheus.wait_for("histogram_count(added_seconds)")
+    results = [
+        prometheus.result_of(f'sum(added_seconds{{pair="{pair}",job{jobs}"both"}})')
+        for jobs in ("!=", "=")
+    ]
+    (theirs,), (ours,) = results
+    assert ours["histogram"][1]["buckets"]
+    assert ours["histogram"][1] == theirs["histogram"][1]
 
 
 def test_its_text_form_shows_the_sum_and_the_count(

@@ -1,0 +1,109 @@
+"""One family made of what is held of it and what is pushed of it, series by series."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pushrelay.addition import Value, add_values, check_increment
+from pushrelay.errors import InvalidRequest
+from pushrelay.exposition import metrics_pb2 as pb
+from pushrelay.exposition.message_addition import add_messages, check_same_kind
+from pushrelay.exposition.model_fidelity import model_holds
+from pushrelay.exposition.protobuf_encoder import encode_family
+from pushrelay.exposition.protobuf_parser import metrics_of
+from pushrelay.findings import Findings, braces
+from pushrelay.model import Labels, Metric, MetricFamily
+from pushrelay.quoting import quote
+
+
+class _Series(NamedTuple):
+    """A metric; with its message where one of the two families is kept as one."""
+
+    metric: Metric
+    message: pb.Metric | None
+
+
+def merge_families(
+    held: MetricFamily, pushed: MetricFamily, findings: Findings, *, adds: bool
+) -> MetricFamily:
+    """Return a family with the series of both, which have one name and one type; those
+    of `held` come first.
+
+    Of a series that is in both, the pushed one is taken, or their sum if `adds`: then
+    they are counters, summaries or histograms, and what cannot be added is noted in
+    `findings`. The help is that of `held` only if `pushed` has none.
+    """
+    as_messages = held.message is not None or pushed.message is not None
+    merged = _series_of(held, as_messages)
+    for labels, series in _series_of(pushed, as_messages).items():
+        try:
+            merged[labels] = _added(merged.get(labels), series) if adds else series
+        except InvalidRequest as reason:
+            subject = f"{pushed.type.name.lower()} {quote(pushed.name)}"
+            problem = f"{subject} {braces(labels)} cannot be added up: {reason}"
+            findings.add("mode", problem)
+    family = MetricFamily(
+        pushed.name,
+        pushed.type,
+        pushed.help or held.help,
+        [series.metric for series in merged.values()],
+    )
+    if as_messages:
+        unit = _decoded(pushed).unit or _decoded(held).unit
+        _take_messages(family, unit, [series.message for series in merged.values()])
+    return family
+
+
+def _series_of(family: MetricFamily, as_messages: bool) -> dict[Labels, _Series]:
+    metrics = family.metrics
+    messages = _decoded(family).metric if as_messages else [None] * len(metrics)
+    return {
+        metric.labels: _Series(metric, message)
+        for metric, message in zip(metrics, messages, strict=True)
+    }
+
+
+def _decoded(family: MetricFamily) -> pb.MetricFamily:
+    return pb.MetricFamily.FromString(encode_family(family))
+
+
+def _added(held: _Series | None, pushed: _Series) -> _Series:
+    value = pushed.metric.value
+    assert value is not None  # noqa: S101  # such a push is refused before
+    check_increment(value)
+    if held is None:
+        return pushed
+    try:
+        return _sum(held, pushed, value)
+    except InvalidRequest as reason:
+        advice = "to start anew, replace the group with PUT or delete it"
+        raise InvalidRequest(f"{reason}; {advice}") from reason
+
+
+def _sum(held: _Series, pushed: _Series, value: Value) -> _Series:
+    before = held.metric.value
+    assert before is not None  # noqa: S101  # it was pushed once
+    if held.message is None or pushed.message is None:
+        return _Series(Metric(pushed.metric.labels, add_values(before, value)), None)
+    check_same_kind(held.message, pushed.message)
+    total = add_values(before, value)
+    message = add_messages(held.message, pushed.message, total)
+    return _Series(Metric(pushed.metric.labels, total), message)
+
+
+def _take_messages(
+    family: MetricFamily, unit: bytes, messages: list[pb.Metric | None]
+) -> None:
+    """Make the metrics of `family` those of `messages`, and keep these if they say more
+    than the model."""
+    message = pb.MetricFamily(
+        name=family.name.encode(),
+        type=pb.MetricType.Name(family.type),
+        help=family.help.encode() or None,
+        unit=unit or None,
+        metric=[metric for metric in messages if metric is not None],
+    )
+    encoded = message.SerializeToString()
+    family.metrics = metrics_of(encoded)
+    if not model_holds(message):
+        family.message = encoded
