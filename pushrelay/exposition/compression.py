@@ -30,13 +30,17 @@ def decode_body(body: bytes, content_encoding: str | None, max_bytes: int) -> by
     """Return `body` without its encoding; as it is if the encoding is not known.
 
     Of a body that is larger than `max_bytes` no more than a byte beyond them is
-    inflated; then it raises LimitExceeded. Raises InvalidRequest for a broken body.
+    inflated; it raises LimitExceeded. Raises InvalidRequest for a broken body.
     """
     encoding = _coding(content_encoding)
     if encoding == "gzip":
         return _gunzip(body, max_bytes)
     if encoding == "snappy":
         return _unsnappy(body, max_bytes)
+    if len(body) > max_bytes:
+        raise LimitExceeded(
+            "body_bytes", f"the body is larger than the limit of {max_bytes} bytes"
+        )
     return body
 
 

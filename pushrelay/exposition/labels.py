@@ -67,8 +67,11 @@ class LabelPlacer:
         sources = (_IMPLIED[0], *names, *[name for name, _ in of_group])
         positions = {name: position for position, name in enumerate(sources)}
         _check_names(positions)
-        # Never one position only, for which it would not return a tuple.
-        pick = itemgetter(*[positions[name] for name in sorted(positions)])
+        order = [positions[name] for name in sorted(positions)]
+        if len(order) == 1:
+            # Without a group, and not with anything but an instance.
+            return lambda pairs: ((_IMPLIED, *pairs)[order[0]],)
+        pick = itemgetter(*order)
         return lambda pairs: pick((_IMPLIED, *pairs, *of_group))
 
     def _place_unknown(self, names: tuple[str, ...], pushed: Sequence[Pair]) -> Labels:

@@ -52,9 +52,10 @@ def test_a_hangup_keeps_address_and_groups(start_relay: StartRelay) -> None:
     assert relay.process is not None
     relay.process.send_signal(signal.SIGHUP)
     deadline = time.monotonic() + 10
-    while "Worker exiting" not in relay.log:
+    while "nothing is reloaded" not in relay.log:
         assert time.monotonic() < deadline, relay.log
         time.sleep(0.02)
+    assert "Worker exiting" not in relay.log
     assert 'value{instance="",job="kept"} 1\n' in relay.page()
     assert relay.running
 
