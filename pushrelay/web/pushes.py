@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
 from pushrelay.errors import (
     InconsistentPush,
+    InvalidGroupingKey,
     InvalidLabels,
     LimitExceeded,
+    Problem,
     StoreUnavailable,
 )
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
-from pushrelay.exposition.negotiation import push_format
+from pushrelay.exposition.negotiation import PushFormat, push_format
+from pushrelay.exposition.text_locations import locate
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
+from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.interpreter import short_turns
 from pushrelay.writes import Push
@@ -45,6 +51,8 @@ _REMEMBERED_CHARACTERS = 512
 
 _LOGGED_CHARACTERS = 2_000
 
+Result = TypeVar("Result")
+
 
 class Pushes:
     """Handles what changes groups.
@@ -66,7 +74,11 @@ class Pushes:
         now = time.time_ns()
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
-        await self._relay.push(await self._read(exchange, key, now))
+        try:
+            await self._relay.push(await self._read(exchange, key, now))
+        except InconsistentPush as refusal:
+            await self._locate(exchange, key, refusal)
+            raise
         await exchange.answer(200)
 
     async def delete(self, exchange: Exchange, path: str) -> None:
@@ -79,9 +91,9 @@ class Pushes:
         await self._relay.wipe()
         await exchange.answer(202)
 
-    def note_rejection(self, exchange: Exchange, error: Exception) -> None:
-        """Count and log that a push or deletion was refused."""
-        self._relay.telemetry.rejected(getattr(error, "reason", "internal"))
+    def note_rejection(self, exchange: Exchange, path: str, error: Exception) -> None:
+        """Count and log that a push or deletion was refused; path: as for `push`."""
+        self._relay.telemetry.rejected(reason_of(error), self._job(path))
         fields = {
             "method": exchange.method,
             "path": exchange.raw_path[:_LOGGED_CHARACTERS],
@@ -96,7 +108,42 @@ class Pushes:
         check_grouping_labels(key, self._limits)
         return key
 
+    def _job(self, path: str) -> str | None:
+        try:
+            key = parse_path(path, utf8_names=self._utf8_names)
+        except InvalidGroupingKey:
+            return None
+        return key.labels[0][1]
+
     async def _read(self, exchange: Exchange, key: GroupingKey, now: int) -> Push:
+        def read(body: bytes) -> Push:
+            return self._parse(exchange, body, key, now)
+
+        return await self._with_body(exchange, key, read)
+
+    async def _locate(
+        self, exchange: Exchange, key: GroupingKey, refusal: InconsistentPush
+    ) -> None:
+        """Tell the lines of the problems to who sees them."""
+        format_ = push_format(exchange.header("content-type"))
+        if exchange.prefers_json and format_ is PushFormat.TEXT:
+
+            def find(body: bytes) -> list[Problem]:
+                return locate(
+                    refusal.problems,
+                    body,
+                    key,
+                    self._limits,
+                    utf8_names=self._utf8_names,
+                )
+
+            refusal.problems = await self._with_body(exchange, key, find)
+
+    async def _with_body(
+        self, exchange: Exchange, key: GroupingKey, use: Callable[[bytes], Result]
+    ) -> Result:
+        """Return what `use` makes of the decoded body, on a thread if that may take
+        long."""
         body = await exchange.body()
         encoding = exchange.header("content-encoding")
         if len(body) <= INLINE_BODY_BYTES and len(key.canonical) <= INLINE_KEY_BYTES:
@@ -107,15 +154,14 @@ class Pushes:
             except LimitExceeded:
                 pass
             else:
-                return self._parse(exchange, decoded, key, now)
+                return use(decoded)
 
-        def read() -> Push:
-            decoded = decode_body(body, encoding, self._limits.body_bytes)
-            return self._parse(exchange, decoded, key, now)
+        def decode_and_use() -> Result:
+            return use(decode_body(body, encoding, self._limits.body_bytes))
 
         loop = asyncio.get_running_loop()
         with short_turns():
-            return await loop.run_in_executor(self._threads, read)
+            return await loop.run_in_executor(self._threads, decode_and_use)
 
     def _parse(
         self, exchange: Exchange, body: bytes, key: GroupingKey, now: int
