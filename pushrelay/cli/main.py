@@ -10,6 +10,7 @@ from pushrelay import __version__
 
 COMMANDS = {
     "db": "pushrelay.cli.db",
+    "lint": "pushrelay.cli.lint",
     "serve": "pushrelay.cli.serve",
 }
 """Modules of the commands; the command has the name of its module."""
