@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import BinaryIO
 
 import click
 
@@ -14,7 +13,7 @@ from pushrelay.lint import lint as lint_body
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @utf8_names
 @option(
     "--output",
@@ -25,18 +24,17 @@ from pushrelay.lint import lint as lint_body
     help="How findings are printed: a line for each, or a JSON list of all.",
 )
 @click.pass_context
-def lint(
-    context: click.Context, /, file: BinaryIO, utf8_names: bool, output: str
-) -> None:
+def lint(context: click.Context, /, file: str, utf8_names: bool, output: str) -> None:
     """Check the metrics in FILE, in the text format; "-" is standard input.
 
     Errors are what a relay would refuse, whatever it holds; warnings are those of
     `promtool check metrics`. Exits with 1 if there are errors, else with 0.
     """
-    # More than a relay takes need not be read.
-    body = file.read(Limits().body_bytes + 1)
+    with click.open_file(file, "rb") as stream:
+        # More than a relay takes need not be read.
+        body = stream.read(Limits().body_bytes + 1)
     findings = lint_body(body, utf8_names=utf8_names)
-    name = click.format_filename(file.name)
+    name = "<stdin>" if file == "-" else click.format_filename(file)
     if output == "json":
         rows = [_row(name, finding) for finding in findings]
         click.echo(json.dumps(rows, indent=2))
