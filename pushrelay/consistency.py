@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pushrelay.catalog import Catalog
-from pushrelay.errors import REFUSAL, InvalidGroupingKey
+from pushrelay.errors import OWN_METRICS, REFUSAL, InvalidGroupingKey
 from pushrelay.findings import DUPLICATE, MAX_PROBLEMS, Findings, braces
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Layout, Payload
@@ -71,7 +71,7 @@ def check_against(
     held: all families that the group will hold, pushed or kept.
     metrics_of: gives the metrics of a pushed family; asked only where labels matter.
     """
-    findings = Findings()
+    findings = Findings(key)
     rivals = Rivals(key, catalog)
     for at, family in enumerate(pushed.layout.families):
         metrics = partial(metrics_of, at)
@@ -94,7 +94,11 @@ def _check_type(
         findings.add(
             "type",
             f"gathered metric family {name} has type {type_.name} but should have "
-            f"{own.name}, which is its type among the relay's own metrics",
+            f"{own.name}, which is its type among {OWN_METRICS}",
+            family=name,
+            other_group=OWN_METRICS,
+            type=type_.name,
+            other_type=own.name,
         )
     for other, holder in catalog.holders(name, key).items():
         if other != type_:
@@ -102,8 +106,12 @@ def _check_type(
             findings.add(
                 "type",
                 f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
-                f"pushed as {type_.name}, but {_group(holder)} holds the family as "
-                f"{other.name}",
+                f"pushed as {type_.name}, but group {_shown(holder)} holds the family "
+                f"as {other.name}",
+                family=name,
+                other_group=_shown(holder),
+                type=type_.name,
+                other_type=other.name,
             )
 
 
@@ -114,37 +122,51 @@ def _check_suffixes(
     held: Layout,
     catalog: Catalog,
 ) -> None:
-    def types_of(name: str) -> dict[MetricType, str]:
-        """Who holds `name`: types with words for the holder."""
-        found = {t: _group(k) for t, k in catalog.holders(name, key).items()}
-        own = catalog.own_type(name)
-        if own is not None:
-            found[own] = "the relay's own metrics"
-        at = held.index.get(name)
-        if at is not None:
-            found[held.families[at].type] = "this group"
-        return found
+    def add(mine: str, other: str, other_type: MetricType, holder: str) -> None:
+        findings.add(
+            "suffix",
+            f"collected {mine} named {quote(family.name)} collides with previously "
+            f"collected {other}",
+            family=family.name,
+            other_group=holder,
+            type=family.type.name,
+            other_type=other_type.name,
+        )
 
     for suffix, takers in _SUFFIXES.items():
         if family.type in takers:
             taken = family.name + suffix
-            for type_, holder in types_of(taken).items():
-                findings.add(
-                    "suffix",
-                    f"collected {family.type.name.lower()} named {quote(family.name)} "
-                    f"collides with previously collected metric named {quote(taken)} "
-                    f"({type_.name} in {holder})",
-                )
+            for type_, holder in _holders(taken, key, held, catalog).items():
+                where = f"({type_.name} in {_words_for(holder, key)})"
+                other = f"metric named {quote(taken)} {where}"
+                add(family.type.name.lower(), other, type_, holder)
         if family.name.endswith(suffix):
             base = family.name.removesuffix(suffix)
-            for type_, holder in types_of(base).items():
+            for type_, holder in _holders(base, key, held, catalog).items():
                 if type_ in takers:
-                    findings.add(
-                        "suffix",
-                        f"collected metric named {quote(family.name)} collides with "
-                        f"previously collected {type_.name.lower()} named "
-                        f"{quote(base)} (in {holder})",
-                    )
+                    where = f"(in {_words_for(holder, key)})"
+                    other = f"{type_.name.lower()} named {quote(base)} {where}"
+                    add("metric", other, type_, holder)
+
+
+def _holders(
+    name: str, key: GroupingKey, held: Layout, catalog: Catalog
+) -> dict[MetricType, str]:
+    """Return who holds the family `name`: types, each with a group or OWN_METRICS."""
+    found = {t: _shown(k) for t, k in catalog.holders(name, key).items()}
+    own = catalog.own_type(name)
+    if own is not None:
+        found[own] = OWN_METRICS
+    at = held.index.get(name)
+    if at is not None:
+        found[held.families[at].type] = str(key)
+    return found
+
+
+def _words_for(holder: str, key: GroupingKey) -> str:
+    if holder == OWN_METRICS:
+        return holder
+    return "this group" if holder == str(key) else f"group {holder}"
 
 
 def _check_rivals(
@@ -168,8 +190,11 @@ def _check_rivals(
             findings.add(
                 "duplicate",
                 f"collected metric {head.decode()} {DUPLICATE} in group {group.key}",
+                family=family.name,
+                series=head.decode(),
+                other_group=str(group.key),
             )
 
 
-def _group(canonical: bytes) -> str:
-    return f"group {GroupingKey.from_canonical(canonical)}"
+def _shown(canonical: bytes) -> str:
+    return str(GroupingKey.from_canonical(canonical))

@@ -20,9 +20,18 @@ line map them.
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 
 class PushrelayError(Exception):
-    """Base of all errors that are shown to a person as they are."""
+    """Base of all errors that are shown to a person as they are.
+
+    reason: a short word for the kind of error; rejections are counted by it.
+    line: the line of the body that it is about, from 1; None if that is not known.
+    """
+
+    reason = "internal"
+    line: int | None = None
 
 
 class InvalidRequest(PushrelayError):
@@ -56,7 +65,7 @@ class InvalidDuration(InvalidRequest):
 
 
 class ParseError(InvalidRequest):
-    """A body that is not in the format it claims; `line` counts from 1."""
+    """A body that is not in the format it claims, with its `line`."""
 
     reason = "invalid_body"
 
@@ -79,28 +88,62 @@ REFUSAL = "pushed metrics are invalid or inconsistent with existing metrics: "
 """How the Pushgateway begins to say that it refuses a push it could read."""
 
 
-class InconsistentPush(PushrelayError):
-    """A push that would make the exposition illegal.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a push; None where a field says nothing.
 
-    `reason` is a short word for the rejection counter, `problems` are sentences
-    for the pusher. The text begins as the Pushgateway's does.
+    reason: a short word for the kind of problem. detail: a sentence for the pusher.
+    family: name of the pushed family. series: the pushed series as it would be exposed,
+        name and labels; None if the problem is the family's.
+    line: of the body, from 1, where the series or the family stands. first_line: that
+        of the series' first appearance, if the body repeats it.
+    group: that was pushed to. other_group: that holds what the push collides with, or
+        OWN_METRICS.
+    type: the family's. other_type: the type of what it collides with.
     """
 
-    def __init__(self, reason: str, problems: list[str]) -> None:
+    reason: str
+    detail: str
+    family: str | None = None
+    series: str | None = None
+    line: int | None = None
+    first_line: int | None = None
+    group: str | None = None
+    other_group: str | None = None
+    type: str | None = None
+    other_type: str | None = None
+
+    def members(self) -> dict[str, str | int]:
+        """Return the fields that say something, by name."""
+        fields = asdict(self).items()
+        return {name: value for name, value in fields if value is not None}
+
+
+OWN_METRICS = "the relay's own metrics"
+"""What stands for a group where the relay itself holds a family."""
+
+
+class InconsistentPush(PushrelayError):
+    """A push that would make the exposition illegal, for at least one of `problems`.
+
+    The text begins as the Pushgateway's does. The first problem gives the reason.
+    """
+
+    def __init__(self, problems: list[Problem]) -> None:
         if len(problems) == 1:
-            text = problems[0]
+            text = problems[0].detail
         else:
-            lines = "".join(f"* {problem}\n" for problem in problems)
+            lines = "".join(f"* {problem.detail}\n" for problem in problems)
             text = f"{len(problems)} error(s) occurred:\n{lines}"
         super().__init__(REFUSAL + text)
-        self.reason = reason
+        self.reason = problems[0].reason
         self.problems = problems
 
     @staticmethod
     def together(refusals: list[InconsistentPush]) -> InconsistentPush:
         """Return one refusal of all that `refusals` refuse."""
         problems = [problem for refusal in refusals for problem in refusal.problems]
-        return InconsistentPush(refusals[0].reason, problems)
+        return InconsistentPush(problems)
 
 
 class IdempotencyConflict(PushrelayError):
@@ -119,6 +162,8 @@ class StoreUnavailable(PushrelayError):
 class InvalidRules(PushrelayError):
     """A file of job rules that cannot be used; `problems` are lines for a person, each
     with the place in the file."""
+
+    reason = "invalid_rules"
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

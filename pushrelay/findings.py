@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pushrelay.errors import InconsistentPush
-from pushrelay.model import Labels
-from pushrelay.quoting import quote
+from pushrelay.errors import InconsistentPush, Problem
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import Labels, exposed_labels, is_legacy_metric_name
+from pushrelay.quoting import quote, quote_label
 
 MAX_PROBLEMS = 20
 
@@ -12,24 +13,59 @@ DUPLICATE = "was collected before with the same name and label values"
 
 
 class Findings:
-    """Collects problems, so that a pusher sees more than the first."""
+    """Collects problems of a push, so that a pusher sees more than the first.
 
-    def __init__(self) -> None:
-        self._reason = ""
-        self._problems: list[str] = []
+    key: the group that is pushed to, if there is one.
+    """
 
-    def add(self, reason: str, problem: str) -> None:
-        self._reason = self._reason or reason
+    def __init__(self, key: GroupingKey | None = None) -> None:
+        self._key = key
+        self._problems: list[Problem] = []
+
+    def add(
+        self,
+        reason: str,
+        detail: str,
+        *,
+        family: str | None = None,
+        series: str | None = None,
+        other_group: str | None = None,
+        type: str | None = None,  # as Problem calls it
+        other_type: str | None = None,
+    ) -> None:
+        """Add a `Problem` with these fields; raises InconsistentPush if it is one of
+        too many."""
+        problem = Problem(
+            reason,
+            detail,
+            family=family,
+            series=series,
+            group=None if self._key is None else str(self._key),
+            other_group=other_group,
+            type=type,
+            other_type=other_type,
+        )
         self._problems.append(problem)
         if len(self._problems) == MAX_PROBLEMS:
-            self._problems.append("further problems are not listed")
+            self._problems.append(Problem("further", "further problems are not listed"))
             self.raise_if_any()
 
     def raise_if_any(self) -> None:
+        """Raise InconsistentPush if there are problems."""
         if self._problems:
-            raise InconsistentPush(self._reason, self._problems)
+            raise InconsistentPush(self._problems)
 
 
 def braces(labels: Labels) -> str:
     """Return `labels` as they are shown."""
     return "{" + ", ".join(f"{name}={quote(value)}" for name, value in labels) + "}"
+
+
+def exposed_series(name: str, labels: Labels) -> str:
+    """Return a series as it would be exposed; bytes that are not UTF-8 as escapes."""
+    shown = exposed_labels(labels)
+    if is_legacy_metric_name(name):
+        series = f"{name}{{{shown}}}"
+    else:
+        series = f"{{{quote_label(name)},{shown}}}"
+    return series.encode(errors="backslashreplace").decode()

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import quote as percent_encode
 
 from pushrelay.errors import REFUSAL, InvalidGroupingKey
-from pushrelay.model import is_legacy_label_name, is_utf8
-from pushrelay.quoting import quote, quote_label
+from pushrelay.model import exposed_labels, is_legacy_label_name, is_utf8
+from pushrelay.quoting import quote
 
 BASE64_SUFFIX = "@base64"
 _UTF8_NAME_PREFIX = "U__"
@@ -74,7 +74,7 @@ class GroupingKey:
         exposed = self._exposed
         if exposed is None:
             labels = sorted({"instance": "", **dict(self.labels)}.items())
-            exposed = ",".join([_exposed_pair(*pair) for pair in labels]).encode()
+            exposed = exposed_labels(labels).encode()
             object.__setattr__(self, "_exposed", exposed)
         return exposed
 
@@ -225,11 +225,6 @@ def _escape_utf8_name(name: str) -> str:
         else f"_{ord(character):x}_"
         for character in name
     )
-
-
-def _exposed_pair(name: str, value: str) -> str:
-    shown = name if is_legacy_label_name(name) else quote_label(name)
-    return f"{shown}={quote_label(value)}"
 
 
 def _path_pair(name: str, value: str) -> str:

@@ -7,8 +7,11 @@ The words are Prometheus' own; the types follow `io.prometheus.client`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+from pushrelay.quoting import quote_label
 
 Labels = tuple[tuple[str, str], ...]
 """Label pairs, sorted by name (by code point, which is UTF-8's byte order)."""
@@ -102,6 +105,16 @@ def is_legacy_metric_name(name: str) -> bool:
 def is_legacy_label_name(name: str) -> bool:
     """Whether the label `name` is legal without the UTF-8 extension."""
     return name.isascii() and name.isidentifier()
+
+
+def exposed_labels(labels: Iterable[tuple[str, str]]) -> str:
+    """Return `labels` as a series shows them between its braces."""
+    return ",".join([_exposed_pair(name, value) for name, value in labels])
+
+
+def _exposed_pair(name: str, value: str) -> str:
+    shown = name if is_legacy_label_name(name) else quote_label(name)
+    return f"{shown}={quote_label(value)}"
 
 
 def is_utf8(text: str) -> bool:

@@ -132,7 +132,7 @@ def prepare_push(
     Renders the series, which takes time for large pushes.
     """
     try:
-        check_alone(families)
+        check_alone(families, key)
     except InconsistentPush as refusal:
         return Push(key, mode, now, EMPTY, refusal=refusal)
     # The push times are ours to keep: what a body says of them is overridden.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from pushrelay.errors import InconsistentPush
-from pushrelay.findings import DUPLICATE, Findings, braces
+from pushrelay.findings import DUPLICATE, Findings, braces, exposed_series
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import (
     BOUND_LABELS,
     PUSH_EVIDENCE,
@@ -33,14 +33,15 @@ _VALUE_CLASS: dict[MetricType, type] = {
 _AT_ONCE = 1000
 
 
-def check_alone(pushed: list[MetricFamily]) -> None:
-    """Raise InconsistentPush if `pushed` is not acceptable whatever else is stored."""
+def check_alone(pushed: list[MetricFamily], key: GroupingKey) -> None:
+    """Raise InconsistentPush if `pushed` must not become part of the group `key`,
+    whatever else is stored."""
+    findings = Findings(key)
     if any(family.timestamped for family in pushed):
-        raise InconsistentPush(
-            "timestamps", ["pushed metrics must not have timestamps"]
-        )
-    if not _is_sound(pushed):
-        _find_problems(pushed)
+        findings.add("timestamps", "pushed metrics must not have timestamps")
+    elif not _is_sound(pushed):
+        _find_problems(findings, pushed)
+    findings.raise_if_any()
 
 
 def _is_sound(pushed: list[MetricFamily]) -> bool:
@@ -86,8 +87,7 @@ def _has_legal_names(names: tuple[str, ...], bound_label: str) -> bool:
     )
 
 
-def _find_problems(pushed: list[MetricFamily]) -> None:
-    findings = Findings()
+def _find_problems(findings: Findings, pushed: list[MetricFamily]) -> None:
     for family in pushed:
         if family.name in PUSH_EVIDENCE:
             continue  # overridden, whatever it is
@@ -96,9 +96,9 @@ def _find_problems(pushed: list[MetricFamily]) -> None:
                 "reserved_name",
                 f"collected metric named {quote(family.name)}: names that begin with "
                 f"{RESERVED_PREFIX} are the relay's own; rename it",
+                family=family.name,
             )
         _check_metrics(findings, family)
-    findings.raise_if_any()
 
 
 def _check_metrics(findings: Findings, family: MetricFamily) -> None:
@@ -108,12 +108,13 @@ def _check_metrics(findings: Findings, family: MetricFamily) -> None:
     for metric in family.metrics:
         problem = _label_problem(metric.labels, bound_label)
         if problem is not None:
-            findings.add("label", _about(family, metric, problem))
+            findings.add("label", **_about(family, metric, problem))
         if not isinstance(metric.value, value_class):
             problem = f"is not a {family.type.name}"
-            findings.add("type", _about(family, metric, problem))
+            about = _about(family, metric, problem)
+            findings.add("type", **about, type=family.type.name)
         if metric.labels in seen:
-            findings.add("duplicate", _about(family, metric, DUPLICATE))
+            findings.add("duplicate", **_about(family, metric, DUPLICATE))
         seen.add(metric.labels)
 
 
@@ -133,5 +134,10 @@ def _label_problem(labels: Labels, bound_label: str) -> str | None:
     return None
 
 
-def _about(family: MetricFamily, metric: Metric, problem: str) -> str:
-    return f"collected metric {quote(family.name)} {braces(metric.labels)} {problem}"
+def _about(family: MetricFamily, metric: Metric, problem: str) -> dict[str, str]:
+    labels = braces(metric.labels)
+    return {
+        "detail": f"collected metric {quote(family.name)} {labels} {problem}",
+        "family": family.name,
+        "series": exposed_series(family.name, metric.labels),
+    }

@@ -36,7 +36,8 @@ OWN_HELPS = {family.name: family.help for family in OWN_FAMILIES}
 _BLOCK = re.compile(
     r'((?:# HELP .*\n)?# TYPE ("(?:[^"\\]|\\.)*"|\S+) .*\n)((?:[^#].*\n)*)'
 )
-_OF_A_GROUP = re.compile(r'[{,]job="')
+# The relay's own series may name a job, but never an instance.
+_OF_A_GROUP = re.compile(r'[{,]instance="')
 
 
 def stored_groups(database: Path) -> list[Group]:
@@ -153,7 +154,7 @@ def _without_own(messages: Iterable[bytes]) -> list[pb.MetricFamily]:
     found = []
     for family in map(pb.MetricFamily.FromString, messages):
         if family.name.decode() in OWN_HELPS:
-            pushed = [m for m in family.metric if "job" in _label_names(m)]
+            pushed = [m for m in family.metric if "instance" in _label_names(m)]
             if not pushed:
                 continue
             del family.metric[:]

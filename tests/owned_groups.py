@@ -62,7 +62,7 @@ class Scrape:
         pushed_at = {}
         for sample in read_page(page):
             job = dict(sample.labels).get("job")
-            if job is None:
+            if job is None or sample.name == "pushrelay_pushes_rejected_total":
                 continue
             held = series.setdefault(job, set())
             if sample.name in PUSH_EVIDENCE:

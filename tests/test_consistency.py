@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Check a push of `body` to the group `key` where `before` is stored."""
     pushed = families_of(body, key) if isinstance(body, str) else body
-    check_alone(pushed)
+    check_alone(pushed, key)
     pushed = [family for family in pushed if family.name not in PUSH_EVIDENCE]
     overlay = overlay_of(before)
     held = overlay.group(key)
@@ -435,7 +435,93 @@ def test_the_number_of_problems_is_bounded() -> None:
     with pytest.raises(InconsistentPush) as raised:
         check([], A, body)
     assert len(raised.value.problems) == MAX_PROBLEMS + 1
-    assert raised.value.problems[-1] == "further problems are not listed"
+    assert raised.value.problems[-1].detail == "further problems are not listed"
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "body", "told"),
+    [
+        ([], A, "x 1\nx 2", {"family": "x", "series": 'x{instance="",job="a"}'}),
+        (
+            [],
+            A,
+            '{"x.y",__l="\\n"} 1',
+            {"family": "x.y", "series": '{"x.y",__l="\\n",instance="",job="a"}'},
+        ),
+        (
+            [(A, GAUGE)],
+            B,
+            COUNTER,
+            {
+                "family": "x",
+                "other_group": '{job="a"}',
+                "type": "COUNTER",
+                "other_type": "GAUGE",
+            },
+        ),
+        (
+            [],
+            A,
+            "own_gauge 1",
+            {
+                "family": "own_gauge",
+                "other_group": "the relay's own metrics",
+                "type": "UNTYPED",
+                "other_type": "GAUGE",
+            },
+        ),
+        (
+            [(A_I, "x 1")],
+            A,
+            'x{instance="i"} 1',
+            {
+                "family": "x",
+                "series": 'x{instance="i",job="a"}',
+                "other_group": '{job="a",instance="i"}',
+            },
+        ),
+        (
+            [(A, "x_count 1")],
+            B,
+            SUMMARY,
+            {
+                "family": "x",
+                "other_group": '{job="a"}',
+                "type": "SUMMARY",
+                "other_type": "UNTYPED",
+            },
+        ),
+        (
+            [(B, SUMMARY)],
+            A,
+            "x_count 1",
+            {
+                "family": "x_count",
+                "other_group": '{job="b"}',
+                "type": "UNTYPED",
+                "other_type": "SUMMARY",
+            },
+        ),
+        ([], A, "pushrelay_x 1", {"family": "pushrelay_x"}),
+        ([], A, "x 1 5", {}),
+    ],
+)
+def test_a_problem_says_what_it_is_about(
+    before: Before, key: GroupingKey, body: str, told: dict[str, str]
+) -> None:
+    with pytest.raises(InconsistentPush) as raised:
+        check(before, key, body)
+    (problem,) = raised.value.problems
+    common = {"reason": raised.value.reason, "group": str(key)}
+    assert problem.members() == {**common, "detail": problem.detail, **told}
+    assert str(raised.value) == REFUSAL + problem.detail
+
+
+def test_a_collision_within_a_push_names_its_own_group() -> None:
+    with pytest.raises(InconsistentPush) as raised:
+        check([], A, f"x_count 1\n{SUMMARY.replace('x_count 1', 'x 1')}")
+    assert {problem.other_group for problem in raised.value.problems} == {str(A)}
+    assert "(in this group)" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -494,7 +580,7 @@ pushed_families = st.lists(
 
 def problems_of(pushed: list[MetricFamily]) -> str:
     try:
-        check_alone(pushed)
+        check_alone(pushed, A)
     except InconsistentPush as error:
         return f"{error.reason} {error}"
     return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,15 +12,20 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from promtool import needs_promtool
+from relay_process import StartRelay
 
+from pushrelay.cli.lint import lint
+from pushrelay.cli.main import cli
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
-from pushrelay.errors import PushrelayError
+from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.matchers import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
-from pushrelay.web.errors import RequestTimeout
+from pushrelay.web import gateway
+from pushrelay.web.errors import RequestTimeout, problem_of
 from pushrelay.web.routing import Found, Router
 
 ROOT = Path(__file__).parents[1]
@@ -115,11 +122,60 @@ def fixed_reasons(error: type[PushrelayError]) -> set[str]:
 
 def reasons_of_inconsistency() -> set[str]:
     """Return the reasons that are given where a push is found inconsistent."""
-    given = re.compile(r'(?:InconsistentPush|findings\.add)\(\s*"(\w+)"')
+    given = re.compile(r'findings\.add\(\s*"(\w+)"')
     sources = [path.read_text() for path in (ROOT / "pushrelay").rglob("*.py")]
     reasons = {reason for source in sources for reason in given.findall(source)}
     assert {"timestamps", "type"} <= reasons
     return reasons
+
+
+def test_the_members_of_problem_documents_are_documented() -> None:
+    heading = "A problem has a `reason` and a `detail`"
+    told = {word for row in table("api.md", heading) for word in code_words(row[0])}
+    assert told | {"reason", "detail"} == {field.name for field in fields(Problem)}
+    whole = {row[0]: row[1] for row in table("api.md", "### Errors as JSON")}
+    document = problem_of(LimitExceeded("series", ""))
+    assert set(document) - {"status", "type", "title"} <= {
+        word for cell in whole for word in code_words(cell)
+    }
+    used = re.findall(r"HTTPStatus\.(\w+)", inspect.getsource(gateway))
+    assert used
+    assert {status.lower() for status in used} <= set(code_words(whole["`reason`"]))
+
+
+def heredoc(page: str, heading: str) -> tuple[str, str, str]:
+    """Return the command of the first example below `heading`, what it is given, and
+    what is shown of its output."""
+    _, _, text = (DOCS / page).read_text().partition(heading)
+    found = re.search(
+        r"```sh\n(.*) <<END\n(.*?)END\n```\n\n```(?:json)?\n(.*?)```", text, re.DOTALL
+    )
+    assert found, f"{page} has no example below {heading!r}"
+    return found[1], found[2], found[3]
+
+
+def test_the_example_of_an_error_is_what_the_relay_answers(
+    start_relay: StartRelay,
+) -> None:
+    command, body, shown = heredoc("api.md", "### Errors as JSON")
+    accept = re.findall(r"-H 'Accept: (.*?)'", command)[0]
+    path = re.findall(r"http://localhost:9091(\S+)", command)[0]
+    response = start_relay().post(path, body, {"Accept": accept})
+    assert json.loads(response.body) == json.loads(shown)
+
+
+def test_the_example_of_lint_is_what_it_prints() -> None:
+    command, body, shown = heredoc("cli.md", "## `pushrelay lint`")
+    arguments = command.split()[1:]
+    assert CliRunner().invoke(cli, arguments, input=body).output == shown
+
+
+def test_every_option_of_lint_is_documented() -> None:
+    documented = {
+        word for row in table("cli.md", "Its options:") for word in code_words(row[0])
+    }
+    own = {option.opts[0] for option in lint.params if isinstance(option, click.Option)}
+    assert documented == own
 
 
 def test_every_flag_is_documented_with_its_variable_and_default() -> None:

@@ -11,6 +11,7 @@ from pushrelay import __version__
 COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
     "db": "pushrelay.cli.db",
+    "lint": "pushrelay.cli.lint",
     "serve": "pushrelay.cli.serve",
 }
 """Modules of the commands; the command has the name of its module, with dashes."""

@@ -62,6 +62,12 @@ database_url = option(
     help="Where groups are stored: sqlite:///FILE, relative to the working directory.",
 )
 
+utf8_names = option(
+    "--push.enable-utf8-names/--no-push.enable-utf8-names",
+    "utf8_names",
+    help="Take any UTF-8 string as metric or label name.",
+)
+
 
 LIMIT_HELP = {
     "body_bytes": "Largest body of a push, decompressed.",

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 import click
 
 from pushrelay import __version__
-from pushrelay.cli.options import LIMIT_HELP, database_url, flag_values, limits, option
+from pushrelay.cli.options import (
+    LIMIT_HELP,
+    database_url,
+    flag_values,
+    limits,
+    option,
+    utf8_names,
+)
 from pushrelay.config import Freshness, Limits, Settings, normalise_prefix
 from pushrelay.durations import parse_duration
 from pushrelay.errors import InvalidDuration, PushrelayError, StartupError
@@ -83,11 +90,7 @@ log = logging.getLogger("pushrelay")
     metavar="FILE",
     help="TLS and basic auth. Not enforced yet, so serve refuses to start with one.",
 )
-@option(
-    "--push.enable-utf8-names/--no-push.enable-utf8-names",
-    "utf8_names",
-    help="Take any UTF-8 string as metric or label name.",
-)
+@utf8_names
 @option(
     "--push.disable-consistency-check/--no-push.disable-consistency-check",
     "unchecked",

@@ -1,4 +1,4 @@
-"""Which format a pushed body is in, and which format a scraper gets.
+"""Which format a pushed body is in, and which format an answer gets.
 
 No header is an error: one that makes no sense, or is far longer than any that does, is
 as good as none, and with none it is the text format 0.0.4 in both directions.
@@ -64,6 +64,10 @@ class ScrapeFormat:
         """The header `Content-Type` of the answer."""
         return f"{self.kind.value}; escaping={self.escaping.value}"
 
+
+PROBLEM_JSON = "application/problem+json"
+_JSON = ("application/json", PROBLEM_JSON)
+_TEXT = ("text/plain", "text/*", "*/*")
 
 _PROTOBUF_KINDS = {
     "delimited": FormatKind.PROTOBUF_DELIMITED,
@@ -160,6 +164,18 @@ def _kind(media_type: str, parameters: dict[str, str]) -> FormatKind | None:
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether the header `Accept-Encoding` names gzip; `*` is not enough."""
     return any(coding == "gzip" for coding, _ in _by_quality(accept_encoding))
+
+
+@_remembered(most=_ACCEPT_CHARACTERS)
+def prefers_json(accept: str) -> bool:
+    """Whether the header `Accept` names JSON, and no text before it that is as good; a
+    wildcard is as good as text."""
+    for media_type, _ in _by_quality(accept):
+        if media_type in _JSON:
+            return True
+        if media_type in _TEXT:
+            return False
+    return False
 
 
 def _by_quality(header: str) -> list[tuple[str, dict[str, str]]]:

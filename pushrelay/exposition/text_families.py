@@ -6,7 +6,7 @@ lines are joined into one metric, by the rules of the Pushgateway's parser.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import isnan
@@ -117,6 +117,10 @@ class Families:
         self._left = limit
         self._place = place
 
+    def numbered(self, lines: list[str], first: int) -> Iterator[tuple[int, str]]:
+        """Number `lines` as they are read."""
+        return enumerate(lines, first)
+
     def find(self, name: str) -> tuple[OpenFamily, Role]:
         """Return what `name` stands for, a new family if for nothing yet.
 
@@ -185,6 +189,10 @@ class Families:
         if self._left < 0:
             raise self._exceeded("series")
         family.metrics.append(metric)
+
+    def note_timestamp(self, family: OpenFamily) -> None:
+        """Note that a line of `family` has a timestamp."""
+        family.timestamped = True
 
     def _exceeded(self, what: str) -> LimitExceeded:
         return LimitExceeded(

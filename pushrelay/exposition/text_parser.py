@@ -54,7 +54,7 @@ def parse_text(
     """
     placer = LabelPlacer(key, limits)
     families = Families(limits.series, placer.place)
-    reader = _Reader(families, placer.plan, limits, utf8_names=utf8_names)
+    reader = TextReader(families, placer.plan, limits, utf8_names=utf8_names)
     reader.read(body)
     return families.close()
 
@@ -67,12 +67,12 @@ def parse_series(series: bytes, name: str, type_: MetricType) -> list[Metric]:
     family, _ = families.find(name)
     family.declare(type_)
     limits = Limits(labels=most, label_value_bytes=most * _BYTES_A_CHARACTER)
-    reader = _Reader(families, lambda _names: sorted_labels, limits, utf8_names=True)
+    reader = TextReader(families, lambda _names: sorted_labels, limits, utf8_names=True)
     reader.read(series)
     return family.close().metrics
 
 
-class _Reader:
+class TextReader:
     """Reads the lines of one body into `families`; `plan_for` is as in LabelTexts."""
 
     def __init__(
@@ -107,11 +107,12 @@ class _Reader:
             text, read_usual = block.decode(errors="surrogateescape"), _nothing_usual
         lines = text.split("\n")
         unterminated = lines.pop()
-        numbered = enumerate(lines, number)
+        numbered = self._families.numbered(lines, number)
         while (unusual := read_usual(numbered)) is not None:
             self._read_carefully(unusual[0], unusual[1] + "\n")
         if unterminated:
-            self._read_carefully(number + len(lines), unterminated)
+            last = self._families.numbered([unterminated], number + len(lines))
+            self._read_carefully(*next(last))
         return len(lines)
 
     def _read_usual(self, lines: Iterator[_Line]) -> _Line | None:
@@ -208,7 +209,7 @@ class _Reader:
             sample.family, sample.role, pushed, sample.bound, sample.value
         )
         if sample.timestamped:
-            sample.family.timestamped = True
+            self._families.note_timestamp(sample.family)
 
 
 def _blocks(body: bytes) -> Iterator[bytes]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     )
 
 LabelValues = tuple[str, ...]
+"""Values of a family's labels; where the last ones are missing, so are the labels."""
+
 Reading = Mapping[LabelValues, float | Summary | Histogram]
 
 
@@ -59,14 +61,20 @@ class OwnFamily:
         """Return the family as it is now."""
         metrics = [
             Metric(_labels(self.labels, values), value)
-            for values, value in sorted(self.read(scrape).items())
+            for values, value in sorted(self.read(scrape).items(), key=_order)
         ]
         return MetricFamily(self.name, self.type, self.help, metrics)
 
 
+def _order(sample: tuple[LabelValues, object]) -> tuple[int, LabelValues]:
+    """Sort by number of labels, as all series of a page are, and then by values."""
+    values, _ = sample
+    return len(values), values
+
+
 @lru_cache(maxsize=1024)
 def _labels(names: tuple[str, ...], values: LabelValues) -> Labels:
-    return tuple(sorted(zip(names, values, strict=True)))
+    return tuple(sorted(zip(names, values, strict=False)))
 
 
 def _single(value: float | None) -> Reading:
@@ -246,8 +254,8 @@ OWN_FAMILIES = (
     OwnFamily(
         "pushrelay_pushes_rejected_total",
         _C,
-        "Pushes and deletions that were refused, by reason.",
-        ("reason",),
+        "Pushes and deletions that were refused, by reason and, for some jobs, by job.",
+        ("reason", "job"),
         lambda scrape: _counts(scrape.telemetry.rejections),
     ),
     OwnFamily(

@@ -42,6 +42,11 @@ _METHODS = {
 _OTHER_METHOD = "other"
 """What counts for all others: a client must not be able to add series at will."""
 
+NAMED_JOBS = 100
+NAMED_JOB_BYTES = 128
+"""So many jobs, with names up to so long, have a series of their own where rejections
+are counted. Nobody can add series at will there either."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
@@ -89,6 +94,7 @@ class Telemetry:
         # Of the configuration file, if there is one.
         self.is_configured: bool | None = None
         self.configured_at: float | None = None
+        self._named_jobs: set[str] = set()
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
 
@@ -117,9 +123,17 @@ class Telemetry:
         values.seconds.observe(seconds, now)
         values.bytes.observe(size, now)
 
-    def rejected(self, reason: str) -> None:
-        """Record a refused push."""
-        self.rejections[(reason,)] = self.rejections.get((reason,), 0) + 1
+    def rejected(self, reason: str, job: str | None = None) -> None:
+        """Record that a push was refused; job: of its group, if it is known."""
+        key = (reason, job) if job is not None and self._is_named(job) else (reason,)
+        self.rejections[key] = self.rejections.get(key, 0) + 1
+
+    def _is_named(self, job: str) -> bool:
+        """Whether rejections of `job` are told apart from others."""
+        named = self._named_jobs
+        if len(named) < NAMED_JOBS and len(job.encode()) <= NAMED_JOB_BYTES:
+            named.add(job)
+        return job in named
 
     def forgotten(self, groups: int) -> None:
         """Record groups that were removed because they were forgotten or retired."""

@@ -1,11 +1,16 @@
-"""The one table from errors to HTTP."""
+"""The one table from errors to HTTP, and what a client is told of them."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
 
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
     InvalidRequest,
+    InvalidRules,
     LimitExceeded,
     PushrelayError,
     StoreUnavailable,
@@ -29,10 +34,32 @@ class RequestTimeout(PushrelayError):
     reason = "timeout"
 
 
+class HTTPError(PushrelayError):
+    """A request that is refused for its method or its path alone.
+
+    plain: the text for clients that do not want JSON, if it is not the error's own.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        text: str,
+        *,
+        plain: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = status.name.lower()
+        self.plain = plain
+        self.headers = headers or {}
+
+
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
     IdempotencyConflict: 409,
+    InvalidRules: 500,
     RequestTimeout: 408,
     StoreUnavailable: 503,
 }
@@ -42,6 +69,8 @@ def status_of(error: Exception) -> int:
     """Return the HTTP status that tells of `error`."""
     if isinstance(error, LimitExceeded):
         return _LIMIT_STATUS.get(error.limit, 400)
+    if isinstance(error, HTTPError):
+        return error.status
     for kind, status in _STATUS.items():
         if isinstance(error, kind):
             return status
@@ -50,6 +79,35 @@ def status_of(error: Exception) -> int:
 
 def text_of(error: Exception) -> str:
     """Return what to tell the client; nothing about what is not its business."""
-    if isinstance(error, PushrelayError):
-        return f"{error}\n"
-    return "internal error\n"
+    return str(error) if isinstance(error, PushrelayError) else "internal error"
+
+
+def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
+    """Return the headers that an answer with `error` needs."""
+    if isinstance(error, StoreUnavailable):
+        return (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+    return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
+
+
+def reason_of(error: Exception) -> str:
+    """Return the short word for `error`."""
+    return error.reason if isinstance(error, PushrelayError) else PushrelayError.reason
+
+
+def problem_of(error: Exception) -> dict[str, Any]:
+    """Return the problem document (RFC 9457) of `error`."""
+    reason = reason_of(error)
+    problem: dict[str, Any] = {
+        "type": f"urn:pushrelay:problem:{reason}",
+        "title": reason.replace("_", " ").capitalize(),
+        "status": int(status_of(error)),
+        "detail": text_of(error),
+        "reason": reason,
+    }
+    if isinstance(error, PushrelayError) and error.line is not None:
+        problem["line"] = error.line
+    if isinstance(error, LimitExceeded):
+        problem["limit"] = error.limit
+    if isinstance(error, InconsistentPush):
+        problem["problems"] = [each.members() for each in error.problems]
+    return problem

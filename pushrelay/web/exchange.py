@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,7 +11,15 @@ from typing import Any
 
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded
-from pushrelay.web.errors import RequestTimeout
+from pushrelay.exposition.negotiation import PROBLEM_JSON, prefers_json
+from pushrelay.web.errors import (
+    HTTPError,
+    RequestTimeout,
+    headers_of,
+    problem_of,
+    status_of,
+    text_of,
+)
 from pushrelay.web.parameters import Parameters
 
 Message = MutableMapping[str, Any]
@@ -190,11 +199,24 @@ class Exchange:
         await self.begin(status, (*headers, ("Content-Length", str(len(body)))))
         await self.send(b"" if self.method == "HEAD" else body, more=False)
 
-    async def error(self, status: int, text: str, headers: Headers = ()) -> None:
-        """Send an error as Go's server sends it; text: with its line end."""
-        sniff = ("X-Content-Type-Options", "nosniff")
-        body = text.encode(errors="backslashreplace")
-        await self.answer(status, body, TEXT, (*headers, sniff))
+    @property
+    def prefers_json(self) -> bool:
+        """Whether the client rather has errors as JSON."""
+        return prefers_json(self.header("accept"))
+
+    async def error(self, error: Exception) -> None:
+        """Tell of `error`: as JSON to who prefers that, else as Go's server does."""
+        status, headers = status_of(error), headers_of(error)
+        if self.prefers_json:
+            body = json.dumps(problem_of(error)).encode()
+            await self.answer(status, body, PROBLEM_JSON, headers)
+        elif isinstance(error, HTTPError) and error.plain is not None:
+            body = error.plain.encode()
+            await self.answer(status, body, TEXT if body else None, headers)
+        else:
+            body = f"{text_of(error)}\n".encode(errors="backslashreplace")
+            sniff = ("X-Content-Type-Options", "nosniff")
+            await self.answer(status, body, TEXT, (*headers, sniff))
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""

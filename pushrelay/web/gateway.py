@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,12 @@ from pushrelay.errors import (
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
-    StoreUnavailable,
 )
 from pushrelay.exposition.compression import check_encoding
 from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.relay import Relay
 from pushrelay.web.app import create_app
-from pushrelay.web.errors import RETRY_AFTER_SECONDS, status_of, text_of
+from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.pushes import Pushes
@@ -141,8 +141,11 @@ class Gateway:
         """Answer; return the name of the handler that did."""
         self._check_head(exchange)
         if (exchange.header("expect") or "100-continue").lower() != "100-continue":
-            await exchange.answer(417)
-            return "other"
+            raise HTTPError(
+                HTTPStatus.EXPECTATION_FAILED,
+                "the only Expect header that can be met is 100-continue",
+                plain="",
+            )
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         encoding = exchange.header("content-encoding")
         if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
@@ -156,7 +159,7 @@ class Gateway:
             case Refused(allowed):
                 await _refuse(exchange, allowed)
             case _:
-                await exchange.error(404, "404 page not found\n")
+                raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
 
     def _check_head(self, exchange: Exchange) -> None:
@@ -190,22 +193,18 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
             if name in _CHANGING_GROUPS:
-                self._pushes.note_rejection(exchange, error)
+                self._pushes.note_rejection(exchange, rest, error)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
-        status = status_of(error)
-        if status == 500:
+        if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error
-        headers: Headers = ()
-        if isinstance(error, StoreUnavailable):
-            headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
-        await exchange.error(status, text_of(error), headers)
+        await exchange.error(error)
 
     async def _metrics(self, exchange: Exchange, _rest: str) -> None:
         format_ = negotiate(exchange.header("accept"))
@@ -231,22 +230,24 @@ class Gateway:
         await exchange.answer(200, b"OK", TEXT)
 
     async def _reload(self, exchange: Exchange, _rest: str) -> None:
-        if not self._settings.enable_lifecycle:
-            await exchange.answer(403, b"Lifecycle API is not enabled.", TEXT)
-            return
+        self._require_lifecycle()
         await self._reloader.reload()
         await exchange.answer(200)
 
-    async def _quit(self, exchange: Exchange, _rest: str) -> None:
+    def _require_lifecycle(self) -> None:
         if not self._settings.enable_lifecycle:
-            await exchange.answer(403, b"Lifecycle API is not enabled.", TEXT)
-            return
+            text = "Lifecycle API is not enabled."
+            raise HTTPError(HTTPStatus.FORBIDDEN, text, plain=text)
+
+    async def _quit(self, exchange: Exchange, _rest: str) -> None:
+        self._require_lifecycle()
         await exchange.answer(200, b"Requesting termination... Goodbye!", TEXT)
         log.warning("a client asked for termination: %s", exchange.client)
         self._terminate()
 
-    async def _quit_refused(self, exchange: Exchange, _rest: str) -> None:
-        await exchange.answer(405, b"Only POST or PUT requests allowed.", TEXT)
+    async def _quit_refused(self, _exchange: Exchange, _rest: str) -> None:
+        text = "Only POST or PUT requests allowed."
+        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, plain=text)
 
     async def _api_options(self, exchange: Exchange, _rest: str) -> None:
         await exchange.answer(200, headers=CORS_HEADERS)
@@ -293,8 +294,9 @@ async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
 
 
 async def _refuse(exchange: Exchange, allowed: tuple[str, ...]) -> None:
-    headers = (("Allow", ", ".join(allowed)),) if allowed else ()
-    if exchange.method == "OPTIONS":
-        await exchange.answer(200, headers=headers)
-    else:
-        await exchange.error(405, "Method Not Allowed\n", headers)
+    headers = {"Allow": ", ".join(allowed)} if allowed else {}
+    if exchange.method != "OPTIONS":
+        raise HTTPError(
+            HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", headers=headers
+        )
+    await exchange.answer(200, headers=tuple(headers.items()))

@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 from pushrelay.aggregation import Mode
-from pushrelay.config import Limits, Settings
+from pushrelay.config import Settings
 from pushrelay.errors import (
     InconsistentPush,
+    InvalidGroupingKey,
     InvalidLabels,
+    InvalidRequest,
     LimitExceeded,
+    Problem,
     StoreUnavailable,
 )
-from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import PushFormat, push_format
+from pushrelay.exposition.text_locations import locate
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
+from pushrelay.web.bodies import Bodies
+from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Headers
-from pushrelay.web.interpreter import short_turns
 from pushrelay.web.push_request import PushRequest, push_request
 from pushrelay.writes import Push, PushAll, receipt_of
 
 log = logging.getLogger(__name__)
 
-INLINE_BODY_BYTES = 16 * 1024
-"""Decoded bodies up to this size are read on the event loop, in some milliseconds at
-the worst; a thread would cost the usual small push more than its reading does."""
-
-INLINE_KEY_BYTES = 1024
-"""And only for grouping keys up to this size, since each line of the exposition bears
-the key: with one of 60 kB, reading a body of 16 kB took 1.3 seconds."""
-
-READER_THREADS = 2
-"""For all others. Scrapes have threads of their own and do not wait for these."""
+QUICK_KEY_BYTES = 1024
+"""Only for grouping keys up to this size are small bodies read quickly, since each
+line of the exposition bears the key: with one of 60 kB, 16 kB took 1.3 seconds."""
 
 _REMEMBERED_PATHS = 4096
 _REMEMBERED_CHARACTERS = 512
 """Paths up to so long are usual, and their keys are worth remembering."""
 
 _LOGGED_CHARACTERS = 2_000
-
-Read = TypeVar("Read", Push, PushAll)
 
 
 class Pushes:
@@ -67,7 +59,7 @@ class Pushes:
         self._known_key = lru_cache(_REMEMBERED_PATHS)(self._key)
         self._reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
         self._relay = relay
-        self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
+        self._bodies = Bodies()
 
     async def push(self, exchange: Exchange, path: str) -> None:
         """Store a push; path: the grouping key as `parse_path` takes it."""
@@ -75,8 +67,13 @@ class Pushes:
         asked = push_request(exchange)
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
-        push = await self._read(exchange, key, asked, now)
-        await _confirm(exchange, asked, await self._relay.push(push))
+        try:
+            push = await self._read(exchange, key, asked, now)
+            replayed = await self._relay.push(push)
+        except InconsistentPush as refusal:
+            await self._locate(exchange, key, refusal)
+            raise
+        await _confirm(exchange, asked, replayed)
 
     async def push_groups(self, exchange: Exchange, _rest: str) -> None:
         """Store what one body brings to many groups."""
@@ -84,22 +81,23 @@ class Pushes:
         asked = push_request(exchange)
         written = exchange.parameters.one("by")
         by = parse_by(written, utf8_names=self._utf8_names)
-        body, encoding = await exchange.body(), exchange.header("content-encoding")
+        mode_of = partial(self._mode, asked)
 
-        def read() -> PushAll:
-            decoded = decode_body(body, encoding, self._limits.body_bytes)
-            pushes = self._reader.read_groups(
-                decoded, _format(exchange), by, partial(self._mode, asked), now
-            )
-            return PushAll(
-                tuple([_as_asked(push, asked, decoded) for push in pushes]),
-                asked.dry_run,
-            )
+        def read(body: bytes) -> PushAll:
+            format_ = _format(exchange)
+            pushes = self._reader.read_groups(body, format_, by, mode_of, now)
+            wanted = [_as_asked(push, asked, body) for push in pushes]
+            return PushAll(tuple(wanted), asked.dry_run)
 
-        pushes = await self._on_thread(read)
-        replayed = await self._relay.push(pushes)
-        document = {"status": "success", "data": {"groups": len(pushes.pushes)}}
-        await _confirm(exchange, asked, replayed, document)
+        limit = self._limits.body_bytes
+        write = await self._bodies.use(exchange, limit, read, is_quick=False)
+        try:
+            replayed = await self._relay.push(write)
+        except InconsistentPush as refusal:
+            await self._locate(exchange, None, refusal)
+            raise
+        data = {"groups": len(write.pushes)}
+        await _confirm(exchange, asked, replayed, {"status": "success", "data": data})
 
     async def delete(self, exchange: Exchange, path: str) -> None:
         """Delete a group; path: as for `push`."""
@@ -111,9 +109,11 @@ class Pushes:
         await self._relay.wipe()
         await exchange.answer(202)
 
-    def note_rejection(self, exchange: Exchange, error: Exception) -> None:
-        """Count and log that a push or deletion was refused."""
-        self._relay.telemetry.rejected(getattr(error, "reason", "internal"))
+    def note_rejection(self, exchange: Exchange, path: str, error: Exception) -> None:
+        """Count and log that a push or deletion was refused; path: as for `push`."""
+        if _is_dry_run(exchange):
+            return
+        self._relay.telemetry.rejected(reason_of(error), self._job(path))
         fields = {
             "method": exchange.method,
             "path": exchange.raw_path[:_LOGGED_CHARACTERS],
@@ -128,6 +128,13 @@ class Pushes:
         check_grouping_labels(key, self._limits)
         return key
 
+    def _job(self, path: str) -> str | None:
+        try:
+            key = parse_path(path, utf8_names=self._utf8_names)
+        except InvalidGroupingKey:
+            return None
+        return key.labels[0][1]
+
     def _mode(self, asked: PushRequest, key: GroupingKey) -> Mode:
         rule = self._relay.policies.rule_of(key)
         return asked.mode_under(rule.mode if rule else None)
@@ -135,45 +142,52 @@ class Pushes:
     async def _read(
         self, exchange: Exchange, key: GroupingKey, asked: PushRequest, now: int
     ) -> Push:
-        body, encoding = await exchange.body(), exchange.header("content-encoding")
         rule = self._relay.policies.rule_of(key)
         limits = rule.limits.within(self._limits) if rule else self._limits
-        parse = partial(self._parse, exchange, key, asked, now, limits)
-        if len(body) <= INLINE_BODY_BYTES and len(key.canonical) <= INLINE_KEY_BYTES:
-            try:
-                # A small body may stand for a large one, and then it is no small one.
-                inline = min(INLINE_BODY_BYTES, limits.body_bytes)
-                decoded = decode_body(body, encoding, inline)
-            except LimitExceeded:
-                pass
-            else:
-                return parse(decoded)
-        return await self._on_thread(
-            lambda: parse(decode_body(body, encoding, limits.body_bytes))
+
+        def read(body: bytes) -> Push:
+            own = None if limits == self._limits else limits
+            format_, mode = _format(exchange), self._mode(asked, key)
+            push = self._reader.read(body, format_, key, mode, now, own)
+            return _as_asked(push, asked, body)
+
+        return await self._bodies.use(
+            exchange, limits.body_bytes, read, is_quick=_is_short(key)
         )
 
-    async def _on_thread(self, read: Callable[[], Read]) -> Read:
-        loop = asyncio.get_running_loop()
-        with short_turns():
-            return await loop.run_in_executor(self._threads, read)
+    async def _locate(
+        self, exchange: Exchange, key: GroupingKey | None, refusal: InconsistentPush
+    ) -> None:
+        """Tell the lines of the problems to who sees them."""
+        if not exchange.prefers_json or _format(exchange) is not PushFormat.TEXT:
+            return
 
-    def _parse(
-        self,
-        exchange: Exchange,
-        key: GroupingKey,
-        asked: PushRequest,
-        now: int,
-        limits: Limits,
-        body: bytes,
-    ) -> Push:
-        mode = self._mode(asked, key)
-        own = None if limits == self._limits else limits
-        push = self._reader.read(body, _format(exchange), key, mode, now, own)
-        return _as_asked(push, asked, body)
+        def find(body: bytes) -> list[Problem]:
+            return locate(
+                refusal.problems, body, key, self._limits, utf8_names=self._utf8_names
+            )
+
+        refusal.problems = await self._bodies.use(
+            exchange,
+            self._limits.body_bytes,
+            find,
+            is_quick=key is not None and _is_short(key),
+        )
+
+
+def _is_short(key: GroupingKey) -> bool:
+    return len(key.canonical) <= QUICK_KEY_BYTES
 
 
 def _format(exchange: Exchange) -> PushFormat:
     return push_format(exchange.header("content-type"))
+
+
+def _is_dry_run(exchange: Exchange) -> bool:
+    try:
+        return bool(exchange.query) and exchange.parameters.flag("dry_run")
+    except InvalidRequest:
+        return False
 
 
 def _as_asked(push: Push, asked: PushRequest, body: bytes) -> Push:

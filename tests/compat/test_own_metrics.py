@@ -145,8 +145,10 @@ def test_the_process_is_measured(relay: HTTPClient, name: str) -> None:
     assert sample.labels == ()
 
 
-def test_own_metrics_carry_no_job(relay: HTTPClient) -> None:
-    assert all("job" not in dict(s.labels) for s in read_page(relay.page()))
+def test_own_metrics_carry_no_job_but_for_refused_pushes(relay: HTTPClient) -> None:
+    relay.put("/metrics/job/x", "a\n")
+    with_job = {s.name for s in read_page(relay.page()) if "job" in dict(s.labels)}
+    assert with_job <= {"pushrelay_pushes_rejected_total"}
 
 
 def test_a_scrape_shows_the_push_before_it(relay: HTTPClient) -> None:

@@ -11,6 +11,7 @@ from pushrelay.exposition.negotiation import (
     ScrapeFormat,
     accepts_gzip,
     negotiate,
+    prefers_json,
     push_format,
 )
 
@@ -214,11 +215,43 @@ def test_gzip_is_accepted_only_by_name(
     assert accepts_gzip(accept_encoding) is accepted
 
 
+@pytest.mark.parametrize(
+    ("accept", "json"),
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("application/json", True),
+        ("application/problem+json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/jsonp", False),
+        ("application/json, text/plain, */*", True),
+        ("text/plain, application/json", False),
+        ("text/plain;q=0.5, application/json", True),
+        ("application/json;q=0.5, text/plain", False),
+        ("application/json;q=0.5, text/*;q=0.9", False),
+        ("application/json;q=0.5, */*;q=0.1", True),
+        ("application/json;q=0.1, */*;q=0.5", False),
+        ("application/json;q=0, */*;q=0.1", False),
+        ("application/json;q=0, application/problem+json;q=0.2", True),
+        ("text/html, application/json;q=0.9", True),
+        ("application/json;q=x", False),
+    ],
+)
+def test_json_is_preferred_only_by_name_and_quality(
+    accept: str | None, json: bool
+) -> None:
+    assert prefers_json(accept) is json
+
+
 @given(st.text() | st.text(alphabet='aq*/;,=" .0\\'))
 def test_no_header_is_an_error(header: str) -> None:
     assert push_format(header) is PushFormat.TEXT
     assert negotiate(header).kind is FormatKind.TEXT
     accepts_gzip(header)
+    assert not prefers_json(header)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_the_short_ways_agree_with_the_careful_scanner(
     usual = outcome(body, utf8_names=utf8_names)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            text_parser._Reader, "_read_usual", lambda _, lines: next(lines, None)
+            text_parser.TextReader, "_read_usual", lambda _, lines: next(lines, None)
         )
         careful = outcome(body, utf8_names=utf8_names)
     assert usual == careful

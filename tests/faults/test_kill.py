@@ -104,7 +104,7 @@ def values_by_job(page: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, labels, value in LINE.findall(page):
         job = re.search(r'job="([^"]*)"', labels)
-        if job and not name.startswith("push_"):
+        if job and not name.startswith(("push_", "pushrelay_")):
             found.setdefault(job[1], []).append(value)
     return found
 

@@ -10,7 +10,11 @@ from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.text_renderer import render_series
 from pushrelay.model import Histogram, MetricFamily, MetricType
 from pushrelay.telemetry import OWN_FAMILIES, OWN_TYPES, Gauges, Telemetry
-from pushrelay.telemetry.telemetry import BATCH_BUCKETS
+from pushrelay.telemetry.telemetry import (
+    BATCH_BUCKETS,
+    NAMED_JOB_BYTES,
+    NAMED_JOBS,
+)
 
 GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True)
 
@@ -122,14 +126,50 @@ def test_pushes_are_told_under_the_pushgateways_names() -> None:
     ]
 
 
-def test_rejections_are_counted_by_reason() -> None:
+REJECTIONS = "pushrelay_pushes_rejected_total"
+
+
+def test_rejections_are_counted_by_reason_and_job() -> None:
     telemetry = Telemetry()
-    for reason in ("type", "duplicate", "type"):
-        telemetry.rejected(reason)
-    assert samples(telemetry, "pushrelay_pushes_rejected_total") == [
-        'pushrelay_pushes_rejected_total{reason="duplicate"} 1',
-        'pushrelay_pushes_rejected_total{reason="type"} 2',
+    for reason, job in [("type", "b"), ("type", "a"), ("limit", "a"), ("type", "b")]:
+        telemetry.rejected(reason, job)
+    telemetry.rejected("type", None)
+    assert samples(telemetry, REJECTIONS) == [
+        f'{REJECTIONS}{{reason="type"}} 1',
+        f'{REJECTIONS}{{job="a",reason="limit"}} 1',
+        f'{REJECTIONS}{{job="a",reason="type"}} 1',
+        f'{REJECTIONS}{{job="b",reason="type"}} 2',
     ]
+
+
+def test_the_rejections_of_only_so_many_jobs_are_told_apart() -> None:
+    telemetry = Telemetry()
+    jobs = [f"j{number}" for number in range(NAMED_JOBS + 5)]
+    for job in [*jobs, *jobs]:
+        telemetry.rejected("type", job)
+    lines = samples(telemetry, REJECTIONS)
+    assert lines[0] == f'{REJECTIONS}{{reason="type"}} 10'
+    assert set(lines[1:]) == {
+        f'{REJECTIONS}{{job="{job}",reason="type"}} 2' for job in jobs[:NAMED_JOBS]
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "named"),
+    [
+        ("j" * NAMED_JOB_BYTES, True),
+        ("é" * (NAMED_JOB_BYTES // 2), True),
+        ("j" * (NAMED_JOB_BYTES + 1), False),
+        ("é" * (NAMED_JOB_BYTES // 2 + 1), False),
+    ],
+)
+def test_the_rejections_of_a_job_with_a_long_name_are_among_the_others(
+    job: str, named: bool
+) -> None:
+    telemetry = Telemetry()
+    telemetry.rejected("type", job)
+    [line] = samples(telemetry, REJECTIONS)
+    assert (job in line) is named
 
 
 def test_commits_are_measured() -> None:
