@@ -35,7 +35,7 @@ class RequestTimeout(PushrelayError):
 
 
 class HTTPError(PushrelayError):
-    """A request that is refused for its method or its path alone.
+    """A request that is refused for its head alone: method, path or expectation.
 
     plain: the text for clients that do not want JSON, if it is not the error's own.
     """

@@ -70,11 +70,11 @@ def read_page(page: str) -> list[Sample]:
 
 
 def pushed(page: str) -> list[Sample]:
-    """Return the samples of groups: those with a job, less the bookkeeping."""
+    """Return the samples of groups: those with an instance, less the bookkeeping."""
     return [
         sample
         for sample in read_page(page)
-        if "job" in dict(sample.labels) and sample.name not in BOOKKEEPING
+        if "instance" in dict(sample.labels) and sample.name not in BOOKKEEPING
     ]
 
 
