@@ -358,16 +358,6 @@ def test_what_a_group_holds_nothing_of_is_kept_as_it_is(mode: Mode) -> None:
     assert after.layout is pushed.layout
 
 
-def test_counts_of_integers_are_added_exactly() -> None:
-    """Printed as floats, they would not be."""
-    count = 2**53 + 1
-    held = HISTOGRAM + f'h_bucket{{le="+Inf"}} 1\nh_count {2**53}'
-    pushed = HISTOGRAM + 'h_bucket{le="+Inf"} 1\nh_count 1'
-    (family,) = meet(Mode.ADD, held, pushed).families()
-    (metric,) = from_stored(family).metrics
-    assert metric.value.sample_count == count
-
-
 @pytest.mark.parametrize("mode", [Mode.MERGE, Mode.ADD])
 @pytest.mark.parametrize(
     ("held", "is_alike"),

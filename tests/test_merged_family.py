@@ -202,6 +202,28 @@ ADDED = {
             "bucket { cumulative_count_float: 6 upper_bound: inf }"
         ),
     ),
+    "floats only in the zero bucket": (
+        histogram("zero_threshold: 0.5 zero_count_float: 0.5"),
+        histogram("sample_count: 3 zero_threshold: 0.5 zero_count: 1"),
+        histogram(
+            "sample_count_float: 3 sample_sum: 0 schema: 0 zero_threshold: 0.5 "
+            "zero_count_float: 1.5 positive_span { offset: 0 length: 0 }"
+        ),
+    ),
+    "floats only in classic buckets": (
+        histogram(f"{NATIVE} {CLASSIC}"),
+        histogram(
+            f"{NATIVE} bucket {{ cumulative_count_float: 0.5 upper_bound: 2 }} "
+            f"bucket {{ cumulative_count: 3 upper_bound: inf }}"
+        ),
+        histogram(
+            "sample_count_float: 6 sample_sum: 4 schema: 1 zero_threshold: 0.5 "
+            "zero_count_float: 2 positive_span { offset: 1 length: 2 } "
+            "positive_count: [2, 2] "
+            "bucket { cumulative_count_float: 1.5 upper_bound: 2 } "
+            "bucket { cumulative_count_float: 6 upper_bound: inf }"
+        ),
+    ),
     "one that was never observed": (
         histogram("schema: 1 zero_threshold: 0.5 positive_span {}"),
         histogram(NATIVE),

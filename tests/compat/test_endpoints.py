@@ -29,7 +29,6 @@ UNKNOWN_PATHS = [
     "/metrics/job@base32/PA",
     "/metrics#x",
     "/metrics;x",
-    "/-/reload",
     "/-/",
     "/api",
     "/api/v1/",
