@@ -26,12 +26,15 @@ from pushrelay.errors import (
 from pushrelay.exposition.compression import check_encoding
 from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.relay import Relay
+from pushrelay.view.exposition import Exposition
 from pushrelay.web.app import create_app
 from pushrelay.web.errors import RETRY_AFTER_SECONDS, status_of, text_of
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
+from pushrelay.web.groups import Groups
+from pushrelay.web.parameters import Parameters
 from pushrelay.web.pushes import Pushes
-from pushrelay.web.query_api import CORS_HEADERS
+from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.streaming import Streamer
 
@@ -62,6 +65,7 @@ class Gateway:
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
         self._pushes = Pushes(settings, relay)
+        groups = Groups(relay, self._streamer)
         self._handlers: dict[str, Handler] = {
             "push": self._pushes.push,
             "delete": self._pushes.delete,
@@ -71,7 +75,11 @@ class Gateway:
             "ready": self._ready,
             "quit": self._quit,
             "quit_refused": self._quit_refused,
-            "api/v1/options": self._api_options,
+            "groups": groups.show,
+            "delete_groups": groups.delete,
+            "retire": groups.retire,
+            "api/v1/options": partial(self._api_options, CORS_HEADERS),
+            "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
             "api/v1/metrics": partial(self._call_flask, "/api/v1/metrics"),
             "status": partial(self._call_flask, "/status"),
@@ -190,6 +198,8 @@ class Gateway:
     async def _metrics(self, exchange: Exchange, _rest: str) -> None:
         format_ = negotiate(exchange.header("accept"))
         exposition = await self._relay.exposition(format_)
+        if exchange.query:
+            exposition = await self._chosen(exposition, exchange.parameters)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
         headers: Headers = (("Content-Type", format_.content_type),)
@@ -201,6 +211,18 @@ class Gateway:
         body = b"".join(chunks)
         await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
         await exchange.send(body, more=False)
+
+    async def _chosen(
+        self, exposition: Exposition, parameters: Parameters
+    ) -> Exposition:
+        """Return the part of `exposition` that is asked for."""
+        if not parameters.all("match[]"):
+            return exposition
+
+        def choose() -> Exposition:
+            return exposition.only(parameters.selectors())
+
+        return await self._streamer.run(choose)
 
     async def _healthy(self, exchange: Exchange, _rest: str) -> None:
         self._relay.require_alive()
@@ -221,8 +243,10 @@ class Gateway:
     async def _quit_refused(self, exchange: Exchange, _rest: str) -> None:
         await exchange.answer(405, b"Only POST or PUT requests allowed.", TEXT)
 
-    async def _api_options(self, exchange: Exchange, _rest: str) -> None:
-        await exchange.answer(200, headers=CORS_HEADERS)
+    async def _api_options(
+        self, headers: Headers, exchange: Exchange, _rest: str
+    ) -> None:
+        await exchange.answer(200, headers=headers)
 
     async def _call_flask(self, path: str, exchange: Exchange, rest: str) -> None:
         prefix = self._settings.route_prefix
@@ -237,8 +261,13 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = ("metrics", "quit", "quit_refused")
-"""Handlers that the Pushgateway's request counter leaves out."""
+_UNCOUNTED = frozenset(
+    {
+        *("metrics", "quit", "quit_refused"),
+        *("groups", "delete_groups", "retire", "read_options"),
+    }
+)
+"""Handlers that the Pushgateway's request counter leaves out, or that it lacks."""
 
 _CHANGING_GROUPS = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
