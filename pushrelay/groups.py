@@ -218,6 +218,17 @@ class Group:
         )
 
     @property
+    def last_sign_of_life(self) -> int:
+        """As of its times."""
+        times = Times(self.created_at, self.pushed_at, self.failed_at, ())
+        return times.last_sign_of_life
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nobody shall see it any more."""
+        return self.standing is not None and self.standing.is_forgotten
+
+    @property
     def withheld(self) -> frozenset[str]:
         """The names of the families that scrapes do not show."""
         return _NOTHING if self.standing is None else self.standing.withheld

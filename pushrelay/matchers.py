@@ -118,6 +118,14 @@ class Selector:
                 return False
         return True
 
+    def value_of(self, name: str) -> str | None:
+        """Return the value that all chosen groups have of a label, if a matcher with =
+        says so."""
+        for matcher in self.matchers:
+            if matcher.name == name and matcher.type is MatchType.EQUAL:
+                return matcher.value
+        return None
+
     def __str__(self) -> str:
         return "{" + ",".join(map(str, self.matchers)) + "}"
 

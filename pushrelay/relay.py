@@ -6,13 +6,14 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from pushrelay.deciding import ViewDecider
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
+from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
@@ -107,47 +108,48 @@ class Relay:
 
     async def delete_groups(
         self,
-        keys: Iterable[GroupingKey],
-        wanted: Callable[[Group], bool],
+        groups: Sequence[Group],
+        wanted: Callable[[Group], bool] = lambda _: True,
         ended_jobs: frozenset[str] = frozenset(),
     ) -> list[GroupingKey]:
-        """Delete the groups `keys` that are still wanted in their turn; return their
-        keys. Arguments as for `Delete`. Pushes get their turn in between.
+        """Delete those of `groups` that are still wanted in their turn and to which
+        nobody pushed since they were looked at; return their keys.
 
-        Raises StoreUnavailable; some groups may be deleted then.
+        Other arguments as for `Delete`. Pushes get their turn in between. Raises
+        StoreUnavailable; some groups may be deleted then.
         """
-        left, deleted = list(keys), []
-        while left or ended_jobs:
-            some, left = left[:DELETED_AT_ONCE], left[DELETED_AT_ONCE:]
-            write = Delete(tuple(some), wanted, ended_jobs)
-            deleted += await self._write(write)
-            if not left:
-                break
+        deleted: list[GroupingKey] = []
+        # Jobs may end without groups.
+        for start in range(0, len(groups) or bool(ended_jobs), DELETED_AT_ONCE):
+            some = groups[start : start + DELETED_AT_ONCE]
+            try:
+                deleted += await self._write(_deletion(some, wanted, ended_jobs))
+            except StoreUnavailable as error:
+                raise StoreUnavailable(
+                    f"{len(deleted)} of {len(groups)} groups are deleted; then: {error}"
+                ) from error
         return deleted
 
-    async def retire(self, job: str) -> list[GroupingKey]:
+    async def retire(self, job: str, *, dry_run: bool = False) -> list[GroupingKey]:
         """Forget `job`: its groups and what else is known of it; return their keys.
 
-        Raises StoreUnavailable.
+        dry_run: whether nothing may change. Raises StoreUnavailable.
         """
-        await self._require_refresh()
-        groups = [group for group in self._known_groups() if job_of(group) == job]
-        keys = [group.key for group in groups]
-        retired = await self.delete_groups(keys, _anything, frozenset([job]))
-        self.telemetry.forgotten(len(retired))
-        return retired
+        await self.require_refresh()
+        groups, forgotten = await asyncio.to_thread(self._groups_of, job)
+        if dry_run:
+            return [group.key for group in groups]
+        all_groups = [*forgotten, *groups]
+        deleted = await self.delete_groups(all_groups, ended_jobs=frozenset([job]))
+        self.telemetry.forgotten(len(deleted))
+        hidden = {group.key for group in forgotten}
+        return [key for key in deleted if key not in hidden]
 
     async def wipe(self) -> None:
         """Delete all groups, and what is known of jobs. Raises StoreUnavailable."""
         groups: list[Group] = await self._write(Look())
-        revisions = {group.key.id: group.revision for group in groups}
         jobs = frozenset(job.key.labels[0][1] for job in self._view.jobs.all())
-        await self.delete_groups(
-            [group.key for group in groups],
-            # What is pushed from now on stays.
-            lambda group: group.revision <= revisions[group.key.id],
-            jobs,
-        )
+        await self.delete_groups(groups, ended_jobs=jobs)
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
@@ -189,6 +191,11 @@ class Relay:
             return False
         done = await _wait(_quiet(waiting), CLOCK_DEADLINE_SECONDS)
         return self._end_refresh(done, waiting)
+
+    async def require_refresh(self) -> None:
+        """Bring the view up to date. Raises StoreUnavailable."""
+        if not await self.refresh():
+            raise StoreUnavailable("the database does not answer; try again later")
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
@@ -258,13 +265,11 @@ class Relay:
             self._is_writable = True
         return self._is_readable
 
-    async def _require_refresh(self) -> None:
-        if not await self.refresh():
-            raise StoreUnavailable("the database does not answer; try again later")
-
-    def _known_groups(self) -> list[Group]:
-        """Return all groups that are in the store, forgotten ones too."""
-        return [*self._view.sorted_groups(), *self._view.forgotten_groups()]
+    def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
+        """Return the groups of `job`, and those that are forgotten and still stored."""
+        groups = groups_of_job(self.groups(), job)
+        forgotten = self._view.forgotten_groups()
+        return groups, [group for group in forgotten if job_of(group) == job]
 
     # --- writing ---
 
@@ -276,10 +281,9 @@ class Relay:
             try:
                 if self._decider.is_due():
                     await asyncio.to_thread(self._decider.advance)
-                keys = [group.key for group in self._view.forgotten_groups()]
-                if keys:
-                    removed = await self.delete_groups(keys, _is_forgotten)
-                    self.telemetry.forgotten(len(removed))
+                forgotten = self._view.forgotten_groups()
+                removed = await self.delete_groups(forgotten, _is_forgotten)
+                self.telemetry.forgotten(len(removed))
             except StoreUnavailable as error:
                 log.info("forgotten groups are removed later: %s", error)
             except Exception:
@@ -323,12 +327,22 @@ async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
     return future.done()
 
 
-def _anything(_: Group) -> bool:
-    return True
-
-
 def _is_forgotten(group: Group) -> bool:
-    return group.standing is not None and group.standing.is_forgotten
+    return group.is_forgotten
+
+
+def _deletion(
+    groups: Sequence[Group],
+    wanted: Callable[[Group], bool],
+    ended_jobs: frozenset[str],
+) -> Delete:
+    """Return the deletion of what is still one of `groups`, unchanged and wanted."""
+    revisions = {group.key.id: group.revision for group in groups}
+    return Delete(
+        tuple([group.key for group in groups]),
+        lambda group: group.revision == revisions[group.key.id] and wanted(group),
+        ended_jobs,
+    )
 
 
 def _give_up(answer: asyncio.Future[Any]) -> None:

@@ -10,7 +10,7 @@ gzip member, because some clients stop reading after the first member.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -30,9 +30,11 @@ from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_renderer import render_header, render_series
 from pushrelay.exposition.transcoder import transcode
 from pushrelay.groups import Holder, StoredFamily
+from pushrelay.matchers import Selector
 from pushrelay.model import MetricFamily, MetricType
 from pushrelay.view.blocks import Block, in_pieces, joined, shape_of
 from pushrelay.view.rendering import Deflated, Rendering, deflate
+from pushrelay.view.selection import select
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
 SMALL_TEXT = 256 * 1024
@@ -56,8 +58,14 @@ class Exposition:
     ) -> None:
         self._snapshot = snapshot
         self._own = list(own)
+        self._format = format_
         self._kind = format_.kind
         self._writer = _WRITERS[format_.kind](format_.escaping)
+
+    def only(self, selectors: Sequence[Selector]) -> Exposition:
+        """Return that of the groups that any of `selectors` matches, and of nothing
+        else."""
+        return Exposition(select(self._snapshot, selectors), (), self._format)
 
     @property
     def is_small(self) -> bool:

@@ -35,7 +35,7 @@ class Holdings:
         self.families = load_families(held, self.jobs.all())
         self.key_shapes = KeyShapes(group.key.names for group in held)
         self.series = sum(map(_series_of, held))
-        self.size = sum(map(_size_of, held))
+        self.size = sum(map(size_of, held))
         self.pending: dict[bytes, Group] = {}
         self.changed: set[str] = set()
 
@@ -160,7 +160,7 @@ class Holdings:
 
     def _count(self, group: Group, times: int) -> None:
         self.series += times * _series_of(group)
-        self.size += times * _size_of(group)
+        self.size += times * size_of(group)
 
 
 def _only_values_differ(old: Group | None, new: Group | None) -> bool:
@@ -201,6 +201,7 @@ def _series_of(group: Group) -> int:
     return layout.size - sum(hidden) + len(evidence_of(group))
 
 
-def _size_of(group: Group) -> int:
+def size_of(group: Group) -> int:
+    """Return about how many bytes of text a scrape shows of `group`."""
     evidence = len(evidence_of(group)) * (_EVIDENCE_BYTES + len(group.key.canonical))
     return len(group.payload.text) + evidence

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from pushrelay.changes import Position
-from pushrelay.model import MetricType
+from pushrelay.exposition.evidence import JOB_GROUPS
+from pushrelay.groups import Group, Holder, Job
+from pushrelay.model import PUSH_TIME, MetricType
 from pushrelay.view.blocks import Block
 
 SAMPLE_BYTES = 16 * 1024
@@ -33,6 +37,23 @@ class Snapshot:
     groups: int
     series: int
     size: int
+
+    def sorted_groups(self) -> list[Group]:
+        """Return all groups in the order of their grouping keys."""
+        # Each has a time of its last push.
+        holders = self._holders(PUSH_TIME)
+        return [holder for holder in holders if isinstance(holder, Group)]
+
+    def sorted_jobs(self) -> list[Job]:
+        """Return the jobs that have evidence of their own, in order."""
+        holders = self._holders(JOB_GROUPS)
+        return [holder for holder in holders if isinstance(holder, Job)]
+
+    def _holders(self, name: str) -> list[Holder]:
+        at = bisect_left(self.families, name, key=attrgetter("name"))
+        if at == len(self.families) or self.families[at].name != name:
+            return []
+        return [holder for block in self.families[at].blocks for holder in block.groups]
 
     def sample(self) -> Snapshot:
         """Return a snapshot of one small piece at most, to see that all works."""

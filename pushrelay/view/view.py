@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from pushrelay.changes import Changes, Emptied, JobRecord, Position
 from pushrelay.changes import GroupChange as StoreChange
@@ -128,9 +128,7 @@ class View:
 
     def sorted_groups(self) -> list[Group]:
         """Return all groups in the order of their grouping keys."""
-        with self._lock:
-            found = list(self.groups.values())
-        return sorted(found, key=attrgetter("key.canonical"))
+        return self.snapshot().sorted_groups()
 
     def forgotten_groups(self) -> list[Group]:
         """Return the groups that are forgotten and still in the store."""

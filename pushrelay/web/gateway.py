@@ -28,12 +28,15 @@ from pushrelay.errors import (
 from pushrelay.exposition.compression import check_encoding
 from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.relay import Relay
+from pushrelay.view.exposition import Exposition
 from pushrelay.web.app import create_app
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
+from pushrelay.web.groups import Groups
+from pushrelay.web.parameters import Parameters
 from pushrelay.web.pushes import Pushes
-from pushrelay.web.query_api import CORS_HEADERS
+from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.streaming import Streamer
@@ -67,6 +70,7 @@ class Gateway:
         self._pushes = Pushes(settings, relay)
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
+        groups = Groups(relay, self._streamer)
         self._handlers: dict[str, Handler] = {
             "push": self._pushes.push,
             "push_groups": self._pushes.push_groups,
@@ -78,7 +82,11 @@ class Gateway:
             "reload": self._reload,
             "quit": self._quit,
             "quit_refused": self._quit_refused,
-            "api/v1/options": self._api_options,
+            "groups": groups.show,
+            "delete_groups": groups.delete,
+            "retire": groups.retire,
+            "api/v1/options": partial(self._api_options, CORS_HEADERS),
+            "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
             "api/v1/metrics": partial(self._call_flask, "/api/v1/metrics"),
             "status": partial(self._call_flask, "/status"),
@@ -184,7 +192,7 @@ class Gateway:
         return self._router.is_api(exchange.raw_path)
 
     async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
-        if name not in _UNCOUNTED:
+        if name in _COMPATIBLE:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
             await self._handlers[name](exchange, rest)
@@ -209,6 +217,8 @@ class Gateway:
     async def _metrics(self, exchange: Exchange, _rest: str) -> None:
         format_ = negotiate(exchange.header("accept"))
         exposition = await self._relay.exposition(format_)
+        if exchange.query:
+            exposition = await self._chosen(exposition, exchange.parameters)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
         headers: Headers = (("Content-Type", format_.content_type),)
@@ -220,6 +230,18 @@ class Gateway:
         body = b"".join(chunks)
         await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
         await exchange.send(body, more=False)
+
+    async def _chosen(
+        self, exposition: Exposition, parameters: Parameters
+    ) -> Exposition:
+        """Return the part of `exposition` that is asked for."""
+        if not parameters.all("match[]"):
+            return exposition
+
+        def choose() -> Exposition:
+            return exposition.only(parameters.selectors())
+
+        return await self._streamer.run(choose)
 
     async def _healthy(self, exchange: Exchange, _rest: str) -> None:
         self._relay.require_alive()
@@ -249,8 +271,10 @@ class Gateway:
         text = "Only POST or PUT requests allowed."
         raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, plain=text)
 
-    async def _api_options(self, exchange: Exchange, _rest: str) -> None:
-        await exchange.answer(200, headers=CORS_HEADERS)
+    async def _api_options(
+        self, headers: Headers, exchange: Exchange, _rest: str
+    ) -> None:
+        await exchange.answer(200, headers=headers)
 
     async def _call_flask(self, path: str, exchange: Exchange, rest: str) -> None:
         prefix = self._settings.route_prefix
@@ -265,8 +289,13 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = ("metrics", "quit", "quit_refused", "push_groups", "reload")
-"""Handlers that the Pushgateway's request counter leaves out, or does not have."""
+_COMPATIBLE = frozenset(
+    {
+        *("push", "delete", "wipe", "healthy", "ready", "status", "static"),
+        *("api/v1/status", "api/v1/metrics", "api/v1/options"),
+    }
+)
+"""Handlers that the Pushgateway has and counts."""
 
 _SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from enum import Enum
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from pushrelay.durations import parse_duration
@@ -11,6 +14,12 @@ from pushrelay.quoting import quote
 
 MOST_PARAMETERS = 1000
 
+MOST_MATCHERS = 100
+"""In all selectors of a request, since each group may be asked about each of them."""
+
+Choice = TypeVar("Choice", bound=Enum)
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}
 
 
@@ -35,6 +44,16 @@ class Parameters:
             ) from None
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
+
+    def require_known(self, *names: str) -> None:
+        """Refuse parameters other than `names`. For requests that would mean something
+        else without one that is misspelt."""
+        for name in self._values:
+            if name not in names:
+                raise InvalidRequest(
+                    f"unknown parameter {quote(name)}; what can be given here is "
+                    + ", ".join(names)
+                )
 
     def all(self, name: str) -> list[str]:
         """Return all values of `name`."""
@@ -63,6 +82,39 @@ class Parameters:
         value = self.one(name)
         return None if value is None else parse_duration(value)
 
+    def number(self, name: str, most: int) -> int | None:
+        """Return the whole number `name`, from 1 to `most`."""
+        value = self.one(name)
+        if value is None:
+            return None
+        if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
+            raise InvalidRequest(
+                f"the parameter {name} is {quote(value)}; "
+                f"write a whole number from 1 to {most}"
+            )
+        return int(value)
+
+    def choice(self, name: str, kinds: type[Choice]) -> Choice | None:
+        """Return which of `kinds` the value of `name` is."""
+        value = self.one(name)
+        if value is None:
+            return None
+        for kind in kinds:
+            if kind.value == value:
+                return kind
+        written = " or ".join(str(kind.value) for kind in kinds)
+        raise InvalidRequest(f"the parameter {name} is {quote(value)}; write {written}")
+
     def selectors(self) -> list[Selector]:
-        """Return the values of `match[]`: groups that any of them matches are meant."""
-        return [parse_selector(value) for value in self.all("match[]")]
+        """Return the values of `match[]`: groups that any of them matches are meant.
+
+        May take some hundred milliseconds if there are many regular expressions.
+        """
+        selectors: list[Selector] = []
+        for value in self.all("match[]"):
+            selectors.append(parse_selector(value))
+            if sum(len(selector.matchers) for selector in selectors) > MOST_MATCHERS:
+                raise InvalidRequest(
+                    f"the selectors have more than {MOST_MATCHERS} matchers in all"
+                )
+        return selectors

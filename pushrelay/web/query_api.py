@@ -34,7 +34,15 @@ CORS_HEADERS: tuple[tuple[str, str], ...] = (
     ("Access-Control-Expose-Headers", "Date"),
     ("Cache-Control", "no-cache, no-store, must-revalidate"),
 )
-"""Headers of every answer below `/api/v1/`, that to OPTIONS included."""
+"""Headers of every answer that the Pushgateway knows below `/api/v1/`, that to OPTIONS
+included."""
+
+READ_CORS_HEADERS = tuple(
+    (name, "GET, OPTIONS" if name == "Access-Control-Allow-Methods" else value)
+    for name, value in CORS_HEADERS
+)
+"""Headers of those that it does not know: pages of other origins may look at groups and
+cannot delete them."""
 
 blueprint = Blueprint("query_api", __name__, url_prefix="/api/v1")
 

@@ -96,7 +96,10 @@ class Router:
         self._api = [
             _route("api/v1/status", ("GET",), "/status"),
             _route("api/v1/metrics", ("GET",), "/metrics"),
+            _route("groups", ("GET",), "/groups"),
             _route("push_groups", ("POST", "PUT"), "/groups"),
+            _route("delete_groups", ("DELETE",), "/groups"),
+            Route("retire", ("DELETE",), re.compile("/jobs/(.+)", re.S)),
         ]
         if settings.enable_admin_api:
             self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))
@@ -134,9 +137,15 @@ class Router:
 
     def _resolve_api(self, method: str, path: str) -> Resolution:
         if method == "OPTIONS":
-            return Found("api/v1/options")
+            is_guarded = _READ_ONLY_FOR_OTHERS.fullmatch(path) is not None
+            return Found("read_options" if is_guarded else "api/v1/options")
         # Redirects lack the prefix, as the Pushgateway's do.
         return _resolve(self._api, method, path)
+
+
+_READ_ONLY_FOR_OTHERS = re.compile("/(?:groups|jobs|admin/import)(?:/.*)?", re.S | re.I)
+"""Paths of the API that pages of other origins may read and not change. What the
+Pushgateway has too is open to them as it is there."""
 
 
 def clean_path(path: str) -> str:
@@ -205,4 +214,6 @@ def _lower_fixed_part(match: re.Match[str]) -> str:
     rest = match[1]
     fixed = path[: len(path) - len(rest)].lower()
     job, slash, values = rest.partition("/")
-    return fixed + (job.lower() + slash + values if "job" in match.re.pattern else rest)
+    return fixed + (
+        job.lower() + slash + values if "(job" in match.re.pattern else rest
+    )

@@ -1,0 +1,35 @@
+"""A part of what there is to expose: some groups, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pushrelay.group_list import Condition, matches_any
+from pushrelay.matchers import Selector
+from pushrelay.view.holdings import size_of
+from pushrelay.view.loading import load_families
+from pushrelay.view.snapshot import Snapshot
+
+
+def select(snapshot: Snapshot, selectors: Sequence[Selector]) -> Snapshot:
+    """Return the part of `snapshot` that belongs to groups which any of `selectors`
+    matches, and to jobs which it matches by their name alone.
+
+    Families look as in `snapshot`, whichever help the chosen groups gave.
+    """
+    groups = Condition(selectors).choose(snapshot.sorted_groups())
+    jobs = [job for job in snapshot.sorted_jobs() if matches_any(selectors, job.key)]
+    families = load_families(groups, jobs)
+    shown = [
+        replace(family, blocks=chosen.groups.blocks)
+        for family in snapshot.families
+        if (chosen := families.get(family.name)) and chosen.groups.series
+    ]
+    return Snapshot(
+        snapshot.position,
+        tuple(shown),
+        groups=len(groups),
+        series=sum([family.groups.series for family in families.values()]),
+        size=sum(map(size_of, groups)),
+    )
