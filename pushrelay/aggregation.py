@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 
-from pushrelay.exposition.stored import from_stored, to_stored
+from pushrelay.exposition.stored import from_stored, pick_metrics, to_stored
 from pushrelay.findings import Findings
 from pushrelay.groups import Payload, StoredFamily
+from pushrelay.matchers import METRIC_NAME, Selector
 from pushrelay.merged_family import merge_families
 from pushrelay.merged_lines import merge_lines
 from pushrelay.model import MetricFamily, MetricType
@@ -17,6 +18,7 @@ from pushrelay.quoting import quote
 IsTimestamp = Callable[[str], bool]
 """Whether a family of that name is a timestamp series."""
 
+_PLAIN = (MetricType.GAUGE, MetricType.UNTYPED)
 _ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
 
 
@@ -53,6 +55,28 @@ def combine(
     return merged
 
 
+def without_series(held: Payload, selectors: Sequence[Selector]) -> Payload:
+    """Return `held` without the series that any of `selectors` matches, by their labels
+    and, as the label `__name__`, their names."""
+    families = [_without(family, selectors) for family in held.families()]
+    return Payload.of([family for family in families if family is not None])
+
+
+def _without(held: StoredFamily, selectors: Sequence[Selector]) -> StoredFamily | None:
+    fitting = [s for s in selectors if s.value_of(METRIC_NAME) in (None, held.name)]
+    if not fitting:
+        return held
+    family, name = from_stored(held), {METRIC_NAME: held.name}
+    kept = [
+        at
+        for at, metric in enumerate(family.metrics)
+        if not any(s.matches(name | dict(metric.labels)) for s in fitting)
+    ]
+    if len(kept) == len(family.metrics):
+        return held
+    return to_stored(pick_metrics(family, kept), held.pushed_at) if kept else None
+
+
 def _have_same_series(merged: Payload, pushed: Payload) -> bool:
     """Tell it from the numbers, for what was pushed is in `merged`."""
     return (
@@ -77,9 +101,17 @@ def _merge(
         if problem is not None:
             findings.add("mode", problem)
             continue
+        if mode is Mode.ADD and _is_info(family):
+            families[family.name] = family
+            continue
         adds = mode is Mode.ADD and family.type in _ADDED
         families[family.name] = _merged(held, family, findings, adds=adds)
     findings.raise_if_any()
+
+
+def _is_info(pushed: StoredFamily) -> bool:
+    """Whether the labels are what it tells, so that old label sets are no more true."""
+    return pushed.name.endswith("_info") and pushed.type in _PLAIN
 
 
 def _type_problem(held: StoredFamily | None, pushed: StoredFamily) -> str | None:

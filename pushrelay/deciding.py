@@ -10,10 +10,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pushrelay.aggregation import combine
+from pushrelay.aggregation import combine, without_series
 from pushrelay.changes import Changes, Emptied, JobRecord, Position
+from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
-from pushrelay.errors import IdempotencyConflict, InconsistentPush, InvalidRequest
+from pushrelay.errors import (
+    IdempotencyConflict,
+    InconsistentPush,
+    InvalidRequest,
+    LimitExceeded,
+    PushrelayError,
+)
 from pushrelay.exposition.stored import from_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Payload
@@ -25,7 +32,7 @@ from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.jobs import job_of
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, Import, Look, Push, PushAll, Write
+from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, Write
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +44,12 @@ class ViewDecider:
     held while the database is asked, for no scrape should wait for a disk.
     """
 
-    def __init__(self, view: View, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, view: View, clock: Callable[[], int], limits: Limits | None = None
+    ) -> None:
         self._view = view
         self._clock = clock
+        self._limits = limits or Limits()
         self._lock = threading.Lock()
 
     def catch_up(self, read: ReadChanges) -> Position:
@@ -100,7 +110,7 @@ class ViewDecider:
         with self._lock:
             while self._view.advance(now):
                 pass
-            batch = _Batch(self._view, revision, find_receipt)
+            batch = _Batch(self._view, revision, find_receipt, self._limits)
             for write in writes:
                 batch.add(write)
         return batch.decision
@@ -109,8 +119,11 @@ class ViewDecider:
 class _Batch:
     """The writes of one commit."""
 
-    def __init__(self, view: View, revision: int, find_receipt: FindReceipt) -> None:
+    def __init__(
+        self, view: View, revision: int, find_receipt: FindReceipt, limits: Limits
+    ) -> None:
         self._view = view
+        self._limits = limits
         self._overlay = Overlay(view, OWN_TYPES)
         self._forgotten = view.standings.forgotten
         self._revision = revision
@@ -122,7 +135,7 @@ class _Batch:
         """Decide `write`: note its answer and what it changes."""
         try:
             answer: Any = self._decide(write)
-        except (InvalidRequest, InconsistentPush) as error:
+        except PushrelayError as error:
             answer = error
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
@@ -138,6 +151,8 @@ class _Batch:
                 return self._push_all(write)
             case Delete():
                 return self._delete(write)
+            case DeleteSeries():
+                return self._delete_series(write)
             case Import():
                 return [self._import(group, write.dry_run) for group in write.groups]
             case Look():
@@ -180,12 +195,25 @@ class _Batch:
             raise push.refusal
         held = self._overlay.group(push.key)
         before = held.payload if held else EMPTY
-        is_timestamp = self._view.standings.policies.is_timestamp
-        after = combine(push.mode, before, push.payload, is_timestamp)
+        policies = self._view.standings.policies
+        after = combine(push.mode, before, push.payload, policies.is_timestamp)
+        self._require_bounded(push, after)
         # The series that the group has already passed when they came.
         if after.likeness is None or after.likeness is not before.likeness:
             check_against(self._overlay, push.key, push.payload, after, push.metrics)
         return after
+
+    def _require_bounded(self, push: Push, after: Payload) -> None:
+        """Raise LimitExceeded if the group would hold more than one push may bring:
+        series that are only ever added to would pile up."""
+        rule = self._view.standings.policies.rule_of(push.key)
+        limits = rule.limits.within(self._limits) if rule else self._limits
+        if after.layout.size > limits.series:
+            raise LimitExceeded(
+                "series",
+                f"the group {push.key} would have {after.layout.size} series; the "
+                f"limit is {limits.series}: replace it with PUT, or delete series",
+            )
 
     def _store(self, push: Push, payload: Payload) -> None:
         self._put(push, push.at, None, payload, push.stale_after)
@@ -285,6 +313,14 @@ class _Batch:
             if self._view.jobs.get(job) is not None:
                 self.decision.jobs.append(JobRecord(job, self._revision, None))
         return [group.key for group in ended]
+
+    def _delete_series(self, write: DeleteSeries) -> None:
+        held = self._overlay.group(write.key)
+        if held is None:
+            return
+        left = without_series(held.payload, write.selectors)
+        if left.layout.size < held.payload.layout.size:
+            self._replace(replace(held, revision=self._revision, payload=left))
 
     def _find(self, key: GroupingKey) -> Group | None:
         """Return the group of `key`, also if it is forgotten."""

@@ -21,6 +21,9 @@ from pushrelay.errors import InvalidSelector
 from pushrelay.model import is_legacy_label_name, is_utf8
 from pushrelay.quoting import quote
 
+METRIC_NAME = "__name__"
+"""The label that stands for the name of a series."""
+
 MAX_SELECTOR_CHARACTERS = 10_000
 # Each may take RE2 3 ms to compile.
 MAX_MATCHERS = 32
@@ -155,27 +158,38 @@ _NO_METRIC_NAME = (
 )
 
 
-def parse_selector(text: str) -> Selector:
+def parse_selector(text: str, *, of_series: bool = False) -> Selector:
     """Return the selector that `text` is; raises InvalidSelector, which says where it
     is wrong and what was expected.
 
-    `{}` is legal here and chooses all groups. A metric name is not.
+    `{}` is legal here and chooses all. A metric name is legal only in a selector
+    `of_series`, and becomes a matcher of the label `__name__`.
     """
-    scanner = _Scanner(text)
+    scanner = _Scanner(text, of_series)
     if len(text) > MAX_SELECTOR_CHARACTERS:
         scanner.refuse(f"it is longer than {MAX_SELECTOR_CHARACTERS} characters")
     if not is_utf8(text):
         scanner.refuse("it is not valid UTF-8")
-    if scanner.sees(_METRIC_NAME):
-        scanner.refuse(_NO_METRIC_NAME)
+    named = _take_metric_name(scanner)
     if scanner.take(_OPENING):
-        matchers = _take_matchers(scanner, _CLOSING, "a comma or }")
+        matchers = named + _take_matchers(scanner, _CLOSING, "a comma or }")
         scanner.expect(_END, "the end")
+    elif named:
+        matchers = named
+        scanner.expect(_END, "{ or the end")
     else:
         if scanner.sees(_END):
             scanner.refuse('expected matchers such as {job="x"}, found nothing')
         matchers = _take_matchers(scanner, _END, "a comma or the end")
     return Selector(tuple(matchers))
+
+
+def _take_metric_name(scanner: _Scanner) -> list[Matcher]:
+    if not scanner.sees(_METRIC_NAME):
+        return []
+    scanner.refuse_metric_name()
+    name = scanner.expect(_METRIC_NAME, "a metric name")
+    return [Matcher(METRIC_NAME, MatchType.EQUAL, name)]
 
 
 def _take_matchers(
@@ -211,8 +225,8 @@ def _take_label_name(scanner: _Scanner) -> str:
         name = scanner.take_string("a label name")
         if not scanner.sees(_OPERATOR):
             scanner.refuse(_NO_METRIC_NAME, at)
-    if name == "__name__":
-        scanner.refuse(_NO_METRIC_NAME, at)
+    if name == METRIC_NAME:
+        scanner.refuse_metric_name(at)
     if not name:
         scanner.refuse("a label name cannot be empty", at)
     return name
@@ -221,8 +235,9 @@ def _take_label_name(scanner: _Scanner) -> str:
 class _Scanner:
     """A place in the text of a selector; blanks before it are skipped."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, of_series: bool) -> None:
         self._text = text
+        self._of_series = of_series
         self.at = 0
         self._go_to(0)
 
@@ -256,6 +271,11 @@ class _Scanner:
         if written[0] == "`" or "\\" not in text:
             return text
         return self._unescape(text, written[0], at + 1)
+
+    def refuse_metric_name(self, at: int | None = None) -> None:
+        """Refuse a metric name unless this is a selector of series."""
+        if not self._of_series:
+            self.refuse(_NO_METRIC_NAME, at)
 
     def refuse(self, problem: str, at: int | None = None) -> NoReturn:
         """Raise InvalidSelector for what is at `at`, or here."""

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
@@ -26,7 +28,7 @@ from pushrelay.view.exposition import Exposition
 from pushrelay.view.jobs import job_of
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, Import, Look, Push, PushAll, Write
+from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, Write
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +56,13 @@ class Relay:
         telemetry: Telemetry,
         policies: Policies | None = None,
         clock: Callable[[], int] = time.time_ns,
+        limits: Limits | None = None,
     ) -> None:
         self.telemetry = telemetry
         self._clock = clock
         self._database = database
         self._view = View(policies)
-        self._decider = ViewDecider(self._view, clock)
+        self._decider = ViewDecider(self._view, clock, limits)
         self._writer = Writer(
             database, self._decider, self._deliver, telemetry.commit, clock
         )
@@ -105,6 +108,13 @@ class Relay:
     async def delete(self, key: GroupingKey) -> None:
         """Delete the group `key` if there is one. Raises StoreUnavailable."""
         await self._write(Delete((key,)))
+
+    async def delete_series(
+        self, key: GroupingKey, selectors: Sequence[Selector]
+    ) -> None:
+        """Delete the series of the group `key` that any of `selectors` (of series)
+        matches. Raises StoreUnavailable."""
+        await self._write(DeleteSeries(key, tuple(selectors)))
 
     async def delete_groups(
         self,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pushrelay.errors import InvalidRequest, LimitExceeded
-from pushrelay.exposition.protobuf_parser import reorder_message
+from pushrelay.exposition.stored import pick_metrics
 from pushrelay.findings import braces
 from pushrelay.grouping_key import GroupingKey, is_label_name
 from pushrelay.model import Labels, MetricFamily, is_utf8
@@ -86,11 +85,5 @@ def _key(
 
 
 def _part(family: MetricFamily, positions: list[int]) -> MetricFamily:
-    if len(positions) == len(family.metrics):
-        return family
-    message = family.message
-    return replace(
-        family,
-        metrics=[family.metrics[position] for position in positions],
-        message=None if message is None else reorder_message(message, positions),
-    )
+    is_all = len(positions) == len(family.metrics)
+    return family if is_all else pick_metrics(family, positions)

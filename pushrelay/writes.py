@@ -11,6 +11,7 @@ from pushrelay.errors import InconsistentPush
 from pushrelay.exposition.stored import from_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, Payload
+from pushrelay.matchers import Selector
 from pushrelay.model import Metric, MetricFamily
 from pushrelay.store.receipts import Receipt
 
@@ -67,6 +68,14 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteSeries:
+    """The end of those series of one group that any of `selectors` matches."""
+
+    key: GroupingKey
+    selectors: tuple[Selector, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """Groups as they are elsewhere: they replace what is here and not newer. The answer
     says of each whether it was taken over, or why not.
@@ -84,7 +93,7 @@ class Look:
     included."""
 
 
-Write = Push | PushAll | Delete | Import | Look
+Write = Push | PushAll | Delete | DeleteSeries | Import | Look
 
 
 def receipt_of(key: GroupingKey, idempotency_key: str, body: bytes, at: int) -> Receipt:

@@ -158,6 +158,12 @@ MET = {
         'h_bucket{le="1"} 0.5\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1',
         'h_bucket{le="1"} 1.5\nh_bucket{le="+Inf"} 4\nh_sum 2\nh_count 4',
     ),
+    "what an info says is no more true": Met(
+        '# TYPE b_info gauge\nb_info{version="1"} 1',
+        '# TYPE b_info gauge\nb_info{version="2"} 1',
+        'b_info{version="1"} 1\nb_info{version="2"} 1',
+        'b_info{version="2"} 1',
+    ),
     "other families stay": Met(
         "a 1\n" + COUNTER + "c 1", COUNTER + "c 2", "a 1\nc 2", "a 1\nc 3"
     ),

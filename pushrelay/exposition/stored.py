@@ -42,7 +42,7 @@ def to_stored(family: MetricFamily, pushed_at: int) -> StoredFamily:
     """Do `to_payload` for one family."""
     order = exposition_order(family.metrics)
     is_sorted = order == list(range(len(order)))
-    exposed = family if is_sorted else _reordered(family, order)
+    exposed = family if is_sorted else pick_metrics(family, order)
     label_names = {
         tuple([name for name, _ in labels])
         for labels in {metric.labels for metric in family.metrics}
@@ -78,11 +78,12 @@ def from_stored(stored: StoredFamily, *, pushed_order: bool = True) -> MetricFam
     )
     if not pushed_order or stored.shape.pushed_order is None:
         return family
-    return _reordered(family, stored.shape.pushed_order)
+    return pick_metrics(family, stored.shape.pushed_order)
 
 
-def _reordered(family: MetricFamily, order: Sequence[int]) -> MetricFamily:
-    """Return `family` with metric `order[i]` at position i, its message likewise."""
+def pick_metrics(family: MetricFamily, order: Sequence[int]) -> MetricFamily:
+    """Return `family` with some of its metrics, `order[i]` at position i, its message
+    likewise."""
     message = family.message
     return replace(
         family,

@@ -105,14 +105,15 @@ class Parameters:
         written = " or ".join(str(kind.value) for kind in kinds)
         raise InvalidRequest(f"the parameter {name} is {quote(value)}; write {written}")
 
-    def selectors(self) -> list[Selector]:
-        """Return the values of `match[]`: groups that any of them matches are meant.
+    def selectors(self, *, of_series: bool = False) -> list[Selector]:
+        """Return the values of `match[]`: groups, or series, that any of them matches
+        are meant.
 
         May take some hundred milliseconds if there are many regular expressions.
         """
         selectors: list[Selector] = []
         for value in self.all("match[]"):
-            selectors.append(parse_selector(value))
+            selectors.append(parse_selector(value, of_series=of_series))
             if sum(len(selector.matchers) for selector in selectors) > MOST_MATCHERS:
                 raise InvalidRequest(
                     f"the selectors have more than {MOST_MATCHERS} matchers in all"

@@ -24,6 +24,7 @@ from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import PushFormat, push_format
 from pushrelay.exposition.text_locations import locate
 from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.matchers import Selector
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
@@ -100,8 +101,13 @@ class Pushes:
         await _confirm(exchange, asked, replayed, {"status": "success", "data": data})
 
     async def delete(self, exchange: Exchange, path: str) -> None:
-        """Delete a group; path: as for `push`."""
-        await self._relay.delete(parse_path(path, utf8_names=self._utf8_names))
+        """Delete a group, or those of its series that match; path: as for `push`."""
+        key = parse_path(path, utf8_names=self._utf8_names)
+        selectors = _series_selectors(exchange)
+        if selectors:
+            await self._relay.delete_series(key, selectors)
+        else:
+            await self._relay.delete(key)
         await exchange.answer(202)
 
     async def wipe(self, exchange: Exchange, _rest: str) -> None:
@@ -173,6 +179,17 @@ class Pushes:
             find,
             is_quick=key is not None and _is_short(key),
         )
+
+
+def _series_selectors(exchange: Exchange) -> list[Selector]:
+    if not exchange.query:
+        return []
+    selectors = exchange.parameters.selectors(of_series=True)
+    if any(selector.is_empty for selector in selectors):
+        raise InvalidRequest(
+            "an empty selector matches all series; to delete the group, give none"
+        )
+    return selectors
 
 
 def _is_short(key: GroupingKey) -> bool:

@@ -149,7 +149,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         database = Database(settings.database_url, settings.database_sync)
         telemetry = Telemetry()
         policies = _current_policies(settings, self._policies, telemetry)
-        relay = Relay(database, telemetry, policies)
+        relay = Relay(database, telemetry, policies, limits=settings.limits)
         return Gateway(settings, relay, _terminate)
 
 

@@ -107,7 +107,7 @@ def test_a_refused_push_leaves_the_policy(relay: HTTPClient) -> None:
 
 def test_who_asks_for_nothing_sees_nothing_new(relay: HTTPClient) -> None:
     relay.put(JOB, "x 1\n")
-    series = [line for line in relay.page().splitlines() if 'job="asked"' in line]
+    series = [line for line in relay.page().splitlines() if '"",job="asked"' in line]
     assert [line.partition("{")[0] for line in series] == [
         "push_failure_time_seconds",
         "push_time_seconds",
@@ -337,3 +337,68 @@ def test_rules_say_what_post_means_and_what_a_push_may_hold(
         == 200
     )
     assert list(samples(relay, "c_total").values()) == ["7", "2"]
+
+
+def test_what_is_added_piles_up_to_the_limit_of_a_push(start_relay: StartRelay) -> None:
+    relay = start_relay("--limit.series=3")
+    for mode in ("update", "merge", "add"):
+        relay.put(JOB, "x 1\n")
+        for number in range(4):
+            body = f"y{number} 1\n" if mode == "update" else f'x{{l="{number}"}} 1\n'
+            response = relay.post(f"{JOB}?mode={mode}", body)
+            assert response.status == (200 if number < 2 else 413)
+        assert "would have 4 series; the limit is 3" in response.text
+        assert len(samples(relay)) == 3
+        group = relay.group(job="asked")
+        assert group is not None
+        assert group["last_push_successful"] is True
+
+
+# --- deleting series ---
+
+SERIES = (
+    'x{l="1"} 1\nx{l="2"} 2\ny{l="1"} 3\n# TYPE xs summary\n'
+    'xs{l="1",quantile="0.5"} 4\nxs_sum{l="1"} 5\nxs_count{l="1"} 6\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "left"),
+    [
+        ('x{l="1"}', ["2", "4", "5", "6", "3"]),
+        ("x", ["4", "5", "6", "3"]),
+        ('{l="1"}', ["2"]),
+        ('{__name__=~"x.*",l!="2"}', ["2", "3"]),
+        ("xs&match[]=y", ["1", "2"]),
+        ('{job="asked",instance="",l="2"}', ["1", "4", "5", "6", "3"]),
+        ("absent", ["1", "2", "4", "5", "6", "3"]),
+        ("xs_sum", ["1", "2", "4", "5", "6", "3"]),
+    ],
+)
+def test_series_of_a_group_can_be_deleted(
+    relay: HTTPClient, selectors: str, left: list[str]
+) -> None:
+    relay.put(JOB, SERIES)
+    relay.put("/metrics/job/other", SERIES)
+    before = samples(relay, "push_time_seconds")
+    encoded = selectors.replace('"', "%22").replace("{", "%7B").replace("}", "%7D")
+    response = relay.delete(f"{JOB}?match[]={encoded}")
+    assert (response.status, response.text) == (202, "")
+    found = [v for s, v in samples(relay).items() if 'job="asked"' in s]
+    assert sorted(found) == sorted(left)
+    assert len(samples(relay)) == len(left) + 6
+    assert samples(relay, "push_time_seconds") == before
+
+
+def test_deleting_series_of_no_group_makes_none(relay: HTTPClient) -> None:
+    assert relay.delete(f"{JOB}?match[]=x").status == 202
+    assert relay.groups() == []
+
+
+@pytest.mark.parametrize("selector", ["%7B%7D", "x%7B", ""])
+def test_a_deletion_of_series_needs_a_selector_that_chooses(
+    relay: HTTPClient, selector: str
+) -> None:
+    relay.put(JOB, SERIES)
+    assert relay.delete(f"{JOB}?match[]={selector}").status == 400
+    assert len(samples(relay)) == 6
