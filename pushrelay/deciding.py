@@ -17,6 +17,7 @@ from pushrelay.consistency import check_against, require_unambiguous
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
+    InvalidGroupingKey,
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
@@ -126,6 +127,10 @@ class _Batch:
         self._limits = limits
         self._overlay = Overlay(view, OWN_TYPES)
         self._forgotten = view.standings.forgotten
+        # Ids of those that this batch replaces or removes.
+        self._gone: set[bytes] = set()
+        # What this batch keeps of jobs.
+        self._last_pushes: dict[str, int] = {}
         self._revision = revision
         self._find_receipt = find_receipt
         self._receipts: dict[bytes, bytes] = {}
@@ -156,7 +161,7 @@ class _Batch:
             case Import():
                 return [self._import(group, write.dry_run) for group in write.groups]
             case Look():
-                return [*self._overlay.all_groups(), *self._forgotten.values()]
+                return [*self._overlay.all_groups(), *self._still_forgotten()]
 
     # --- pushes ---
 
@@ -250,12 +255,28 @@ class _Batch:
         )
 
     def _replace(self, group: Group) -> None:
-        # Its row goes with this one.
-        forgotten = self._forgotten.get(group.key.id)
-        if forgotten is not None:
-            self._keep_of_job(forgotten)
+        held = self._find(group.key)
+        if held is not None and group.pushed_at < held.pushed_at:
+            self._keep_of_job(held)
+        if self._forgotten.groups:
+            self._gone.add(group.key.id)
+            self._displace_forgotten(group)
         self._overlay.put(group.key, group)
         self.decision.changes.append(group)
+
+    def _displace_forgotten(self, group: Group) -> None:
+        """Remove all forgotten groups if one could not come back beside `group`."""
+        held, payload = self._overlay.group(group.key), group.payload
+        if held and held.payload.likeness is payload.likeness is not None:
+            return  # that have the same series
+        try:
+            require_unambiguous(group.key, self._forgotten)
+            metrics = partial(_metrics_of, payload)
+            check_against(self._forgotten, group.key, payload, payload, metrics)
+        except (InvalidGroupingKey, InconsistentPush):
+            for forgotten in self._still_forgotten():
+                self._keep_of_job(forgotten)
+                self._end(forgotten)
 
     def _push_all(self, write: PushAll) -> bool:
         """Accept all pushes of `write`, or refuse them all and book those at fault."""
@@ -288,6 +309,7 @@ class _Batch:
         decision, attempt = self.decision, _Attempt()
         before = [(push, self._overlay.group(push.key)) for push in pushes]
         changes, receipts = len(decision.changes), len(decision.receipts)
+        jobs, gone = len(decision.jobs), self._gone.copy()
         try:
             yield attempt
         finally:
@@ -297,6 +319,8 @@ class _Batch:
                 for receipt in decision.receipts[receipts:]:
                     del self._receipts[receipt.id]
                 del decision.changes[changes:], decision.receipts[receipts:]
+                del decision.jobs[jobs:]
+                self._gone = gone
 
     # --- deletions ---
 
@@ -307,12 +331,17 @@ class _Batch:
         for group in ended:
             if job_of(group) not in write.ended_jobs:
                 self._keep_of_job(group)
-            self._overlay.put(group.key, None)
-            self.decision.changes.append(Emptied(group.key.id, self._revision))
+            self._end(group)
         for job in write.ended_jobs:
-            if self._view.jobs.get(job) is not None:
+            if self._view.jobs.get(job) is not None or job in self._last_pushes:
+                self._last_pushes[job] = 0
                 self.decision.jobs.append(JobRecord(job, self._revision, None))
         return [group.key for group in ended]
+
+    def _end(self, group: Group) -> None:
+        self._gone.add(group.key.id)
+        self._overlay.put(group.key, None)
+        self.decision.changes.append(Emptied(group.key.id, self._revision))
 
     def _delete_series(self, write: DeleteSeries) -> None:
         held = self._overlay.group(write.key)
@@ -324,7 +353,13 @@ class _Batch:
 
     def _find(self, key: GroupingKey) -> Group | None:
         """Return the group of `key`, also if it is forgotten."""
-        return self._overlay.group(key) or self._forgotten.get(key.id)
+        if key.id in self._gone:
+            return self._overlay.group(key)
+        return self._overlay.group(key) or self._forgotten.group(key)
+
+    def _still_forgotten(self) -> list[Group]:
+        forgotten = self._forgotten.groups
+        return [group for id_, group in forgotten.items() if id_ not in self._gone]
 
     def _keep_of_job(self, group: Group) -> None:
         """Store what must outlive `group`."""
@@ -333,9 +368,13 @@ class _Batch:
         if policy is None or not policy.forgets_when_stale:
             return
         job = job_of(group)
-        known = self._view.jobs.get(job)
-        last = max(known.pushed_at if known else 0, group.pushed_at)
+        last = self._last_pushes[job] = max(self._last_push_to(job), group.pushed_at)
         self.decision.jobs.append(JobRecord(job, self._revision, last))
+
+    def _last_push_to(self, job: str) -> int:
+        """Return when what was kept of `job`, or is to be kept, was pushed last."""
+        known = self._view.jobs.get(job)
+        return self._last_pushes.get(job, known.pushed_at if known else 0)
 
     # --- imports ---
 

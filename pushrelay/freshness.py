@@ -24,7 +24,8 @@ class Policy:
 
     stale_after: counts from the push of each family.
     forget_after: counts from the last sign of life of the group.
-    forgets_when_stale: whether it is forgotten as soon as no family is fresh.
+    forgets_when_stale: whether it is forgotten once no family is fresh and the last
+        refused push is as old, too.
     """
 
     stale_after: int | None = None
@@ -110,8 +111,9 @@ def _stale_at(policy: Policy, times: Times) -> int | None:
 
 def _forget_at(policy: Policy, times: Times, stale_at: int | None) -> int | None:
     ends = []
-    if policy.forgets_when_stale and stale_at is not None:
-        ends.append(stale_at)
+    if policy.forgets_when_stale and policy.stale_after is not None:
+        # For as long, failures are shown too.
+        ends.append(max(stale_at or 0, times.failed_at + policy.stale_after))
     if policy.forget_after is not None:
         # What is fresh is not forgotten, whatever the durations are.
         end = times.last_sign_of_life + policy.forget_after

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 
 import pytest
 from relay_process import HTTPClient, RelayProcess, StartRelay
+from relay_use import Clock
 
 TARGET = os.environ.get("PUSHRELAY_TEST_TARGET")
 
@@ -71,6 +72,12 @@ def start_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay
             return relay
 
         yield start
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock for relays in the test's own process."""
+    return Clock()
 
 
 def _wait_until_wiped(server: HTTPClient) -> None:

@@ -84,6 +84,12 @@ IMPORTED = times(("x", GAUGE, 100), created=180)
         (Policy(10, forgets_when_stale=True), ONE, 110, "forgotten"),
         (Policy(10, 500, forgets_when_stale=True), ONE, 110, "forgotten"),
         (Policy(None, None, forgets_when_stale=True), ONE, 10**18, "fresh"),
+        # but not while pushes are refused
+        (Policy(10, forgets_when_stale=True), FAILING, 110, "stale"),
+        (Policy(10, forgets_when_stale=True), FAILING, 159, "stale"),
+        (Policy(10, forgets_when_stale=True), FAILING, 160, "forgotten"),
+        (Policy(10, forgets_when_stale=True), ONLY_FAILED, 100, "stale"),
+        (Policy(10, forgets_when_stale=True), ONLY_FAILED, 110, "forgotten"),
     ],
 )
 def test_a_group_is_fresh_then_stale_then_forgotten(

@@ -4,21 +4,27 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import commit, families_of, group_of, key_of, new_database
+from relay_use import (
+    SECOND,
+    group,
+    groups_of,
+    open_relay,
+    page_of,
+    post,
+    put,
+)
 from sqlalchemy import text
 
 from pushrelay import relay as relay_module
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
-from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.store import engine
@@ -26,26 +32,8 @@ from pushrelay.telemetry import Telemetry
 
 A, B = key_of("a"), key_of("b")
 A_I = key_of("a", instance="i")
-SECOND = 10**9
 GAUGE = "# TYPE x gauge\nx 1"
 COUNTER = "# TYPE x counter\nx 1"
-
-
-def groups_of(relay: Relay) -> list[Group]:
-    """Return all groups, as who asks for them finds them."""
-    assert relay.refresh_blocking()
-    return relay.groups()
-
-
-@asynccontextmanager
-async def open_relay(directory: Path) -> AsyncIterator[Relay]:
-    database = new_database(directory)
-    relay = Relay(database, Telemetry())
-    relay.start()
-    try:
-        yield relay
-    finally:
-        await asyncio.to_thread(relay.stop)
 
 
 def with_relay(
@@ -64,26 +52,6 @@ def with_relay(
     return run
 
 
-async def put(
-    relay: Relay,
-    key: GroupingKey,
-    body: str,
-    *,
-    at: int = SECOND,
-    mode: Mode = Mode.REPLACE,
-) -> None:
-    await relay.push(prepare_push(key, families_of(body, key), mode, at))
-
-
-async def post(relay: Relay, key: GroupingKey, body: str, *, at: int = SECOND) -> None:
-    await put(relay, key, body, at=at, mode=Mode.UPDATE)
-
-
-async def page_of(relay: Relay) -> str:
-    page = await relay.exposition(negotiate(None))
-    return b"".join(page.chunks()).decode()
-
-
 async def samples(relay: Relay) -> list[str]:
     """The pushed lines of the page without the push times."""
     return [
@@ -91,11 +59,6 @@ async def samples(relay: Relay) -> list[str]:
         for line in (await page_of(relay)).splitlines()
         if 'job="' in line and not line.startswith("push_")
     ]
-
-
-async def group(relay: Relay, key: GroupingKey) -> Group | None:
-    await relay.refresh()
-    return next((found for found in groups_of(relay) if found.key == key), None)
 
 
 async def times(relay: Relay, key: GroupingKey) -> tuple[int, int] | None:

@@ -15,20 +15,21 @@ from math import inf
 from pushrelay.freshness import Policy, standing_of
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
+from pushrelay.view.forgotten import Forgotten
 
 
 class Standings:
     """The standings of groups under `policies`.
 
-    now: the moment that they are of, Unix nanoseconds. forgotten: by id, the groups
-    that are forgotten and still in the store. next_due: before it, nothing changes.
+    now: the moment that they are of, Unix nanoseconds. forgotten: the groups that are
+    so and still in the store. next_due: before it, nothing changes.
     """
 
     def __init__(self, policies: Policies, now: int = 0) -> None:
         self.policies = policies
         self.now = now
         self.next_due: float = inf
-        self.forgotten: dict[bytes, Group] = {}
+        self.forgotten = Forgotten()
         self._heap: list[tuple[int, bytes]] = []
         # The earliest entry of each group that has one.
         self._entries: dict[bytes, int] = {}
@@ -40,7 +41,7 @@ class Standings:
         before: the same group as it was placed earlier.
         """
         id_ = group.key.id
-        self.forgotten.pop(id_, None)
+        self.forgotten.remove(id_)
         policy = self._policy_of(group, before)
         if policy is None:
             return group
@@ -48,7 +49,7 @@ class Standings:
         standing = standing_of(policy, group.times, is_timestamp, self.now)
         placed = replace(group, standing=standing)
         if standing.is_forgotten:
-            self.forgotten[id_] = placed
+            self.forgotten.add(placed)
             return None
         if standing.due is not None:
             self._enter(id_, standing.due)
@@ -56,7 +57,7 @@ class Standings:
 
     def drop(self, id_: bytes) -> None:
         """Note that the group `id_` is no more in the store."""
-        self.forgotten.pop(id_, None)
+        self.forgotten.remove(id_)
 
     def take_due(self, now: int, most: int) -> Iterator[bytes]:
         """Yield the ids of groups of which something may be due by `now`, in the order

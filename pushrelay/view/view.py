@@ -109,7 +109,7 @@ class View:
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
-        known = [*self.groups.values(), *self.standings.forgotten.values()]
+        known = [*self.groups.values(), *self.forgotten_groups()]
         groups = [replace(g, standing=None) if g.standing else g for g in known]
         jobs = list(self.jobs.recorded.values())
         self._load(groups, jobs, self.position, policies)
@@ -132,7 +132,7 @@ class View:
 
     def forgotten_groups(self) -> list[Group]:
         """Return the groups that are forgotten and still in the store."""
-        return list(self.standings.forgotten.values())
+        return list(self.standings.forgotten.groups.values())
 
     def _make_snapshot(self) -> Snapshot:
         if self._snapshot is None:
@@ -175,7 +175,7 @@ class View:
         return placed
 
     def _note_forgotten(self, id_: bytes) -> None:
-        group = self.standings.forgotten[id_]
+        group = self.standings.forgotten.groups[id_]
         if outlives_groups(group):
             self.jobs.forgotten(group)
 
@@ -214,7 +214,7 @@ class View:
         jobs.record(records)
         for group in filter(outlives_groups, live):
             jobs.add(group)
-        for group in filter(outlives_groups, standings.forgotten.values()):
+        for group in filter(outlives_groups, standings.forgotten.groups.values()):
             jobs.forgotten(group)
         jobs.take_changed()
         holdings = Holdings(live, jobs)
