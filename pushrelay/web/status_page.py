@@ -64,7 +64,8 @@ blueprint = Blueprint("status_page", __name__, template_folder="templates")
 
 @dataclass(frozen=True, slots=True)
 class FamilyEntry:
-    """A family as the page shows it; `series` may be cut."""
+    """A family as the page shows it; `series` may be cut. is_withheld: whether it has
+    gone stale, so that scrapes do not show it."""
 
     name: str
     type: str
@@ -73,6 +74,7 @@ class FamilyEntry:
     size: int
     series: str
     is_cut: bool
+    is_withheld: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class GroupEntry:
 
     labels: without the job, values cut. families: sorted by name, not all of them if
     they are many; family_count and series_count count all. path: what follows
-    `metrics/` in its push URL. Times are None for never.
+    `metrics/` in its push URL. Times are None for never; stale_at: when it goes or went
+    stale.
     """
 
     job: str
@@ -90,6 +93,8 @@ class GroupEntry:
     pushed_at: datetime | None
     failed_at: datetime | None
     last_push_successful: bool
+    stale_at: datetime | None
+    is_stale: bool
     families: list[FamilyEntry]
     family_count: int
     series_count: int
@@ -198,6 +203,8 @@ def _canonical(position: str) -> bytes:
 def _group_entry(group: Group) -> GroupEntry:
     families = sorted(group.families.values(), key=lambda family: family.name)
     (_, job), *others = group.key.labels
+    standing = group.standing
+    stale_at = standing.stale_at if standing else None
     return GroupEntry(
         job=_cut(job),
         labels=[(_cut(name), _cut(value)) for name, value in others],
@@ -205,13 +212,18 @@ def _group_entry(group: Group) -> GroupEntry:
         pushed_at=_time(group.pushed_at),
         failed_at=_time(group.failed_at),
         last_push_successful=group.last_push_successful,
-        families=[_family_entry(f) for f in families[:FAMILIES_PER_GROUP]],
+        stale_at=_time(stale_at or 0),
+        is_stale=bool(standing and standing.is_stale),
+        families=[
+            _family_entry(family, is_withheld=family.name in group.withheld)
+            for family in families[:FAMILIES_PER_GROUP]
+        ],
         family_count=len(families),
         series_count=group.payload.layout.size,
     )
 
 
-def _family_entry(family: StoredFamily) -> FamilyEntry:
+def _family_entry(family: StoredFamily, *, is_withheld: bool) -> FamilyEntry:
     series = family.series
     is_cut = len(series) > SERIES_BYTES
     if is_cut:
@@ -225,6 +237,7 @@ def _family_entry(family: StoredFamily) -> FamilyEntry:
         size=family.size,
         series=series.decode(errors="ignore"),
         is_cut=is_cut,
+        is_withheld=is_withheld,
     )
 
 

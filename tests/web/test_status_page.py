@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 
 from pushrelay import __version__
 from pushrelay.config import Settings
+from pushrelay.freshness import Policy, standing_of
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.groups import FamilyShape, Group, Payload, StoredFamily
 from pushrelay.model import MetricType
@@ -78,6 +80,35 @@ def test_a_group_shows_its_labels_times_and_families() -> None:
     assert "gauge, 2 series" in page
     assert unescape(page).count('x{a="b",instance="db1",job="backup"} 1\n') == 1
     assert "Last push failed!" not in page
+
+
+def stale_group(now: int) -> Group:
+    """A group whose y was pushed at 1 s and x at 3 s, which go stale after 5 s."""
+    held = group_of("y 1", pushed_at=10**9).payload.families()
+    pushed = group_of("x 1", pushed_at=3 * 10**9).payload.families()
+    payload = Payload.of([*held, *pushed])
+    group = replace(group_of(pushed_at=3 * 10**9), payload=payload)
+    standing = standing_of(Policy(5 * 10**9), group.times, lambda _: False, now)
+    return replace(group, standing=standing)
+
+
+def test_what_is_stale_is_flagged() -> None:
+    page = page_of(stale_group(now=8 * 10**9))
+    assert '<strong class="stale">Stale</strong>' in page
+    assert "<dt>Stale since</dt>" in page
+    assert "1970-01-01 00:00:08 UTC" in page
+    assert page.count("stale: not shown to scrapers") == 2
+
+
+def test_of_a_group_in_parts_fresh_the_rest_is_flagged() -> None:
+    page = page_of(stale_group(now=7 * 10**9))
+    assert '<strong class="stale">' not in page
+    assert "<dt>Goes stale</dt>" in page
+    assert page.count("stale: not shown to scrapers") == 1
+
+
+def test_what_never_goes_stale_does_not_speak_of_it() -> None:
+    assert "stale" not in page_of(group_of()).casefold()
 
 
 def test_a_refused_push_is_flagged() -> None:
