@@ -37,6 +37,7 @@ from pushrelay.exposition.negotiation import PushFormat, negotiate
 from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.policies import Policies
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.soundness import check_alone
@@ -157,7 +158,7 @@ def whole_layers() -> dict[str, float]:
         with ledger.entry("parse text"):
             families = parse_text(body, key, LIMITS)
         with ledger.entry("check by itself"):
-            check_alone(families)
+            check_alone(families, key)
         with ledger.entry("render"):
             to_payload(families, 1)
     return ledger.per(PUSHES)
@@ -183,8 +184,10 @@ def gateway_of(relay: Relay) -> Gateway:
 
 
 class _Nowhere:
-    async def push(self, _push: object) -> None:
-        return None
+    policies = Policies()
+
+    async def push(self, _push: object) -> bool:
+        return False
 
 
 def nothing_read(*_: object) -> None:
