@@ -30,6 +30,7 @@ from pushrelay.web.app import create_app
 from pushrelay.web.errors import RETRY_AFTER_SECONDS, status_of, text_of
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
+from pushrelay.web.importing import Importing
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
@@ -66,6 +67,7 @@ class Gateway:
             "push": self._pushes.push,
             "delete": self._pushes.delete,
             "wipe": self._pushes.wipe,
+            "import": Importing(settings, relay).take_over,
             "metrics": self._metrics,
             "healthy": self._healthy,
             "ready": self._ready,
