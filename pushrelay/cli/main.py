@@ -10,9 +10,14 @@ from pushrelay import __version__
 
 COMMANDS = {
     "db": "pushrelay.cli.db",
+    "delete": "pushrelay.cli.delete",
+    "groups": "pushrelay.cli.groups",
+    "import": "pushrelay.cli.importing",
+    "push": "pushrelay.cli.push",
+    "retire": "pushrelay.cli.retire",
     "serve": "pushrelay.cli.serve",
 }
-"""Modules of the commands; the command has the name of its module."""
+"""Modules of the commands; a command is named in its module as the module is."""
 
 
 class LazyGroup(click.Group):
@@ -24,7 +29,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), name)
+        module = import_module(COMMANDS[name])
+        command: click.Command = getattr(module, COMMANDS[name].rpartition(".")[2])
         return command
 
 

@@ -40,17 +40,18 @@ class OnceOption(click.Option):
 def option(*declarations: str, **attributes: Any) -> Callable[[Decorated], Decorated]:
     """Declare an option that has an environment variable of its own.
 
-    The variable is PUSHRELAY_ and the option's name in capitals, unless `envvar` says
-    otherwise.
+    The variable is PUSHRELAY_ and the option's name in capitals.
     """
     name = declarations[0].split("/")[0].lstrip("-")
     variable = "PUSHRELAY_" + name.upper().replace(".", "_").replace("-", "_")
-    defaults = {
-        "cls": OnceOption,
-        "envvar": variable,
-        "show_envvar": True,
-        "show_default": True,
-    }
+    return plain_option(*declarations, envvar=variable, show_envvar=True, **attributes)
+
+
+def plain_option(
+    *declarations: str, **attributes: Any
+) -> Callable[[Decorated], Decorated]:
+    """Declare an option that only the command line gives: of one call, not of all."""
+    defaults = {"cls": OnceOption, "show_default": True}
     return click.option(*declarations, **{**defaults, **attributes})
 
 
