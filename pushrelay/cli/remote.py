@@ -63,13 +63,15 @@ class Unavailable(click.ClickException):
 
 def grouping_options(required: bool) -> Callable[[Decorated], Decorated]:
     """Declare `--job` and `--label`, which name one group."""
-    job = plain_option("--job", required=required, metavar="JOB", help="Its job.")
+    job = plain_option(
+        "--job", required=required, metavar="JOB", help="Job of the group."
+    )
     label = plain_option(
         "--label",
         "labels",
         multiple=True,
         metavar="NAME=VALUE",
-        help="One of its other labels; may be repeated.",
+        help="Another label of the group; may be repeated.",
     )
     return lambda command: job(label(command))
 
