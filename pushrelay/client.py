@@ -154,7 +154,7 @@ class RelayClient:
             return json.loads(answer.body)["data"]
         except (ValueError, KeyError, TypeError, RecursionError):
             raise RelayUnavailable(
-                f"{self.url}{target} answers what no relay answers; is the URL right?"
+                f"{self._shown(target)} answers what no relay does; is the URL right?"
             ) from None
 
     def _send(
@@ -200,16 +200,19 @@ class RelayClient:
             self._connection = connection
         return self._connection
 
+    def _shown(self, target: str) -> str:
+        return self.url + target.partition("?")[0]
+
     def _unavailable(self, target: str, error: Exception) -> RelayUnavailable:
         return RelayUnavailable(
-            f"no answer from {self.url}{target}: {_reason(error)}; is the relay "
+            f"no answer from {self._shown(target)}: {_reason(error)}; is the relay "
             "running, and is this its URL?"
         )
 
     def _refuse(self, target: str, response: HTTPResponse, content: bytes) -> None:
         """Raise what an answer that is no success says."""
         status, problem = response.status, _problem(response, content)
-        told = f"{self.url}{target} answered {status} {response.reason}".rstrip()
+        told = f"{self._shown(target)} answered {status} {response.reason}".rstrip()
         if problem["detail"]:
             told += f": {problem['detail']}"
         if status >= 500 or status in _TEMPORARY:

@@ -158,7 +158,7 @@ def test_an_answer_that_is_no_relays_is_an_error(body: bytes) -> None:
     with (
         CannedServer(lambda _: Canned(body=body)) as server,
         RelayClient(server.url) as relay,
-        pytest.raises(RelayUnavailable, match="answers what no relay answers"),
+        pytest.raises(RelayUnavailable, match="answers what no relay does"),
     ):
         relay.data("GET", "/api/v1/groups")
 
@@ -194,7 +194,7 @@ def test_what_a_relay_refuses_is_told(
     with CannedServer(lambda _: answer) as server:
         url = f"http://user:{PASSWORD}@{server.address}"
         with RelayClient(url) as relay, pytest.raises(kind) as refused:
-            relay.request("PUT", "/metrics/job/a", b"")
+            relay.request("PUT", "/metrics/job/a?mode=add", b"")
     assert str(refused.value).startswith(f"{server.url}/metrics/job/a answered ")
     assert told in str(refused.value)
     assert PASSWORD not in str(refused.value)

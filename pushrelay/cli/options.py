@@ -40,11 +40,13 @@ class OnceOption(click.Option):
 def option(*declarations: str, **attributes: Any) -> Callable[[Decorated], Decorated]:
     """Declare an option that has an environment variable of its own.
 
-    The variable is PUSHRELAY_ and the option's name in capitals.
+    The variable is PUSHRELAY_ and the option's name in capitals, unless `envvar` says
+    otherwise.
     """
     name = declarations[0].split("/")[0].lstrip("-")
     variable = "PUSHRELAY_" + name.upper().replace(".", "_").replace("-", "_")
-    return plain_option(*declarations, envvar=variable, show_envvar=True, **attributes)
+    defaults = {"envvar": variable, "show_envvar": True}
+    return plain_option(*declarations, **{**defaults, **attributes})
 
 
 def plain_option(

@@ -34,6 +34,7 @@ _ACCEPT = (
     "encoding=delimited; escaping=allow-utf-8"
 )
 _NANOSECONDS = 10**9
+_END_OF_TIME = 2**63
 _TIME_STAMP = re.compile(r"([^.]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
 _FIELDS = {
     "COUNTER": "counter",
@@ -123,7 +124,7 @@ def _group(shown: dict[str, Any], page: Page, problem: str) -> SourceGroup:
         times[name] = _nanoseconds(family["time_stamp"])
     group.document = {
         "labels": labels,
-        "pushed_at_ns": _push_time(shown, PUSH_TIME),
+        "pushed_at_ns": _push_time(shown, PUSH_TIME) or max(times.values(), default=0),
         "failed_at_ns": _push_time(shown, PUSH_FAILURE_TIME),
         "families": base64.b64encode(b"".join(messages)).decode(),
         "families_pushed_at_ns": times,
@@ -133,11 +134,14 @@ def _group(shown: dict[str, Any], page: Page, problem: str) -> SourceGroup:
 
 def _push_time(shown: dict[str, Any], name: str) -> int | None:
     """Return a time of the group in nanoseconds, None for never."""
-    metrics = shown.get(name, {}).get("metrics")
-    # To the digit what its page shows; the time stamp may differ in the last one.
-    return (
-        round(Decimal(metrics[0]["value"]) * _NANOSECONDS) or None if metrics else None
-    )
+    try:
+        # To the digit what its page shows; the time stamp may differ in the last one.
+        seconds = Decimal(shown[name]["metrics"][0]["value"])
+        at = round(seconds * _NANOSECONDS)
+    except _MALFORMED:
+        # Jobs may push a family of this name, and in some cases it is kept.
+        return None
+    return at if 0 < at < _END_OF_TIME else None
 
 
 def _nanoseconds(time_stamp: str) -> int:
@@ -146,7 +150,8 @@ def _nanoseconds(time_stamp: str) -> int:
     if match is None:
         raise ValueError(f"{time_stamp!r} is no time stamp")
     whole = datetime.fromisoformat(match[1] + match[3].replace("Z", "+00:00"))
-    return int(whole.timestamp()) * _NANOSECONDS + int((match[2] or "").ljust(9, "0"))
+    fraction = (match[2] or "").ljust(9, "0")[:9]
+    return int(whole.timestamp()) * _NANOSECONDS + int(fraction)
 
 
 def _family(name: str, shown: dict[str, Any], page: Page, problem: str) -> bytes:

@@ -44,4 +44,7 @@ def retire(job: str, url: str, dry_run: bool, yes: bool) -> None:
                 return
             click.confirm("Retire the job?", abort=True)
         done = relay.data("DELETE", target)
-    click.echo(f"retired the job with {counted(done['count'])}")
+    if done["count"]:
+        click.echo(f"retired the job with {counted(done['count'])}")
+    else:
+        click.echo("the job had no groups; whatever else was known of it is forgotten")

@@ -239,8 +239,8 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = ("metrics", "quit", "quit_refused")
-"""Handlers that the Pushgateway's request counter leaves out."""
+_UNCOUNTED = ("metrics", "quit", "quit_refused", "import")
+"""Handlers that the Pushgateway's request counter leaves out, or that it lacks."""
 
 _CHANGING_GROUPS = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""

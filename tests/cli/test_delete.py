@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
-from command import run, run_on_terminal
+from command import call, run, run_on_terminal
 from relay_process import HTTPClient
 
 GROUPS = [{"job": "a", "instance": f"i{number}"} for number in range(25)]
@@ -100,7 +100,7 @@ def test_nothing_is_asked_where_nothing_matches() -> None:
 )
 def test_what_is_meant_must_be_clear(arguments: list[str]) -> None:
     with CannedServer(deletes) as server:
-        done = run("delete", *arguments, "--url", server.url)
+        done = call("delete", *arguments, "--url", server.url)
     assert done.returncode == 2
     assert "give either --job" in done.stderr
     assert server.asked == []

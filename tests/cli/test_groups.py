@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
-from command import run, run_on_terminal
+from command import call, run, run_on_terminal
 
 from pushrelay.cli.groups import _ago
 
@@ -102,7 +102,7 @@ def test_pages_are_fetched_until_there_is_enough(
     options: list[str], limits: list[str], shown: int
 ) -> None:
     with CannedServer(MANY) as server:
-        done = run("groups", "--output=json", "--url", server.url, *options)
+        done = call("groups", "--output=json", "--url", server.url, *options)
     assert [asked.parameters["limit"][0] for asked in server.asked] == limits
     assert server.connections == 1
     document = json.loads(done.stdout)
@@ -139,7 +139,7 @@ def test_what_is_asked_is_passed_on() -> None:
 )
 def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:
     with CannedServer(THREE) as server:
-        done = run("groups", *arguments, "--url", server.url)
+        done = call("groups", *arguments, "--url", server.url)
     assert done.returncode == 2
     assert server.asked == []
 

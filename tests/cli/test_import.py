@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, text
-from command import run, run_on_terminal
+from command import call, run, run_on_terminal
 from compat.exposition_page import Sample, read_page, value
 from compat.metric_messages import (
     CONTENT_TYPE,
@@ -363,6 +363,22 @@ def test_a_page_that_is_none_is_as_good_as_none(
     assert value(relay.page(), "x", job="a") == 2
 
 
+@pytest.mark.parametrize("value_", ["soon", "NaN", "+Inf", "-5", "1e300", None])
+def test_a_push_time_that_is_none_does_not_stop_the_import(
+    relay: HTTPClient, value_: str | None
+) -> None:
+    group = told_group(
+        push_failure_time_seconds=told_family("UNTYPED", {"value": value_}),
+        push_time_seconds=told_family("UNTYPED", {"value": value_}),
+        x=told_family("GAUGE", {"labels": {"job": "a"}, "value": "2"}),
+    )
+    with CannedServer(Source([group])) as source:
+        assert import_from(source, relay)["imported"] == 1
+    page = relay.page()
+    assert value(page, "push_time_seconds", job="a") == 1795633738.5
+    assert value(page, "push_failure_time_seconds", job="a") == 0
+
+
 @pytest.mark.parametrize(
     "groups",
     [
@@ -370,14 +386,13 @@ def test_a_page_that_is_none_is_as_good_as_none(
         [7],
         [{}],
         [{"labels": {"job": "a"}, "x": {}}],
-        [told_group(push_time_seconds=told_family("GAUGE", {"value": "soon"}))],
         [told_group(x={**told_family("GAUGE"), "time_stamp": "today"})],
         [told_group(x=told_family("GAUGE", {"labels": {}, "value": "many"}))],
     ],
 )
 def test_a_source_that_is_no_pushgateway_is_told(groups: Any) -> None:
     with CannedServer(Source(groups)) as source, CannedServer(taken) as relay:
-        done = run("import", "pushgateway", source.url, "--url", relay.url)
+        done = call("import", "pushgateway", source.url, "--url", relay.url)
     assert done.returncode == 1
     assert "/api/v1/metrics answers what no Pushgateway answers" in done.stderr
     assert "Traceback" not in done.stderr
@@ -445,4 +460,4 @@ def test_a_source_that_is_not_there_is_another_exit_code(relay: HTTPClient) -> N
 
 @pytest.mark.parametrize("arguments", [[], ["ftp://x"], ["http://x", "--output=csv"]])
 def test_a_wrong_call_is_a_usage_error(arguments: list[str]) -> None:
-    assert run("import", "pushgateway", *arguments).returncode == 2
+    assert call("import", "pushgateway", *arguments).returncode == 2

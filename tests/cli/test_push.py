@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, problem, text
-from command import run
+from command import call, run
 from compat.exposition_page import value
 from relay_process import HTTPClient, free_port
 
@@ -77,7 +77,7 @@ def test_options_become_what_the_api_understands(
     options: list[str], method: str, target: str
 ) -> None:
     with CannedServer(taken) as server:
-        done = run("push", "--job=a", "--url", server.url, *options, stdin=LINE)
+        done = call("push", "--job=a", "--url", server.url, *options, stdin=LINE)
     assert done.returncode == 0, done.stderr
     [asked] = server.asked
     assert (asked.method, asked.target, asked.body) == (method, target, LINE)
@@ -163,7 +163,7 @@ def test_a_relay_that_cannot_take_it_now_is_another_exit_code() -> None:
 )
 def test_a_wrong_call_asks_no_relay(arguments: list[str], problem: str) -> None:
     with CannedServer(taken) as server:
-        done = run("push", *arguments, stdin=LINE, PUSHRELAY_URL=server.url)
+        done = call("push", *arguments, stdin=LINE, PUSHRELAY_URL=server.url)
     assert done.returncode == 2
     assert problem in done.stderr
     assert "s3cret" not in done.stderr

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
-from command import run, run_on_terminal
+from command import call, run, run_on_terminal
 
 
 def retires(asked: Asked) -> Canned:
@@ -22,7 +22,7 @@ def retires(asked: Asked) -> Canned:
 )
 def test_a_job_is_retired(job: str, path: str) -> None:
     with CannedServer(retires) as server:
-        done = run("retire", job, "--yes", "--url", server.url)
+        done = call("retire", job, "--yes", "--url", server.url)
     assert (done.returncode, done.stdout) == (0, "retired the job with 1 group\n")
     [asked] = server.asked
     assert (asked.method, asked.target) == ("DELETE", path)
@@ -33,6 +33,13 @@ def test_a_dry_run_shows_the_groups() -> None:
         done = run("retire", "a", "--dry-run", "--url", server.url)
     assert done.stdout == '1 group of the job would be forgotten\n  {job="a"}\n'
     assert [asked.target for asked in server.asked] == ["/api/v1/jobs/a?dry_run=1"]
+
+
+def test_a_job_without_groups_is_told() -> None:
+    nothing = data({"dry_run": False, "job": "a", "count": 0, "groups": []})
+    with CannedServer(lambda _: nothing) as server:
+        done = run("retire", "a", "--yes", "--url", server.url)
+    assert (done.returncode, done.stdout.split(";")[0]) == (0, "the job had no groups")
 
 
 def test_on_a_terminal_one_is_asked() -> None:
@@ -49,6 +56,6 @@ def test_on_a_terminal_one_is_asked() -> None:
 @pytest.mark.parametrize("arguments", [["a"], ["", "--yes"], []])
 def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:
     with CannedServer(retires) as server:
-        done = run("retire", *arguments, "--url", server.url)
+        done = call("retire", *arguments, "--url", server.url)
     assert done.returncode == 2
     assert server.asked == []

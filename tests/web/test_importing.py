@@ -20,7 +20,12 @@ from compat.metric_messages import (
     labels,
     read_delimited,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from relay_process import HTTPClient, RelayProcess, StartRelay
+
+from pushrelay.errors import InvalidRequest
+from pushrelay.web.importing import _lines
 
 PATH = "/api/v1/admin/import"
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -210,6 +215,39 @@ def test_a_line_that_cannot_be_read_stops_all(
     assert relay.groups() == []
 
 
+FIELDS = {
+    "labels": {"job": "a"},
+    "pushed_at_ns": THEN,
+    "failed_at_ns": THEN,
+    "families": "",
+    "families_pushed_at_ns": {"x": THEN},
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["job", "x", ""]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(sorted(FIELDS)), JSON)
+def test_any_json_is_a_group_or_refused_with_its_line(name: str, field: Any) -> None:
+    text = json.dumps({**FIELDS, name: field}).encode()
+    try:
+        [read] = _lines(text)
+    except InvalidRequest as error:
+        told = str(error)
+    else:
+        assert 0 <= read.pushed_at < 2**63
+        assert 0 <= read.failed_at < 2**63
+        assert all(0 < at < 2**63 for at in read.families_pushed_at.values())
+        assert all(isinstance(value, str) for value in read.labels.values())
+        return
+    assert told.startswith("line 1 of the import: ")
+
+
 def test_the_body_may_be_compressed_and_is_limited(start_relay: StartRelay) -> None:
     relay: RelayProcess = start_relay(
         "--web.enable-admin-api", "--limit.body-bytes=1000"
@@ -235,6 +273,13 @@ def test_what_a_foreign_web_page_may_send_unasked_is_refused(
 def test_there_is_no_import_without_the_admin_api(start_relay: StartRelay) -> None:
     relay: RelayProcess = start_relay()
     assert relay.post(PATH, line(gauge()), NDJSON).status == 404
+
+
+def test_imports_are_no_requests_of_a_pushgateway(relay: HTTPClient) -> None:
+    send(relay, line(gauge()))
+    page = relay.page()
+    assert 'pushrelay_http_requests_total{code="200",handler="import"' in page
+    assert 'pushgateway_http_requests_total{code="200",handler="import"' not in page
 
 
 def test_an_import_survives_a_restart(start_relay: StartRelay) -> None:
