@@ -33,7 +33,16 @@ from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.jobs import job_of
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, Write
+from pushrelay.writes import (
+    NOT_OLDER,
+    Delete,
+    DeleteSeries,
+    Import,
+    Look,
+    Push,
+    PushAll,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -385,7 +394,7 @@ class _Batch:
             held = self._overlay.group(group.key)
             times = (group.pushed_at, group.failed_at)
             if held is not None and (held.pushed_at, held.failed_at) >= times:
-                return "the group is here already, and not older"
+                return NOT_OLDER
             payload = group.payload
             metrics = partial(_metrics_of, payload)
             check_against(self._overlay, group.key, payload, payload, metrics)

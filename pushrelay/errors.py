@@ -12,6 +12,9 @@
     ├── IdempotencyConflict       another push has the same idempotency key
     ├── StoreUnavailable          the database does not answer; trying again may help
     ├── InvalidRules              a file of job rules, with all that is wrong in it
+    ├── InvalidURL                text that cannot be the URL of a relay
+    ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
+    ├── RelayRefused              a relay elsewhere will not do what it was asked
     └── StartupError              the relay cannot start as it was configured
 
 Errors carry neither HTTP statuses nor exit codes: `web.errors` and the command
@@ -21,6 +24,7 @@ line map them.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class PushrelayError(Exception):
@@ -168,6 +172,29 @@ class InvalidRules(PushrelayError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class InvalidURL(PushrelayError):
+    """Text that cannot be the URL of a relay. It is not in the message if there may be
+    a password in it."""
+
+
+class RelayUnavailable(PushrelayError):
+    """A relay elsewhere that does not answer, or not with what was asked. Whether a
+    write was done may be unknown; trying again may help."""
+
+
+class RelayRefused(PushrelayError):
+    """The answer of a relay elsewhere that it will not do what it was asked.
+
+    status: of the answer. problem: the problem document (RFC 9457) it came with; of one
+    that came as text, just the `detail`.
+    """
+
+    def __init__(self, message: str, status: int, problem: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem
 
 
 class StartupError(PushrelayError):

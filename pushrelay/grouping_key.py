@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote as percent_encode
 
@@ -41,7 +42,7 @@ class GroupingKey:
     _exposed: bytes | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
-    def of(labels: dict[str, str]) -> GroupingKey:
+    def of(labels: Mapping[str, str]) -> GroupingKey:
         """Return the key of `labels`, which must have a `job`."""
         others = sorted(pair for pair in labels.items() if pair[0] != "job")
         ordered = (("job", labels["job"]), *others)
@@ -100,10 +101,21 @@ def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:
     job_name, _, rest = path.partition("/")
     encoded_job, slash, rest = rest.partition("/")
     job = _decode_job(encoded_job) if job_name.endswith(BASE64_SUFFIX) else encoded_job
-    labels = _parse_labels(slash + rest, utf8_names)
-    if not job:
+    labels = _path_labels(slash + rest, utf8_names)
+    return _key_of({**labels, "job": job})
+
+
+def parse_labels(labels: Mapping[str, str], *, utf8_names: bool = False) -> GroupingKey:
+    """Return the grouping key of `labels` as they are, without escapes. Raises
+    InvalidGroupingKey where no path could name it; `utf8_names` as for `parse_path`."""
+    for name in labels:
+        _check_label_name(name, utf8_names)
+    return _key_of(labels)
+
+
+def _key_of(labels: Mapping[str, str]) -> GroupingKey:
+    if not labels.get("job"):
         raise InvalidGroupingKey("job name is required")
-    labels["job"] = job
     for name, value in labels.items():
         if not is_utf8(name) or not is_utf8(value):
             raise InvalidGroupingKey(
@@ -113,7 +125,7 @@ def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:
     return GroupingKey.of(labels)
 
 
-def _parse_labels(rest: str, utf8_names: bool) -> dict[str, str]:
+def _path_labels(rest: str, utf8_names: bool) -> dict[str, str]:
     if rest in ("", "/"):
         return {}
     components = rest[1:].split("/")
@@ -136,9 +148,13 @@ def is_label_name(name: str, *, utf8_names: bool = False) -> bool:
     )
 
 
-def _label_name(name: str, utf8_names: bool) -> str:
+def _check_label_name(name: str, utf8_names: bool) -> None:
     if not is_label_name(name, utf8_names=utf8_names):
         raise InvalidGroupingKey(f"improper label name {quote(name)}")
+
+
+def _label_name(name: str, utf8_names: bool) -> str:
+    _check_label_name(name, utf8_names)
     if not utf8_names:
         return name
     decoded = _unescape_utf8_name(name)

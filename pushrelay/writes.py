@@ -77,8 +77,8 @@ class DeleteSeries:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """Groups as they are elsewhere: they replace what is here and not newer. The answer
-    says of each whether it was taken over, or why not.
+    """Groups as they are elsewhere: they replace what is here and older. The answer
+    is a list: None for a group that was taken over, NOT_OLDER, or why it is refused.
 
     The revisions of `groups` mean nothing. dry_run: whether nothing may change.
     """
@@ -92,6 +92,9 @@ class Look:
     """Changes nothing. The answer is all groups there are in its turn, forgotten ones
     included."""
 
+
+NOT_OLDER = "the group is here already, and not older"
+"""The answer for a group of an import that has nothing new."""
 
 Write = Push | PushAll | Delete | DeleteSeries | Import | Look
 

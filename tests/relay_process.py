@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -155,17 +156,20 @@ class RelayProcess(HTTPClient):
         self.flags = flags
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, ready: str = "/-/ready") -> RelayProcess:
-        """Start it and wait until it answers 200 at the path `ready`."""
-        command = [
+    def command(self) -> list[str]:
+        """Return the command line that starts it."""
+        return [
             *(sys.executable, *self.program, "serve"),
             f"--web.listen-address={self.address}",
             f"--database.url=sqlite:///{self.database}",
             *self.flags,
         ]
+
+    def start(self, ready: str = "/-/ready") -> RelayProcess:
+        """Start it and wait until it answers 200 at the path `ready`."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command,
+                self.command(),
                 cwd=self.directory,
                 env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
                 stdin=subprocess.DEVNULL,
@@ -228,6 +232,22 @@ class RelayProcess(HTTPClient):
             self.stop()
         finally:
             self.kill()
+
+
+class PushgatewayProcess(RelayProcess):
+    """A real Pushgateway, which keeps nothing."""
+
+    executable = shutil.which("prometheus-pushgateway")
+
+    def command(self) -> list[str]:
+        assert self.executable is not None
+        return [
+            self.executable,
+            f"--web.listen-address={self.address}",
+            # Debian's would write to /var/lib.
+            "--persistence.file=",
+            *self.flags,
+        ]
 
 
 StartRelay = Callable[..., RelayProcess]

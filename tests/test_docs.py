@@ -193,12 +193,54 @@ def test_every_flag_is_documented_with_its_variable_and_default() -> None:
     assert sorted(documented) == sorted(own)
 
 
+def commands(
+    group: click.Group, path: str = "pushrelay"
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield all commands below `group` with what one types to call them."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def flags_of(command: click.Command) -> set[str]:
+    """Return the flags of `command` as one writes them."""
+    options = [o for o in command.params if isinstance(o, click.Option)]
+    return {name for o in options for name in (*o.opts, *o.secondary_opts)}
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"), [pytest.param(*found, id=found[0]) for found in commands(cli)]
+)
+def test_every_command_is_documented_with_its_options(
+    typed: str, command: click.Command
+) -> None:
+    _, found, section = (DOCS / "cli.md").read_text().partition(f"\n## `{typed}`\n")
+    assert found, f"cli.md has no section {typed}"
+    section = section.partition("\n## ")[0]
+    documented = set(re.findall(r"--[a-z][a-z0-9.-]*[a-z0-9]", section))
+    if command is not serve:
+        # Whose flags have a page of their own.
+        options = [o for o in command.params if isinstance(o, click.Option)]
+        assert {option.opts[0] for option in options} <= documented
+    assert documented <= flags_of(command) | flags_of(serve)
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(found[1], id=found[0]) for found in commands(cli)]
+)
+def test_every_command_and_option_has_help(command: click.Command) -> None:
+    assert command.help
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help, option.name
+
+
 def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
-    ours = {
-        name
-        for option in serve.params
-        for name in (*option.opts, *option.secondary_opts)
-    }
+    ours = flags_of(serve)
     for page in PAGES:
         for flag in re.findall(
             r"--(?:no-)?[a-z]+\.[a-z0-9.-]*[a-z0-9]", page.read_text()

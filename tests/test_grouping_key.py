@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pushrelay.errors import InvalidGroupingKey
-from pushrelay.grouping_key import GroupingKey, parse_path
+from pushrelay.grouping_key import GroupingKey, parse_labels, parse_path
 
 # What follows /metrics/, decoded, and the labels that it names.
 KEYS: list[tuple[str, dict[str, str]]] = [
@@ -203,6 +204,40 @@ def test_a_written_path_is_read_back(labels: dict[str, str]) -> None:
 def test_a_written_path_with_utf8_names_is_read_back(labels: dict[str, str]) -> None:
     key = GroupingKey.of(labels)
     assert parse_path(unquote(key.path), utf8_names=True) == key
+
+
+@given(LABELS)
+def test_labels_that_a_path_can_name_are_a_key(labels: dict[str, str]) -> None:
+    assert parse_labels(labels) == GroupingKey.of(labels)
+
+
+@given(UTF8_LABELS)
+def test_labels_may_have_utf8_names(labels: dict[str, str]) -> None:
+    assert parse_labels(labels, utf8_names=True) == GroupingKey.of(labels)
+
+
+@pytest.mark.parametrize("utf8_names", [True, False])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({}, "job name is required"),
+        ({"l": "v"}, "job name is required"),
+        ({"job": ""}, "job name is required"),
+        ({"job": "x", "": "v"}, 'improper label name ""'),
+        ({"job": "x", "__l": "v"}, 'improper label name "__l"'),
+        ({"job": "x", "l": "\udcff"}, r'"l" is not valid UTF-8: "\xff"'),
+    ],
+)
+def test_labels_that_no_path_can_name_are_refused(
+    labels: dict[str, str], message: str, utf8_names: bool
+) -> None:
+    with pytest.raises(InvalidGroupingKey, match=re.escape(message)):
+        parse_labels(labels, utf8_names=utf8_names)
+
+
+def test_names_beyond_the_legacy_ones_are_labels_only_where_they_may_be() -> None:
+    with pytest.raises(InvalidGroupingKey, match=r'improper label name "a\.b"'):
+        parse_labels({"job": "x", "a.b": "v"})
 
 
 @given(LABELS | UTF8_LABELS)

@@ -11,10 +11,15 @@ from pushrelay import __version__
 COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
     "db": "pushrelay.cli.db",
+    "delete": "pushrelay.cli.delete",
+    "groups": "pushrelay.cli.groups",
+    "import": "pushrelay.cli.importing",
     "lint": "pushrelay.cli.lint",
+    "push": "pushrelay.cli.push",
+    "retire": "pushrelay.cli.retire",
     "serve": "pushrelay.cli.serve",
 }
-"""Modules of the commands; the command has the name of its module, with dashes."""
+"""Modules of the commands; a command is named in its module as the module is."""
 
 
 class LazyGroup(click.Group):
@@ -26,9 +31,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(
-            import_module(COMMANDS[name]), name.replace("-", "_")
-        )
+        module = import_module(COMMANDS[name])
+        command: click.Command = getattr(module, COMMANDS[name].rpartition(".")[2])
         return command
 
 

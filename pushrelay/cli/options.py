@@ -45,12 +45,15 @@ def option(*declarations: str, **attributes: Any) -> Callable[[Decorated], Decor
     """
     name = declarations[0].split("/")[0].lstrip("-")
     variable = "PUSHRELAY_" + name.upper().replace(".", "_").replace("-", "_")
-    defaults = {
-        "cls": OnceOption,
-        "envvar": variable,
-        "show_envvar": True,
-        "show_default": True,
-    }
+    defaults = {"envvar": variable, "show_envvar": True}
+    return plain_option(*declarations, **{**defaults, **attributes})
+
+
+def plain_option(
+    *declarations: str, **attributes: Any
+) -> Callable[[Decorated], Decorated]:
+    """Declare an option that only the command line gives: of one call, not of all."""
+    defaults = {"cls": OnceOption, "show_default": True}
     return click.option(*declarations, **{**defaults, **attributes})
 
 

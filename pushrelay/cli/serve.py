@@ -81,7 +81,7 @@ log = logging.getLogger("pushrelay")
 @option(
     "--web.enable-admin-api/--no-web.enable-admin-api",
     "enable_admin_api",
-    help="Let clients delete all groups by PUT /api/v1/admin/wipe.",
+    help="Let clients delete all groups by PUT /api/v1/admin/wipe, and import groups.",
 )
 @option(
     "--web.config.file",

@@ -34,6 +34,7 @@ from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
+from pushrelay.web.importing import Importing
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
@@ -76,6 +77,7 @@ class Gateway:
             "push_groups": self._pushes.push_groups,
             "delete": self._pushes.delete,
             "wipe": self._pushes.wipe,
+            "import": Importing(settings, relay).take_over,
             "metrics": self._metrics,
             "healthy": self._healthy,
             "ready": self._ready,

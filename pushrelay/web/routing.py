@@ -103,6 +103,7 @@ class Router:
         ]
         if settings.enable_admin_api:
             self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))
+            self._api.append(_route("import", ("POST",), "/admin/import"))
 
     @property
     def routes(self) -> list[Route]:

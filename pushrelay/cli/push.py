@@ -1,0 +1,99 @@
+"""`pushrelay push`: push metrics to one group."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import click
+
+from pushrelay.cli.options import plain_option
+from pushrelay.cli.remote import (
+    connected,
+    dry_run,
+    grouping_key,
+    grouping_options,
+    query,
+    relay_url,
+)
+from pushrelay.errors import RelayRefused
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"), default="-")
+@relay_url
+@grouping_options(required=True)
+@plain_option(
+    "--mode",
+    type=click.Choice(["replace", "update", "merge", "add"]),
+    default="replace",
+    help="replace: the push is all the group holds from now on. update: families that "
+    "are not pushed stay. merge: series that are not pushed stay. add: as merge, and "
+    "counters are added up.",
+)
+@plain_option(
+    "--stale-after",
+    metavar="DURATION",
+    help="How long the pushed values hold, as in 26h; then they are withheld from "
+    "scrapes.",
+)
+@plain_option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="A name for this push. Pushed again under the same name, it counts once.",
+)
+@dry_run
+def push(
+    file: BinaryIO,
+    url: str,
+    job: str,
+    labels: tuple[str, ...],
+    mode: str,
+    stale_after: str | None,
+    idempotency_key: str | None,
+    dry_run: bool,
+) -> None:
+    """Push the metrics in FILE, in the text format, to one group.
+
+    Without FILE, or with "-", they are read from standard input.
+    """
+    key = grouping_key(job, labels)
+    asked = {
+        "mode": mode if mode in ("merge", "add") else None,
+        "stale_after": stale_after,
+        "dry_run": 1 if dry_run else None,
+    }
+    method = "PUT" if mode == "replace" else "POST"
+    headers = _headers(idempotency_key)
+    body = file.read()
+    with connected(url) as relay:
+        try:
+            answer = relay.request(
+                method, f"/metrics/{key.path}{query(asked)}", body, headers
+            )
+        except RelayRefused as error:
+            raise click.ClickException(_explained(error, file.name)) from error
+    if answer.headers.get("idempotency-replayed") == "true":
+        click.echo("this push was done before; nothing changed")
+    elif dry_run:
+        click.echo("this push would be accepted; nothing changed")
+
+
+def _headers(idempotency_key: str | None) -> dict[str, str]:
+    if idempotency_key is None:
+        return {}
+    if not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise click.UsageError("--idempotency-key must be printable ASCII characters")
+    return {"Idempotency-Key": idempotency_key}
+
+
+def _explained(error: RelayRefused, file: str) -> str:
+    """Return `error` with a line for each problem of the body, if it tells them."""
+    problems = error.problem.get("problems")
+    if not isinstance(problems, list) or not problems:
+        return str(error)
+    lines = [f"the relay refuses the push with status {error.status}:"]
+    for problem in problems:
+        line = problem.get("line")
+        place = click.format_filename(file) + (f":{line}" if line else "")
+        lines.append(f"{place}: {problem.get('detail')}")
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""What the commands share that talk to a relay.
+
+They exit with 0 when all was done, with 1 when it was refused, with 2 when they were
+called wrongly, and with 3 when no relay answered or it could not for now.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from pushrelay.cli.options import Decorated, option, plain_option
+from pushrelay.client import RelayClient
+from pushrelay.errors import InvalidURL, PushrelayError, RelayUnavailable
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.model import is_utf8
+
+LONG_SECONDS = 300.0
+"""How long a relay may take for what changes many groups; its own limit."""
+
+_SHOWN_GROUPS = 20
+
+relay_url = option(
+    "--url",
+    "url",
+    default="http://localhost:9091",
+    metavar="URL",
+    help="The relay: http://[USER:PASSWORD@]HOST:PORT[/PREFIX], or https.",
+)
+
+dry_run = plain_option(
+    "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
+)
+
+yes = plain_option("--yes", is_flag=True, help="Do it without being asked.")
+
+match = plain_option(
+    "--match",
+    "selectors",
+    multiple=True,
+    metavar="SELECTOR",
+    help='Groups whose labels match, as in \'{job=~"a.*",instance="b"}\'; given more '
+    "than once, groups that match any.",
+)
+
+older_than = plain_option(
+    "--older-than",
+    metavar="DURATION",
+    help="Groups without a push, accepted or refused, for so long, as in 7d.",
+)
+
+
+class Unavailable(click.ClickException):
+    """The relay did not do it, but may do it later."""
+
+    exit_code = 3
+
+
+def grouping_options(required: bool) -> Callable[[Decorated], Decorated]:
+    """Declare `--job` and `--label`, which name one group."""
+    job = plain_option(
+        "--job", required=required, metavar="JOB", help="Job of the group."
+    )
+    label = plain_option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Another label of the group; may be repeated.",
+    )
+    return lambda command: job(label(command))
+
+
+def grouping_key(job: str, labels: Iterable[str]) -> GroupingKey:
+    """Return the key that `--job` and `--label` name. Raises click.UsageError."""
+    pairs = {"job": job}
+    for label in labels:
+        name, equals, value = label.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--label {label} is not NAME=VALUE")
+        if name in pairs:
+            raise click.UsageError(f"the label {name} is given more than once")
+        pairs[name] = value
+    if not all(map(is_utf8, [*pairs, *pairs.values()])):
+        raise click.UsageError("the job and the labels must be UTF-8")
+    return GroupingKey.of(pairs)
+
+
+@contextmanager
+def connected(url: str, **seconds: float) -> Iterator[RelayClient]:
+    """Yield a client of the relay at `url`, and turn what goes wrong into the error
+    that click reports with the right exit code."""
+    try:
+        with RelayClient(url, **seconds) as relay:
+            yield relay
+    except InvalidURL as error:
+        raise click.UsageError(str(error)) from error
+    except RelayUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except PushrelayError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def query(parameters: Mapping[str, Any]) -> str:
+    """Return the query string of the `parameters` that say something, with its `?`;
+    lists are parameters that repeat."""
+    said = {name: value for name, value in parameters.items() if value}
+    return "?" + urlencode(said, doseq=True, errors="surrogateescape") if said else ""
+
+
+def require_yes(given: bool) -> None:
+    """Raise click.UsageError unless `--yes` is given or someone can be asked."""
+    if not given and not sys.stdin.isatty():
+        raise click.UsageError(
+            "nobody can be asked, for standard input is no terminal; look with "
+            "--dry-run, then give --yes"
+        )
+
+
+def show_groups(groups: list[dict[str, str]]) -> None:
+    """Print the labels of the first of `groups`, and how many more there are."""
+    for labels in groups[:_SHOWN_GROUPS]:
+        click.echo(f"  {GroupingKey.of(labels)}")
+    if len(groups) > _SHOWN_GROUPS:
+        click.echo(f"  and {len(groups) - _SHOWN_GROUPS} more")
+
+
+def counted(number: int) -> str:
+    """Return `number` of groups in words."""
+    return f"{number:,} group" + ("" if number == 1 else "s")

@@ -1,0 +1,287 @@
+"""Talks to a relay over HTTP, for the commands that need one.
+
+Commands that start before a job count every millisecond, so nothing beyond the
+standard library is imported, and of that `http.client` instead of `urllib.request`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    RemoteDisconnected,
+)
+from types import TracebackType
+from typing import Any
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
+
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 10.0
+
+COMPRESSED_BYTES = 64 * 1024
+"""Bodies from this size on are sent with gzip."""
+
+_DROPPED = (
+    BrokenPipeError,
+    ConnectionAbortedError,
+    ConnectionResetError,
+    RemoteDisconnected,
+)
+_SHOWN_CHARACTERS = 4000
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Statuses other than 5xx after which the same request may be taken.
+_TEMPORARY = (408, 429)
+_ADVICE = {
+    401: "put user and password into the URL: http://USER:PASSWORD@...",
+    403: "the relay or a proxy before it does not allow this",
+    404: "is this the URL of a relay, with its path prefix if it has one, and is this "
+    "switched on there?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a relay answered with success; `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class RelayClient:
+    """Requests to the relay at `url`, one after the other on one connection.
+
+    url: `http://` or `https://`, host, and if need be user and password, port and path
+        prefix; without a scheme it is http. Raises InvalidURL.
+    connect_seconds: how long connecting may take, for each address of the host.
+    answer_seconds: how long the relay may be silent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        parts, port = _split(url)
+        self._scheme, self._host, self._port = parts.scheme, parts.hostname or "", port
+        self._prefix = quote(parts.path.rstrip("/"), safe=_PATH_CHARACTERS)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        usual = port == _DEFAULT_PORTS[parts.scheme]
+        address = host if usual else f"{host}:{port}"
+        self.url = f"{parts.scheme}://{address}{self._prefix}"
+        """The URL without user and password."""
+        self._headers = {"Accept": "application/json", **_authorization(parts)}
+        self._connect_seconds = connect_seconds
+        self._answer_seconds = answer_seconds
+        self._connection: HTTPConnection | None = None
+
+    def __enter__(self) -> RelayClient:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool | None = None,
+    ) -> Answer:
+        """Send a request and return its answer, which is a success.
+
+        target: path and query below the relay's URL, percent-encoded, with a slash at
+            its beginning.
+        repeatable: whether it may be sent again when the kept connection turns out to
+            be closed; by default, whether it is no POST. One that may not is sent on a
+            connection of its own.
+
+        Raises RelayUnavailable and RelayRefused.
+        """
+        if not (method != "POST" if repeatable is None else repeatable):
+            self.close()
+        sent = {**self._headers, **(headers or {})}
+        if body is not None and len(body) >= COMPRESSED_BYTES:
+            body, sent["Content-Encoding"] = _compressed(body), "gzip"
+        try:
+            response, content = self._send(method, target, body, sent)
+        except (OSError, HTTPException, UnicodeError) as error:
+            self.close()
+            raise self._unavailable(target, error) from error
+        if not 200 <= response.status < 300:
+            self._refuse(target, response, content)
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, fields, content)
+
+    def data(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool | None = None,
+    ) -> Any:
+        """Do what `request` does; return the `data` of the JSON that was answered."""
+        answer = self.request(method, target, body, headers, repeatable=repeatable)
+        try:
+            return json.loads(answer.body)["data"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise RelayUnavailable(
+                f"{self._shown(target)} answers what no relay does; is the URL right?"
+            ) from None
+
+    def _send(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[HTTPResponse, bytes]:
+        if self._connection is not None:
+            try:
+                return self._send_once(method, target, body, headers)
+            except _DROPPED:
+                # The relay ends connections that are idle for long.
+                self.close()
+        return self._send_once(method, target, body, headers)
+
+    def _send_once(
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[HTTPResponse, bytes]:
+        connection = self._connect()
+        # A request may be answered before all of it was read, and be cut off then.
+        with suppress(*_DROPPED):
+            connection.request(method, self._prefix + target, body, dict(headers))
+        response = connection.getresponse()
+        content = response.read()
+        if response.will_close:
+            self.close()
+        return response, content
+
+    def _connect(self) -> HTTPConnection:
+        if self._connection is None:
+            kind: type[HTTPConnection] = HTTPConnection
+            if self._scheme == "https":
+                kind = HTTPSConnection
+            connection = kind(self._host, self._port, timeout=self._connect_seconds)
+            connection.connect()
+            connection.sock.settimeout(self._answer_seconds)
+            self._connection = connection
+        return self._connection
+
+    def _shown(self, target: str) -> str:
+        return self.url + target.partition("?")[0]
+
+    def _unavailable(self, target: str, error: Exception) -> RelayUnavailable:
+        return RelayUnavailable(
+            f"no answer from {self._shown(target)}: {_reason(error)}; is the relay "
+            "running, and is this its URL?"
+        )
+
+    def _refuse(self, target: str, response: HTTPResponse, content: bytes) -> None:
+        """Raise what an answer that is no success says."""
+        status, problem = response.status, _problem(response, content)
+        told = f"{self._shown(target)} answered {status} {response.reason}".rstrip()
+        if problem["detail"]:
+            told += f": {problem['detail']}"
+        if status >= 500 or status in _TEMPORARY:
+            raise RelayUnavailable(f"{told}; try again later")
+        advice = _ADVICE.get(status)
+        if 300 <= status < 400:
+            location = _readable(response.getheader("Location") or "")
+            advice = f"redirects are not followed; use the URL that leads to {location}"
+        raise RelayRefused(f"{told}; {advice}" if advice else told, status, problem)
+
+
+def _split(url: str) -> tuple[SplitResult, int]:
+    """Return the parts of `url` and its port. Raises InvalidURL."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        usual_port = _DEFAULT_PORTS[parts.scheme]
+        port = parts.port or usual_port
+        if parts.hostname and not (parts.query or parts.fragment):
+            return parts, port
+    except (ValueError, KeyError):
+        pass
+    # Whatever is wrong with it, a part of it may be a password.
+    shown = "the URL" if "@" in url else url or "an empty text"
+    raise InvalidURL(
+        f"{shown} is no URL of a relay; write http://HOST:PORT or https://HOST:PORT, "
+        "with USER:PASSWORD@ before the host (`/`, `@` and `:` in them as %2F, %40 and "
+        "%3A) and a path prefix behind the port if need be"
+    )
+
+
+def _authorization(parts: SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    encoded = base64.b64encode(credentials.encode(errors="surrogateescape"))
+    return {"Authorization": f"Basic {encoded.decode()}"}
+
+
+def _compressed(body: bytes) -> bytes:
+    import gzip  # most bodies are small
+
+    return gzip.compress(body, compresslevel=4)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    if isinstance(error, _DROPPED):
+        return "the connection was closed before the answer came"
+    if isinstance(error, OSError):
+        told = getattr(error, "verify_message", None) or error.strerror
+        return _readable(str(told or error))
+    return f"what answers does not speak HTTP ({type(error).__name__})"
+
+
+def _problem(response: HTTPResponse, content: bytes) -> dict[str, Any]:
+    """Return the problem document of an answer, or what stands for it."""
+    kind = (response.getheader("Content-Type") or "").partition(";")[0].strip()
+    text = content.decode(errors="replace")
+    if kind == "application/problem+json":
+        try:
+            problem = dict(json.loads(text))
+            return {**problem, "detail": _readable(str(problem["detail"]))}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            pass
+    return {"detail": _readable(text) if kind == "text/plain" else ""}
+
+
+def _readable(text: str) -> str:
+    """Return `text` for a terminal, which must not obey it."""
+    kept = re.sub(r"[^\S\n]+", " ", text.strip()[:_SHOWN_CHARACTERS])
+    return "".join([c if c.isprintable() or c == "\n" else "?" for c in kept])
