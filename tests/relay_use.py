@@ -20,6 +20,8 @@ from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
+from pushrelay.store.engine import Database
+from pushrelay.store.reader import read_snapshot
 from pushrelay.telemetry import Telemetry
 
 SECOND = 10**9
@@ -72,6 +74,16 @@ async def group(relay: Relay, key: GroupingKey) -> Group | None:
     """Return the group `key` if there is one."""
     await relay.refresh()
     return next((found for found in groups_of(relay) if found.key == key), None)
+
+
+def stored_groups(directory: Path) -> dict[GroupingKey, Group]:
+    """Return the groups that have rows in the database in `directory`."""
+    database = Database(f"sqlite:///{directory}/relay.db", "normal")
+    changes = read_snapshot(database, None)
+    database.close()
+    assert changes is not None
+    groups = [group for group in changes.groups if isinstance(group, Group)]
+    return {group.key: group for group in groups}
 
 
 class Clock:

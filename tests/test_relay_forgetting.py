@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from builders import key_of, new_database
+from builders import key_of
 from relay_use import (
     SECOND,
     Clock,
@@ -20,6 +20,7 @@ from relay_use import (
     post,
     put,
     shown,
+    stored_groups,
 )
 
 from pushrelay import relay as relay_module
@@ -27,11 +28,9 @@ from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness
 from pushrelay.errors import InconsistentPush
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group
 from pushrelay.job_rules import parse_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
-from pushrelay.store.reader import read_snapshot
 
 A, B = key_of("a"), key_of("b")
 POD_1, POD_2 = key_of("pods", instance="1"), key_of("pods", instance="2")
@@ -75,16 +74,6 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "JANITOR_SECONDS", 0.02)
 
 
-def stored(directory: Path) -> dict[GroupingKey, Group]:
-    """Return the groups that have rows."""
-    database = new_database(directory)
-    changes = read_snapshot(database, None)
-    database.close()
-    assert changes is not None
-    groups = [group for group in changes.groups if isinstance(group, Group)]
-    return {group.key: group for group in groups}
-
-
 async def wait_until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():
@@ -111,7 +100,7 @@ async def test_a_forgotten_group_is_gone_whether_or_not_its_row_is(
         assert await shown(relay) == {}
         assert "\npushrelay_groups 0\n" in await page_of(relay)
         assert await group(relay, A) is None
-        assert stored(tmp_path).keys() == {A}
+        assert stored_groups(tmp_path).keys() == {A}
 
 
 @on_loop
@@ -193,7 +182,7 @@ async def test_nothing_brings_back_what_was_removed(
     async with open_relay(tmp_path, WITHHELD_THEN_FORGOTTEN, clock) as relay:
         await put(relay, A, "x 1", at=clock())
         clock.go(2 * HOUR)
-        await wait_until(lambda: not stored(tmp_path))
+        await wait_until(lambda: not stored_groups(tmp_path))
         await relay.follow(after(1, 1000))
         assert await shown(relay) == {}
         clock.go(-2 * HOUR)
@@ -263,12 +252,12 @@ async def test_rows_go_of_what_is_forgotten_and_of_nothing_else(
         await refused(put(relay, failing, "x 1 1", at=clock()))
         await put(relay, fresh, "x 1", at=clock(), stale_after=100 * HOUR * SECOND)
         clock.go(HOUR)
-        await wait_until(lambda: A not in stored(tmp_path))
-        assert stored(tmp_path).keys() == {fresh, failing, stale}
+        await wait_until(lambda: A not in stored_groups(tmp_path))
+        assert stored_groups(tmp_path).keys() == {fresh, failing, stale}
         assert "\npushrelay_groups_forgotten_total 2\n" in await page_of(relay)
         await put(relay, A, "x 1", at=clock())
         await asyncio.sleep(0.1)
-        assert A in stored(tmp_path)
+        assert A in stored_groups(tmp_path)
 
 
 @pytest.mark.usefixtures("soon")
@@ -284,7 +273,7 @@ async def test_rows_go_in_batches_between_which_pushes_have_their_turn(
         left = {100}
         while left != {0} | left:
             await put(relay, B, "x 1", at=clock())
-            left.add(len(stored(tmp_path)) - 1)
+            left.add(len(stored_groups(tmp_path)) - 1)
         assert len(left) > 5
         assert all(number % 10 == 0 for number in left)
         assert "\npushrelay_groups_forgotten_total 100\n" in await page_of(relay)
@@ -392,7 +381,7 @@ async def test_a_retired_job_leaves_nothing(tmp_path: Path, clock: Clock) -> Non
         others = {head for head in await shown(relay) if 'job="a"' in head}
         await relay.retire("pods")
         assert (await shown(relay)).keys() == others
-        assert stored(tmp_path).keys() == {A}
+        assert stored_groups(tmp_path).keys() == {A}
         await relay.retire("pods")
         await relay.retire("unknown")
     async with open_relay(tmp_path, PODS, clock) as relay:

@@ -32,9 +32,10 @@ class Holdings:
     def __init__(self, groups: Iterable[Group] = (), jobs: Jobs | None = None) -> None:
         held = list(groups)
         self.jobs = jobs or Jobs()
-        self.families = load_families(held, self.jobs.all())
+        known = self.jobs.all()
+        self.families = load_families(held, known)
         self.key_shapes = KeyShapes(group.key.names for group in held)
-        self.series = sum(map(_series_of, held))
+        self.series = sum(map(_series_of, held)) + len(JOB_EVIDENCE) * len(known)
         self.size = sum(map(size_of, held))
         self.pending: dict[bytes, Group] = {}
         self.changed: set[str] = set()
