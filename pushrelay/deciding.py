@@ -338,7 +338,7 @@ class _Batch:
         found = [self._find(key) for key in write.keys]
         ended = [group for group in found if group is not None and write.wanted(group)]
         for group in ended:
-            if job_of(group) not in write.ended_jobs:
+            if not write.ended_jobs or job_of(group) not in write.ended_jobs:
                 self._keep_of_job(group)
             self._end(group)
         for job in write.ended_jobs:

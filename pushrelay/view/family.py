@@ -37,17 +37,20 @@ class Family:
             self.helps[shape.help] += times
             self._help = None
 
-    def uncount(self, shape: FamilyShape) -> None:
-        """Note that one group less has it in `shape`."""
-        _decrement(self.types, shape.type)
+    def uncount(self, shape: FamilyShape, times: int = 1) -> None:
+        """Note that so many fewer groups have it in `shape`."""
+        _subtract(self.types, shape.type, times)
         if shape.help:
-            _decrement(self.helps, shape.help)
+            _subtract(self.helps, shape.help, times)
             self._help = None
 
-    def holder_but(self, others: Container[bytes]) -> bytes | None:
-        """The canonical key of a group that has it and is not one of `others`."""
-        holders = chain(self.groups, self.withheld)
-        return next((key for key in holders if key not in others), None)
+    def holder_but(self, one: bytes, others: Container[bytes]) -> bytes | None:
+        """The canonical key of a group that has it and is neither `one` nor any of
+        `others`."""
+        for key in chain(self.groups, self.withheld):
+            if key != one and key not in others:
+                return key
+        return None
 
     @property
     def is_held(self) -> bool:
@@ -76,7 +79,7 @@ class Family:
 _Key = TypeVar("_Key")
 
 
-def _decrement(counter: Counter[_Key], key: _Key) -> None:
-    counter[key] -= 1
+def _subtract(counter: Counter[_Key], key: _Key, times: int) -> None:
+    counter[key] -= times
     if not counter[key]:
         del counter[key]

@@ -71,6 +71,7 @@ class Holdings:
     ) -> None:
         """Take `new` over into `groups`, and what the store has of jobs."""
         moved: dict[str, list[HolderChange]] = defaultdict(list)
+        gone: list[Group] = []
         for id_, group in new.items():
             old = groups.get(id_)
             self._count_for_job(old, group)
@@ -79,15 +80,14 @@ class Holdings:
                 self.size += len(group.payload.text) - len(old.payload.text)
                 continue
             self.pending.pop(id_, None)
-            self._move(old, group, moved)
-            if old is not None:
-                self._count(old, -1)
-                self.key_shapes.remove(old.key.names)
-                del groups[id_]
             if group is not None:
-                self._count(group, 1)
-                self.key_shapes.add(group.key.names)
+                self._move(old, group, moved)
                 groups[id_] = group
+            elif old is not None:
+                gone.append(old)
+                del groups[id_]
+        for alike in _by_kind(gone):
+            self._remove(alike, moved)
         self.jobs.record(records)
         self._move_jobs(moved)
         for name, changes in moved.items():
@@ -97,8 +97,25 @@ class Holdings:
                 del self.families[name]
         self.changed.update(moved)
 
+    def _remove(self, alike: list[Group], moved: dict[str, list[HolderChange]]) -> None:
+        """Note in `moved` that groups of one kind are no more."""
+        one, times = alike[0], len(alike)
+        for name, shape in _shapes_of(one).items():
+            self.families[name].uncount(shape, times)
+            # Whether or not it was shown, it may be that nobody else has it.
+            moved[name] += ()
+        keys = [group.key.canonical for group in alike]
+        changes: list[HolderChange] = [(key, None) for key in keys]
+        for name in _shown(one):
+            moved[name] += changes
+        for name in one.withheld:
+            self.families[name].withheld.difference_update(keys)
+        self.key_shapes.remove(one.key.names, times)
+        self.series -= times * _series_of(one)
+        self.size -= sum(map(size_of, alike))
+
     def _move(
-        self, old: Group | None, new: Group | None, moved: dict[str, list[HolderChange]]
+        self, old: Group | None, new: Group, moved: dict[str, list[HolderChange]]
     ) -> None:
         """Note in `moved` what becomes of the families of one group."""
         before = _shapes_of(old)
@@ -112,14 +129,17 @@ class Holdings:
             self.families[name].uncount(shape)
             # Whether or not it was shown, it may be that nobody else has it.
             moved[name] += ()
-        if old is not None:
+        if old is None:
+            self.key_shapes.add(new.key.names)
+        else:
             self._show(old, _shown(old) - _shown(new), None, moved)
             for name in old.withheld:
                 self.families[name].withheld.discard(old.key.canonical)
-        if new is not None:
-            self._show(new, _shown(new), new, moved)
-            for name in new.withheld:
-                self.families[name].withheld.add(new.key.canonical)
+            self._count(old, -1)
+        self._show(new, _shown(new), new, moved)
+        for name in new.withheld:
+            self.families[name].withheld.add(new.key.canonical)
+        self._count(new, 1)
 
     @staticmethod
     def _show(
@@ -162,6 +182,16 @@ class Holdings:
     def _count(self, group: Group, times: int) -> None:
         self.series += times * _series_of(group)
         self.size += times * size_of(group)
+
+
+def _by_kind(groups: Iterable[Group]) -> Iterable[list[Group]]:
+    """Return `groups` in lists of those that have and show the same families, and have
+    the same label names."""
+    kinds: dict[object, list[Group]] = defaultdict(list)
+    for group in groups:
+        shown = (group.payload.layout, group.withheld, evidence_of(group))
+        kinds[shown, group.key.names].append(group)
+    return kinds.values()
 
 
 def _only_values_differ(old: Group | None, new: Group | None) -> bool:

@@ -36,10 +36,10 @@ class KeyShapes:
         """Count one more group of `shape`."""
         self._by_last_name.setdefault(shape[-1], Counter())[shape] += 1
 
-    def remove(self, shape: Shape) -> None:
-        """Count one group of `shape` less; there must be one."""
+    def remove(self, shape: Shape, times: int = 1) -> None:
+        """Count so many groups of `shape` less; there must be as many."""
         shapes = self._by_last_name[shape[-1]]
-        shapes[shape] -= 1
+        shapes[shape] -= times
         if not shapes[shape]:
             del shapes[shape]
         if not shapes:

@@ -22,10 +22,10 @@ class Overlay:
         self._view = view
         self._own_types = own_types
         self._groups: dict[bytes, Group | None] = {}
-        # By family name: who holds it in the overlay, and whose piece in the view the
-        # overlay hides (canonical keys).
+        # Canonical keys of groups of which the view's families mean nothing any more.
+        self._hidden: set[bytes] = set()
+        # By family name: who of these holds it in the overlay.
         self._holders: dict[str, dict[GroupingKey, MetricType]] = {}
-        self._hidden: dict[str, set[bytes]] = {}
         self._added_shapes = KeyShapes()
 
     def put(self, key: GroupingKey, group: Group | None) -> None:
@@ -34,9 +34,10 @@ class Overlay:
         self._groups[key.id] = group
         if before and group and before.payload.layout is group.payload.layout:
             return  # nobody holds another family or another type than before
-        for name in before.payload.layout.index if before else ():
-            self._holders.get(name, {}).pop(key, None)
-            self._hidden.setdefault(name, set()).add(key.canonical)
+        if key.canonical in self._hidden:
+            for name in before.payload.layout.index if before else ():
+                self._holders[name].pop(key)
+        self._hidden.add(key.canonical)
         if group is not None:
             self._added_shapes.add(key.names)
             for family in group.payload.layout.families:
@@ -60,9 +61,8 @@ class Overlay:
         found = {type_: k.canonical for k, type_ in batch.items() if k != but}
         family = self._view.families.get(name)
         if family is not None:
-            hidden = self._hidden.get(name, set()) | {but.canonical}
             # Among committed groups there is but one type, and mostly many holders.
-            holder = family.holder_but(hidden)
+            holder = family.holder_but(but.canonical, self._hidden)
             if holder is not None:
                 found.setdefault(family.type, holder)
         return found

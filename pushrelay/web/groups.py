@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pushrelay.durations import format_duration
@@ -64,7 +65,9 @@ class Groups:
                 "state": parameters.one("state") or "",
             }
             _note("deleting groups", exchange, len(found), asked)
-            keys = await self._relay.delete_groups(found, condition.matches)
+            # What the labels are asked does not change from one moment to the next.
+            still = replace(condition, selectors=())
+            keys = await self._relay.delete_groups(found, still.matches)
             _note("deleted groups", exchange, len(keys), asked)
         await self._answer_keys(exchange, {"dry_run": dry_run}, keys)
 
