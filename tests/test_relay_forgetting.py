@@ -265,7 +265,8 @@ async def test_rows_go_of_what_is_forgotten_and_of_nothing_else(
 async def test_rows_go_in_batches_between_which_pushes_have_their_turn(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "DELETED_AT_ONCE", 10)
+    # Ten groups of one family.
+    monkeypatch.setattr(relay_module, "DELETED_AT_ONCE", 10 * (5 + 1))
     async with open_relay(tmp_path, WITHHELD_THEN_FORGOTTEN, clock) as relay:
         keys = [key_of(f"j{number}") for number in range(100)]
         await asyncio.gather(*(put(relay, key, "x 1", at=clock()) for key in keys))

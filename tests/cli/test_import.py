@@ -144,7 +144,7 @@ def import_from(
 
 def shown(server: HTTPClient) -> set[Sample]:
     """Return the samples of groups, push times included."""
-    return {s for s in read_page(server.page()) if "job" in dict(s.labels)}
+    return {s for s in read_page(server.page()) if "instance" in dict(s.labels)}
 
 
 def messages(server: HTTPClient) -> dict[str, set[bytes]]:
@@ -156,7 +156,7 @@ def messages(server: HTTPClient) -> dict[str, set[bytes]]:
         metrics = set()
         for metric in message.metric:
             pairs = sorted((pair.name, pair.value) for pair in metric.label)
-            if "job" in dict(pairs):
+            if "instance" in dict(pairs):
                 del metric.label[:]
                 for name, text_ in pairs:
                     metric.label.add(name=name, value=text_)
@@ -261,7 +261,7 @@ def test_a_relay_can_be_copied_as_a_pushgateway_can(
     )
     assert done.stdout == "2 groups imported\n", done.stderr
     page = source.get("/pre/all").text
-    expected = {s for s in read_page(page) if "job" in dict(s.labels)}
+    expected = {s for s in read_page(page) if "instance" in dict(s.labels)}
     assert shown(relay) == expected
     answer = source.get("/pre/all", {"Accept": CONTENT_TYPE})
     [native] = [f for f in read_delimited(answer.body) if f.name == "native_seconds"]
