@@ -178,7 +178,7 @@ def commit(relay: Relay, request: bytes) -> None:
 def gateway_of(relay: Relay) -> Gateway:
     """Return a gateway that neither parses nor stores what it is pushed."""
     gateway = Gateway(SETTINGS, relay, lambda: None)
-    gateway._pushes._parse = nothing_read  # type: ignore[assignment, method-assign]
+    gateway._pushes._reader.read = nothing_read  # type: ignore[assignment, method-assign]
     gateway._pushes._relay = _Nowhere()  # type: ignore[assignment]
     return gateway
 
