@@ -6,12 +6,12 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
+from pushrelay.deletions import deletions
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
@@ -21,8 +21,8 @@ from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
-from pushrelay.store.shared_call import SharedCall
 from pushrelay.store.writer import Writer
+from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.jobs import job_of
@@ -32,17 +32,7 @@ from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, 
 
 log = logging.getLogger(__name__)
 
-CLOCK_DEADLINE_SECONDS = 1.0
 WRITE_DEADLINE_SECONDS = 15.0
-READY_SECONDS = 10.0
-"""A commit not longer ago than this shows that the database takes writes."""
-
-DELETED_AT_ONCE = 15_000
-"""Families that go in one commit, so that pushes get their turn in between; a group
-counts for some more. 1,000 groups of ten families take about 30 ms."""
-
-_GROUP_ITSELF = 5
-
 JANITOR_SECONDS = 5.0
 """How often the rows of forgotten groups are removed."""
 
@@ -69,9 +59,7 @@ class Relay:
         self._writer = Writer(
             database, self._decider, self._deliver, telemetry.commit, clock
         )
-        self._refresher = SharedCall(self._refresh, "refresher")
-        self._prober = SharedCall(self._writer.probe, "prober")
-        self._is_readable = self._is_writable = True
+        self._health = StoreHealth(self._refresh, self._writer)
 
     @property
     def policies(self) -> Policies:
@@ -89,8 +77,7 @@ class Relay:
         """Commit what was accepted, then close the database; on another thread."""
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
-        self._refresher.stop()
-        self._prober.stop()
+        self._health.stop()
         self._database.close()
 
     async def push(self, push: Push | PushAll) -> bool:
@@ -132,9 +119,9 @@ class Relay:
         StoreUnavailable; some groups may be deleted then.
         """
         deleted: list[GroupingKey] = []
-        for portion in _portions(groups) if groups or ended_jobs else ():
+        for deletion in deletions(groups, wanted, ended_jobs):
             try:
-                deleted += await self._write(_deletion(portion, wanted, ended_jobs))
+                deleted += await self._write(deletion)
             except StoreUnavailable as error:
                 raise StoreUnavailable(
                     f"{len(deleted)} of {len(groups)} groups are deleted; then: {error}"
@@ -174,9 +161,7 @@ class Relay:
         await self.refresh()
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
-        if not self._is_writable:
-            # Found out beside the scrape; the next one knows.
-            self._prober.request().add_done_callback(self._probed)
+        self._health.look_for_recovery()
         return self._expose(self._view.snapshot(), format_)
 
     def require_alive(self) -> None:
@@ -190,18 +175,14 @@ class Relay:
             groups=snapshot.groups,
             series=snapshot.series,
             revision=snapshot.position.revision,
-            store_up=self._is_readable and self._is_writable,
+            store_up=self._health.is_up,
         )
         own = self.telemetry.families(gauges, time.monotonic())
         return Exposition(snapshot, own, format_)
 
     async def refresh(self) -> bool:
         """Bring the view up to date; return whether the database answered in time."""
-        waiting = self._begin_refresh()
-        if waiting is None:
-            return False
-        done = await _wait(_quiet(waiting), CLOCK_DEADLINE_SECONDS)
-        return self._end_refresh(done, waiting)
+        return await self._health.refresh()
 
     async def require_refresh(self) -> None:
         """Bring the view up to date. Raises StoreUnavailable."""
@@ -210,14 +191,7 @@ class Relay:
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
-        waiting = self._begin_refresh()
-        if waiting is None:
-            return False
-        try:
-            waiting.exception(CLOCK_DEADLINE_SECONDS)
-        except TimeoutError:
-            return self._end_refresh(False, waiting)
-        return self._end_refresh(True, waiting)
+        return self._health.refresh_blocking()
 
     def groups(self) -> list[Group]:
         """Return all groups of the last refresh, sorted by grouping key; on a thread
@@ -228,19 +202,7 @@ class Relay:
 
     async def require_ready(self) -> None:
         """Raise StoreUnavailable unless the database takes writes."""
-        if not self._writer.is_running:
-            raise StoreUnavailable("the thread that writes has ended; see the log")
-        if time.monotonic() - self._writer.committed_at < READY_SECONDS:
-            return
-        probe = _quiet(self._prober.request())
-        if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
-            self._is_writable = False
-            raise StoreUnavailable("the database did not give the write lock in time")
-        self._probed(probe)
-        probe.result()
-
-    def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
-        self._is_writable = not probe.cancelled() and probe.exception() is None
+        await self._health.require_ready()
 
     # --- reading ---
 
@@ -256,25 +218,6 @@ class Relay:
 
     def _refresh(self) -> None:
         self._decider.catch_up(lambda since: read_snapshot(self._database, since))
-
-    def _begin_refresh(self) -> Future[None] | None:
-        """Return the reading to wait for; None while an earlier one hangs."""
-        if self._refresher.stalled(CLOCK_DEADLINE_SECONDS):
-            self._is_readable = False
-            return None
-        return self._refresher.request()
-
-    def _end_refresh(self, done: bool, reading: Future[None]) -> bool:
-        error = reading.exception() if done else None
-        if error is not None and not isinstance(error, StoreUnavailable):
-            log.error("reading the store failed", exc_info=error)
-        was_readable, self._is_readable = self._is_readable, done and error is None
-        if was_readable and not self._is_readable:
-            log.error("scrapes show the last known state: %s", error or "no answer")
-        elif self._is_readable and not was_readable:
-            log.info("the database answers again")
-            self._is_writable = True
-        return self._is_readable
 
     def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""
@@ -310,63 +253,15 @@ class Relay:
             deadline.cancel()
             # Without an answer, for the client has left, nothing is known.
             if answer.done() and not answer.cancelled():
-                error = answer.exception()
-                self._is_writable = not isinstance(error, StoreUnavailable)
+                self._health.note_write(answer.exception())
 
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
         self._loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _quiet(call: Future[None]) -> asyncio.Future[None]:
-    """Return a future of `call` that does not complain if nobody waits for its end."""
-    future = asyncio.wrap_future(call)
-    future.add_done_callback(_retrieve)
-    return future
-
-
-def _retrieve(done: asyncio.Future[None]) -> None:
-    """Look at the exception, which asyncio would otherwise log as never retrieved."""
-    if not done.cancelled():
-        done.exception()
-
-
-async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
-    """Wait for `future`, which goes on if it is late; return whether it is done."""
-    if not future.done():
-        await asyncio.wait([future], timeout=seconds)
-    return future.done()
-
-
 def _is_forgotten(group: Group) -> bool:
     return group.is_forgotten
-
-
-def _portions(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Yield `groups` in lists that are as much as is deleted at once, at least one."""
-    portion: list[Group] = []
-    size = 0
-    for group in groups:
-        portion.append(group)
-        size += _GROUP_ITSELF + len(group.payload.layout.families)
-        if size >= DELETED_AT_ONCE:
-            yield portion
-            portion, size = [], 0
-    yield portion
-
-
-def _deletion(
-    groups: Sequence[Group],
-    wanted: Callable[[Group], bool],
-    ended_jobs: frozenset[str],
-) -> Delete:
-    """Return the deletion of what is still one of `groups`, unchanged and wanted."""
-    revisions = {group.key.id: group.revision for group in groups}
-    return Delete(
-        tuple([group.key for group in groups]),
-        lambda group: group.revision == revisions[group.key.id] and wanted(group),
-        ended_jobs,
-    )
 
 
 def _give_up(answer: asyncio.Future[Any]) -> None:

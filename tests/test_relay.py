@@ -22,6 +22,7 @@ from relay_use import (
 from sqlalchemy import text
 
 from pushrelay import relay as relay_module
+from pushrelay import store_health
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
 from pushrelay.grouping_key import GroupingKey
@@ -518,9 +519,9 @@ async def test_a_pusher_that_went_away_disturbs_nobody(relay: Relay) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(relay_module, "CLOCK_DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
-    monkeypatch.setattr(relay_module, "READY_SECONDS", 0.0)
+    monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
 
 
 async def is_up(relay: Relay) -> bool:

@@ -23,6 +23,7 @@ from relay_use import (
     stored_groups,
 )
 
+from pushrelay import deletions
 from pushrelay import relay as relay_module
 from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness
@@ -266,7 +267,7 @@ async def test_rows_go_in_batches_between_which_pushes_have_their_turn(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Ten groups of one family.
-    monkeypatch.setattr(relay_module, "DELETED_AT_ONCE", 10 * (5 + 1))
+    monkeypatch.setattr(deletions, "DELETED_AT_ONCE", 10 * (5 + 1))
     async with open_relay(tmp_path, WITHHELD_THEN_FORGOTTEN, clock) as relay:
         keys = [key_of(f"j{number}") for number in range(100)]
         await asyncio.gather(*(put(relay, key, "x 1", at=clock()) for key in keys))

@@ -22,6 +22,7 @@ from relay_use import (
 )
 
 from pushrelay import relay as relay_module
+from pushrelay import store_health
 from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey
@@ -360,7 +361,7 @@ async def test_many_groups_go_stale_between_two_scrapes(
 async def test_a_database_that_hangs_keeps_nothing_from_going_stale(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "CLOCK_DEADLINE_SECONDS", 0.05)
+    monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.05)
     read = relay_module.read_snapshot
 
     def hang(*arguments: Any) -> Any:

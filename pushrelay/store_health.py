@@ -1,0 +1,131 @@
+"""Asks the database with deadlines, and remembers whether it answers.
+
+A database that hangs must not hang those who can do without it: scrapes go on from
+what is known, after a second at first and at once from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from pushrelay.errors import StoreUnavailable
+from pushrelay.store.shared_call import SharedCall
+from pushrelay.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+CLOCK_DEADLINE_SECONDS = 1.0
+READY_SECONDS = 10.0
+"""A commit not longer ago than this shows that the database takes writes."""
+
+
+class StoreHealth:
+    """Whether the database can be read, by `read`, and written, by `writer`.
+
+    read: brings what is known of the store up to date; raises StoreUnavailable.
+    """
+
+    def __init__(self, read: Callable[[], None], writer: Writer) -> None:
+        self._writer = writer
+        self._reader = SharedCall(read, "refresher")
+        self._prober = SharedCall(writer.probe, "prober")
+        self._is_readable = self._is_writable = True
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was read last time, and took the last write."""
+        return self._is_readable and self._is_writable
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._reader.stop()
+        self._prober.stop()
+
+    async def refresh(self) -> bool:
+        """Have it read; return whether it answered in time."""
+        reading = self._begin_reading()
+        if reading is None:
+            return False
+        done = await _wait(_quiet(reading), CLOCK_DEADLINE_SECONDS)
+        return self._end_reading(done, reading)
+
+    def refresh_blocking(self) -> bool:
+        """Do what `refresh` does, on a thread that may wait."""
+        reading = self._begin_reading()
+        if reading is None:
+            return False
+        try:
+            reading.exception(CLOCK_DEADLINE_SECONDS)
+        except TimeoutError:
+            return self._end_reading(False, reading)
+        return self._end_reading(True, reading)
+
+    async def require_ready(self) -> None:
+        """Raise StoreUnavailable unless it takes writes."""
+        if not self._writer.is_running:
+            raise StoreUnavailable("the thread that writes has ended; see the log")
+        if time.monotonic() - self._writer.committed_at < READY_SECONDS:
+            return
+        probe = _quiet(self._prober.request())
+        if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
+            self._is_writable = False
+            raise StoreUnavailable("the database did not give the write lock in time")
+        self._probed(probe)
+        probe.result()
+
+    def look_for_recovery(self) -> None:
+        """Find out whether it takes writes again, if it did not; whoever asks later
+        knows."""
+        if not self._is_writable:
+            self._prober.request().add_done_callback(self._probed)
+
+    def note_write(self, error: BaseException | None) -> None:
+        """Take over how a write ended."""
+        self._is_writable = not isinstance(error, StoreUnavailable)
+
+    def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
+        self._is_writable = not probe.cancelled() and probe.exception() is None
+
+    def _begin_reading(self) -> Future[None] | None:
+        """Return the reading to wait for; None while an earlier one hangs."""
+        if self._reader.stalled(CLOCK_DEADLINE_SECONDS):
+            self._is_readable = False
+            return None
+        return self._reader.request()
+
+    def _end_reading(self, done: bool, reading: Future[None]) -> bool:
+        error = reading.exception() if done else None
+        if error is not None and not isinstance(error, StoreUnavailable):
+            log.error("reading the store failed", exc_info=error)
+        was_readable, self._is_readable = self._is_readable, done and error is None
+        if was_readable and not self._is_readable:
+            log.error("scrapes show the last known state: %s", error or "no answer")
+        elif self._is_readable and not was_readable:
+            log.info("the database answers again")
+            self._is_writable = True
+        return self._is_readable
+
+
+def _quiet(call: Future[None]) -> asyncio.Future[None]:
+    """Return a future of `call` that does not complain if nobody waits for its end."""
+    future = asyncio.wrap_future(call)
+    future.add_done_callback(_retrieve)
+    return future
+
+
+def _retrieve(done: asyncio.Future[None]) -> None:
+    """Look at the exception, which asyncio would otherwise log as never retrieved."""
+    if not done.cancelled():
+        done.exception()
+
+
+async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for `future`, which goes on if it is late; return whether it is done."""
+    if not future.done():
+        await asyncio.wait([future], timeout=seconds)
+    return future.done()
