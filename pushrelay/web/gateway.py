@@ -261,11 +261,11 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = frozenset(
-    {
-        *("metrics", "quit", "quit_refused"),
-        *("groups", "delete_groups", "retire", "read_options"),
-    }
+_UNCOUNTED = ("metrics", "quit", "quit_refused") + (
+    "groups",
+    "delete_groups",
+    "retire",
+    "read_options",
 )
 """Handlers that the Pushgateway's request counter leaves out, or that it lacks."""
 

@@ -153,8 +153,12 @@ def _document(
     yield b"]}}"
 
 
+# `json.dumps` would make one for each group.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _to_json(value).encode()
 
 
 def _labels(key: GroupingKey) -> dict[str, str]:
