@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,7 +26,7 @@ from pushrelay.view.exposition import Exposition
 from pushrelay.view.jobs import job_of
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, Import, Look, Push, PushAll, Write
+from pushrelay.writes import Delete, Import, Look, Push, PushAll, Write, deletions_of
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,6 @@ CLOCK_DEADLINE_SECONDS = 1.0
 WRITE_DEADLINE_SECONDS = 15.0
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
-
-DELETED_AT_ONCE = 15_000
-"""Families that go in one commit, so that pushes get their turn in between; a group
-counts for some more. 1,000 groups of ten families take about 30 ms."""
-
-_GROUP_ITSELF = 5
 
 JANITOR_SECONDS = 5.0
 """How often the rows of forgotten groups are removed."""
@@ -117,9 +111,9 @@ class Relay:
         StoreUnavailable; some groups may be deleted then.
         """
         deleted: list[GroupingKey] = []
-        for portion in _portions(groups) if groups or ended_jobs else ():
+        for write in deletions_of(groups, wanted, ended_jobs):
             try:
-                deleted += await self._write(_deletion(portion, wanted, ended_jobs))
+                deleted += await self._write(write)
             except StoreUnavailable as error:
                 raise StoreUnavailable(
                     f"{len(deleted)} of {len(groups)} groups are deleted; then: {error}"
@@ -278,7 +272,9 @@ class Relay:
                 if self._decider.is_due():
                     await asyncio.to_thread(self._decider.advance)
                 forgotten = self._view.forgotten_groups()
-                removed = await self.delete_groups(forgotten, _is_forgotten)
+                removed = await self.delete_groups(
+                    forgotten, lambda group: group.is_forgotten
+                )
                 self.telemetry.forgotten(len(removed))
             except StoreUnavailable as error:
                 log.info("forgotten groups are removed later: %s", error)
@@ -321,37 +317,6 @@ async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
     if not future.done():
         await asyncio.wait([future], timeout=seconds)
     return future.done()
-
-
-def _is_forgotten(group: Group) -> bool:
-    return group.is_forgotten
-
-
-def _portions(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Yield `groups` in lists that are as much as is deleted at once, at least one."""
-    portion: list[Group] = []
-    size = 0
-    for group in groups:
-        portion.append(group)
-        size += _GROUP_ITSELF + len(group.payload.layout.families)
-        if size >= DELETED_AT_ONCE:
-            yield portion
-            portion, size = [], 0
-    yield portion
-
-
-def _deletion(
-    groups: Sequence[Group],
-    wanted: Callable[[Group], bool],
-    ended_jobs: frozenset[str],
-) -> Delete:
-    """Return the deletion of what is still one of `groups`, unchanged and wanted."""
-    revisions = {group.key.id: group.revision for group in groups}
-    return Delete(
-        tuple([group.key for group in groups]),
-        lambda group: group.revision == revisions[group.key.id] and wanted(group),
-        ended_jobs,
-    )
 
 
 def _give_up(answer: asyncio.Future[Any]) -> None:

@@ -14,6 +14,7 @@ from builders import commit, families_of, group_of, key_of, new_database
 from sqlalchemy import text
 
 from pushrelay import relay as relay_module
+from pushrelay import writes
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
 from pushrelay.exposition.negotiation import negotiate
@@ -410,7 +411,7 @@ def test_pushes_get_their_turn_between_deletions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each of these groups is more than goes at once.
-    monkeypatch.setattr(relay_module, "DELETED_AT_ONCE", 1)
+    monkeypatch.setattr(writes, "DELETED_AT_ONCE", 1)
 
     async def test() -> None:
         async with open_relay(tmp_path) as relay:
@@ -430,7 +431,7 @@ def test_pushes_get_their_turn_between_deletions(
 def test_no_push_is_lost_while_2000_groups_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_module, "DELETED_AT_ONCE", 500)
+    monkeypatch.setattr(writes, "DELETED_AT_ONCE", 500)
     pushed: dict[GroupingKey, int] = {}
 
     async def push_until(done: asyncio.Event, relay: Relay, first: int) -> None:

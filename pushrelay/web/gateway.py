@@ -261,13 +261,11 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_UNCOUNTED = ("metrics", "quit", "quit_refused") + (
-    "groups",
-    "delete_groups",
-    "retire",
-    "read_options",
-)
-"""Handlers that the Pushgateway's request counter leaves out, or that it lacks."""
+_BEYOND_PUSHGATEWAY = ("groups", "delete_groups", "retire", "read_options")
+"""Handlers of what the Pushgateway does not have."""
+
+_UNCOUNTED = ("metrics", "quit", "quit_refused", *_BEYOND_PUSHGATEWAY)
+"""Handlers that the Pushgateway's request counter leaves out."""
 
 _CHANGING_GROUPS = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
