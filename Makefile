@@ -10,7 +10,7 @@ SLOW := tests/compat tests/web/test_server.py
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is insta
 
 bench-scale: $(VENV)/installed-dev ## measure with up to 100,000 groups
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-many: $(VENV)/installed-dev ## measure listing and deleting many groups
+	@$(BIN)/python benchmarks/many.py $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

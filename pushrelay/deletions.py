@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pushrelay.groups import Group
 from pushrelay.writes import Delete
@@ -14,37 +14,28 @@ families take about 30 ms."""
 _GROUP_ITSELF = 5
 
 
-def deletions(
+def deletions_of(
     groups: Sequence[Group],
     wanted: Callable[[Group], bool],
     ended_jobs: frozenset[str],
 ) -> Iterator[Delete]:
-    """Yield the deletions of what is still one of `groups`, unchanged and wanted, in
-    its turn; other arguments as for `Delete`."""
-    # Jobs may end without groups.
-    for portion in _portions(groups) if groups or ended_jobs else ():
-        yield _deletion(portion, wanted, ended_jobs)
-
-
-def _portions(groups: Iterable[Group]) -> Iterator[list[Group]]:
-    """Yield `groups` in lists that are as much as is deleted at once, at least one."""
+    """Yield what deletes those of `groups` that are wanted, and unchanged since then,
+    in portions; with it `ended_jobs` end, also where there are no groups."""
     portion: list[Group] = []
     size = 0
     for group in groups:
         portion.append(group)
         size += _GROUP_ITSELF + len(group.payload.layout.families)
         if size >= DELETED_AT_ONCE:
-            yield portion
+            yield _deletion(portion, wanted, ended_jobs)
             portion, size = [], 0
-    yield portion
+    if portion or (ended_jobs and not groups):
+        yield _deletion(portion, wanted, ended_jobs)
 
 
 def _deletion(
-    groups: Sequence[Group],
-    wanted: Callable[[Group], bool],
-    ended_jobs: frozenset[str],
+    groups: list[Group], wanted: Callable[[Group], bool], ended_jobs: frozenset[str]
 ) -> Delete:
-    """Return the deletion of what is still one of `groups`, unchanged and wanted."""
     revisions = {group.key.id: group.revision for group in groups}
     return Delete(
         tuple([group.key for group in groups]),

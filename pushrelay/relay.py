@@ -11,7 +11,7 @@ from typing import Any
 
 from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
-from pushrelay.deletions import deletions
+from pushrelay.deletions import deletions_of
 from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
@@ -119,7 +119,7 @@ class Relay:
         StoreUnavailable; some groups may be deleted then.
         """
         deleted: list[GroupingKey] = []
-        for deletion in deletions(groups, wanted, ended_jobs):
+        for deletion in deletions_of(groups, wanted, ended_jobs):
             try:
                 deleted += await self._write(deletion)
             except StoreUnavailable as error:
@@ -236,7 +236,9 @@ class Relay:
                 if self._decider.is_due():
                     await asyncio.to_thread(self._decider.advance)
                 forgotten = self._view.forgotten_groups()
-                removed = await self.delete_groups(forgotten, _is_forgotten)
+                removed = await self.delete_groups(
+                    forgotten, lambda group: group.is_forgotten
+                )
                 self.telemetry.forgotten(len(removed))
             except StoreUnavailable as error:
                 log.info("forgotten groups are removed later: %s", error)

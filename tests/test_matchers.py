@@ -331,3 +331,22 @@ def test_promtool_takes_and_refuses_the_same(tmp_path: Path) -> None:
     taken = [f"up{written.lstrip()}" for written, _ in PROMQL]
     refused = [f"up{written}" for written, _, _ in REFUSED]
     assert accepted(taken + refused, tmp_path) == taken
+
+
+@pytest.mark.parametrize(
+    ("selector", "value"),
+    [
+        ('{job="a"}', "a"),
+        ('{instance="i",job=""}', ""),
+        ('{job="a",job="b"}', "a"),
+        ('{job!="b",job="a"}', "a"),
+        ('{job=~"a"}', None),
+        ('{job!="a"}', None),
+        ('{instance="a"}', None),
+        ("{}", None),
+    ],
+)
+def test_a_matcher_may_say_which_value_a_label_has(
+    selector: str, value: str | None
+) -> None:
+    assert parse_selector(selector).value_of("job") == value

@@ -4,7 +4,8 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from relay_use import (
 )
 from sqlalchemy import text
 
+from pushrelay import deletions, store_health
 from pushrelay import relay as relay_module
-from pushrelay import store_health
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
+from pushrelay.freshness import Policy
+from pushrelay.group_list import Condition
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.store import engine
@@ -374,6 +378,200 @@ async def test_a_wipe_takes_all_groups(relay: Relay) -> None:
     assert await samples(relay) == []
     await asyncio.gather(relay.wipe(), put(relay, A, "x 1"))
     assert [found.key for found in groups_of(relay)] == [A]
+
+
+@with_relay
+async def test_groups_that_were_pushed_to_since_they_were_looked_at_are_spared(
+    relay: Relay,
+) -> None:
+    await put(relay, A, "x 1")
+    await put(relay, B, "x 1")
+    found = groups_of(relay)
+    await put(relay, A, "x 2")
+    assert await relay.delete_groups(found) == [B]
+    assert await samples(relay) == ['x{instance="",job="a"} 2']
+
+
+@with_relay
+async def test_groups_that_are_not_wanted_any_more_are_spared(relay: Relay) -> None:
+    await put(relay, A, "x 1")
+    await put(relay, B, "x 1")
+    deleted = await relay.delete_groups(groups_of(relay), lambda g: g.key == A)
+    assert deleted == [A]
+    assert await relay.delete_groups([]) == []
+    assert [found.key for found in groups_of(relay)] == [B]
+
+
+def test_pushes_get_their_turn_between_deletions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each of these groups is more than goes at once.
+    monkeypatch.setattr(deletions, "DELETED_AT_ONCE", 1)
+
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            keys = [key_of(f"j{number}") for number in range(8)]
+            for key in keys:
+                await put(relay, key, "x 1")
+            deletion = asyncio.create_task(relay.delete_groups(groups_of(relay)))
+            await asyncio.sleep(0)
+            await put(relay, A, COUNTER.replace("x", "y"))
+            assert not deletion.done()
+            assert await deletion == keys
+            assert await samples(relay) == ['y{instance="",job="a"} 1']
+
+    asyncio.run(test())
+
+
+def test_no_push_is_lost_while_2000_groups_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "DELETED_AT_ONCE", 500)
+    pushed: dict[GroupingKey, int] = {}
+
+    async def push_until(done: asyncio.Event, relay: Relay, first: int) -> None:
+        """Push to some of the groups that are deleted, and to others."""
+        value = 0
+        while not done.is_set():
+            value += 1
+            key = key_of(f"j{(first + value * 7) % 2200:04}")
+            await put(relay, key, f"x {value}", at=SECOND + value)
+            pushed[key] = SECOND + value
+
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            keys = [key_of(f"j{number:04}") for number in range(2000)]
+            for start in range(0, 2000, 500):
+                some = keys[start : start + 500]
+                await asyncio.gather(*(put(relay, key, "x 0") for key in some))
+            found, done = groups_of(relay), asyncio.Event()
+            pushers = [
+                asyncio.create_task(push_until(done, relay, first))
+                for first in (0, 1, 2)
+            ]
+            deleted = await relay.delete_groups(found)
+            done.set()
+            await asyncio.gather(*pushers)
+            assert pushed
+            left = {found.key: found.pushed_at for found in groups_of(relay)}
+            assert left == pushed
+            assert len(deleted) > 1000
+            # What was not deleted was pushed to before its turn came.
+            assert set(keys) - set(deleted) <= set(pushed)
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_deletion_that_is_broken_off_says_how_far_it_came(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            found = groups_of(relay)
+            other = new_database(tmp_path)
+            with (
+                other.connect_writer() as lock,
+                lock.begin(),
+                pytest.raises(StoreUnavailable, match="0 of 1 groups are deleted; the"),
+            ):
+                await relay.delete_groups(found)
+            other.close()
+
+    asyncio.run(test())
+
+
+# --- retired jobs, forgotten groups ---
+
+
+class PodsAreForgotten(Policies):
+    """Groups of the job `pods` are forgotten once they are stale, after 100 s."""
+
+    def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
+        if key.labels[0][1] != "pods":
+            return None
+        return Policy(stale_after=100 * SECOND, forgets_when_stale=True)
+
+
+POD_1, POD_2 = key_of("pods", instance="1"), key_of("pods", instance="2")
+OF_JOB = 'pushrelay_job_groups{instance="",job="pods"}'
+
+
+@asynccontextmanager
+async def open_relay_with_pods(directory: Path, now: list[int]) -> AsyncIterator[Relay]:
+    """A relay whose clock is what `now` holds, with a group that is forgotten after
+    100 s and one that is after 150 s."""
+    async with open_relay(directory, PodsAreForgotten(), lambda: now[0]) as relay:
+        await put(relay, A, "x 1", at=SECOND)
+        await put(relay, POD_1, "x 1", at=1 * SECOND)
+        await put(relay, POD_2, "x 1", at=51 * SECOND)
+        yield relay
+
+
+def test_a_retired_job_leaves_nothing(tmp_path: Path) -> None:
+    async def test() -> None:
+        now = [60 * SECOND]
+        async with open_relay_with_pods(tmp_path, now) as relay:
+            assert f"{OF_JOB} 2\n" in await page_of(relay)
+            assert await relay.retire("pods", dry_run=True) == [POD_1, POD_2]
+            assert f"{OF_JOB} 2\n" in await page_of(relay)
+            assert await relay.retire("pods") == [POD_1, POD_2]
+            page = await page_of(relay)
+            assert 'job="pods"' not in page
+            assert "pushrelay_groups_forgotten_total 2\n" in page
+            assert [found.key for found in groups_of(relay)] == [A]
+
+    asyncio.run(test())
+
+
+def test_retiring_a_job_names_none_of_its_forgotten_groups(tmp_path: Path) -> None:
+    async def test() -> None:
+        now = [60 * SECOND]
+        async with open_relay_with_pods(tmp_path, now) as relay:
+            now[0] = 120 * SECOND
+            assert await relay.retire("pods", dry_run=True) == [POD_2]
+            assert await relay.retire("pods") == [POD_2]
+            assert 'job="pods"' not in await page_of(relay)
+            # Nor do they come back with an earlier time.
+            now[0] = 60 * SECOND
+            assert 'job="pods"' not in await page_of(relay)
+
+    asyncio.run(test())
+
+
+def test_a_job_whose_groups_are_all_forgotten_can_be_retired(tmp_path: Path) -> None:
+    async def test() -> None:
+        now = [60 * SECOND]
+        async with open_relay_with_pods(tmp_path, now) as relay:
+            now[0] = 200 * SECOND
+            assert f"{OF_JOB} 0\n" in await page_of(relay)
+            assert await relay.retire("pods") == []
+            assert 'job="pods"' not in await page_of(relay)
+
+    asyncio.run(test())
+
+
+@with_relay
+async def test_retiring_takes_the_groups_of_the_job_and_no_others(
+    relay: Relay,
+) -> None:
+    for key in (A, A_I, B, key_of("ab"), key_of("a/b")):
+        await put(relay, key, "x 1")
+    assert await relay.retire("nobody") == []
+    assert await relay.retire("a") == [A, A_I]
+    assert await relay.retire("a/b") == [key_of("a/b")]
+    assert [found.key for found in groups_of(relay)] == [key_of("ab"), B]
+
+
+def test_a_deletion_means_no_forgotten_groups(tmp_path: Path) -> None:
+    async def test() -> None:
+        now = [60 * SECOND]
+        async with open_relay_with_pods(tmp_path, now) as relay:
+            found = groups_of(relay)
+            now[0] = 120 * SECOND
+            wanted = Condition(()).matches
+            assert await relay.delete_groups(found, wanted) == [A, POD_2]
+
+    asyncio.run(test())
 
 
 # --- concurrency ---

@@ -56,16 +56,15 @@ class Groups:
         await self._relay.require_refresh()
         now = time.time_ns()
         condition, found = await self._streamer.run(self._to_delete, parameters, now)
-        if dry_run:
-            keys = [group.key for group in found]
-        else:
+        keys: Sequence[GroupingKey] = [group.key for group in found]
+        if not dry_run:
             asked = {
                 "match": " or ".join(map(str, condition.selectors)),
                 "older_than": parameters.one("older_than") or "",
                 "state": parameters.one("state") or "",
             }
-            _note("deleting groups", exchange, len(found), asked)
-            # What the labels are asked does not change from one moment to the next.
+            _note("deleting groups", exchange, len(keys), asked)
+            # Labels do not change.
             still = replace(condition, selectors=())
             keys = await self._relay.delete_groups(found, still.matches)
             _note("deleted groups", exchange, len(keys), asked)
@@ -153,8 +152,12 @@ def _document(
     yield b"]}}"
 
 
+# `json.dumps` would make one for each group.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _to_json(value).encode()
 
 
 def _labels(key: GroupingKey) -> dict[str, str]:

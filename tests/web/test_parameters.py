@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from enum import Enum
+from urllib.parse import urlencode
+
 import pytest
 
 from pushrelay.errors import InvalidRequest
-from pushrelay.web.parameters import MOST_PARAMETERS, Parameters
+from pushrelay.web.parameters import MOST_MATCHERS, MOST_PARAMETERS, Parameters
 
 
 def test_values_are_decoded_and_keep_their_order() -> None:
@@ -55,3 +58,43 @@ def test_selectors_are_all_values_of_match() -> None:
 def test_too_many_parameters_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="more than"):
         Parameters("&".join(["a=1"] * (MOST_PARAMETERS + 1)))
+
+
+def test_too_many_matchers_are_refused_however_they_are_spread() -> None:
+    selector = "{" + 'a="b",' * 10 + "}"
+    most = urlencode({"match[]": [selector] * (MOST_MATCHERS // 10)}, doseq=True)
+    assert len(Parameters(most).selectors()) == MOST_MATCHERS // 10
+    with pytest.raises(InvalidRequest, match="more than 100 matchers in all"):
+        Parameters(most + "&match[]=a='b'").selectors()
+
+
+def test_numbers_have_bounds() -> None:
+    assert Parameters("limit=1").number("limit", 10) == 1
+    assert Parameters("limit=010").number("limit", 10) == 10
+    assert Parameters("").number("limit", 10) is None
+
+
+@pytest.mark.parametrize("value", ["", "0", "11", "-1", "+1", "1.0", "1_0", "٣", " 1"])
+def test_what_is_no_such_number_is_refused(value: str) -> None:
+    query = urlencode({"limit": value})
+    with pytest.raises(InvalidRequest, match="write a whole number from 1 to 10"):
+        Parameters(query).number("limit", 10)
+
+
+class Colour(Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+def test_choices_are_named_by_their_values() -> None:
+    assert Parameters("colour=red").choice("colour", Colour) is Colour.RED
+    assert Parameters("").choice("colour", Colour) is None
+    for wrong in ("blue", "RED", ""):
+        with pytest.raises(InvalidRequest, match=f'"{wrong}"; write red or green'):
+            Parameters(f"colour={wrong}").choice("colour", Colour)
+
+
+def test_parameters_that_are_not_known_can_be_refused() -> None:
+    Parameters("a=1&a=2").require_known("a", "b")
+    with pytest.raises(InvalidRequest, match=r'"c"; what can be given here is a, b$'):
+        Parameters("a=1&c=2").require_known("a", "b")

@@ -20,6 +20,7 @@ ELSEWHERE = Router(Settings(telemetry_path="/own"))
 
 PUSHES = Refused(("DELETE", "OPTIONS", "POST", "PUT"))
 GETS = Refused(("GET", "OPTIONS"))
+GROUPS = Refused(("DELETE", "GET", "OPTIONS", "POST", "PUT"))
 QUIT = Refused(("GET", "OPTIONS", "POST", "PUT"))
 
 
@@ -84,6 +85,31 @@ def cleaned(location: str) -> Redirected:
         ("GET", "/api/v1/metrics", Found("api/v1/metrics")),
         ("OPTIONS", "/api/v1/metrics", Found("api/v1/options")),
         ("OPTIONS", "/api/v1/anything", Found("api/v1/options")),
+        ("GET", "/api/v1/groups", Found("groups")),
+        ("DELETE", "/api/v1/groups", Found("delete_groups")),
+        ("PUT", "/api/v1/groups", Found("push_groups")),
+        ("POST", "/api/v1/groups", Found("push_groups")),
+        ("PATCH", "/api/v1/groups", GROUPS),
+        ("HEAD", "/api/v1/groups", GROUPS),
+        ("GET", "/api/v1/groups/", Redirected("/groups", 301)),
+        ("DELETE", "/api/v1/groups/", Redirected("/groups", 307)),
+        ("DELETE", "/api/v1/Groups", Redirected("/groups", 307)),
+        ("DELETE", "/api/v1/groups/x", Unknown()),
+        ("DELETE", "/api/v1/jobs/x", Found("retire", "x")),
+        ("DELETE", "/api/v1/jobs/x/", Found("retire", "x/")),
+        ("DELETE", "/api/v1/jobs/a/b%2F%2Fc", Found("retire", "a/b//c")),
+        ("DELETE", "/api/v1/jobs/%0a", Found("retire", "\n")),
+        ("DELETE", "/api/v1/jobs//x", cleaned("/api/v1/jobs/x")),
+        ("DELETE", "/api/v1/Jobs/A/B", Redirected("/jobs/A/B", 307)),
+        ("GET", "/api/v1/jobs/x", Refused(("DELETE", "OPTIONS"))),
+        ("DELETE", "/api/v1/jobs/", Unknown()),
+        ("DELETE", "/api/v1/jobs", Unknown()),
+        ("OPTIONS", "/api/v1/groups", Found("read_options")),
+        ("OPTIONS", "/api/v1/GROUPS/", Found("read_options")),
+        ("OPTIONS", "/api/v1/jobs/a/b%0a", Found("read_options")),
+        ("OPTIONS", "/api/v1/%6aobs/a", Found("read_options")),
+        ("OPTIONS", "/api/v1/admin/import", Found("read_options")),
+        ("OPTIONS", "/api/v1/groupsx", Found("api/v1/options")),
         ("POST", "/api/v1/metrics", GETS),
         ("HEAD", "/api/v1/status", GETS),
         ("GET", "/api/v1", Redirected("/api/v1/", 307)),
