@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest -rs
-# Tests that start relays and talk to them; each of the two takes half a minute.
-SLOW := tests/compat tests/web/test_server.py
+# Tests that start relays and commands and talk to them.
+SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing.py
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ run: $(VENV)/installed ## start the relay on :9091, with its database below ./da
 test: $(VENV)/installed-dev clients ## run every test that this machine can run
 	@$(PYTEST) $(ARGS)
 
-test-fast: $(VENV)/installed-dev ## run what takes milliseconds a test, in all under 20 s
+test-fast: $(VENV)/installed-dev ## run what takes milliseconds a test, in all half a minute
 	@$(PYTEST) -m "not system and not postgres" $(SLOW:%=--ignore=%) $(ARGS)
 
 check: lint ## everything that must hold: format, lint, types, imports, tests, coverage

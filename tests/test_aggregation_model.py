@@ -183,6 +183,7 @@ def in_order(state: State) -> str:
     )
 
 
+@pytest.mark.system
 @settings(max_examples=500)
 @given(pushes)
 def test_sequences_of_pushes(sequence: list[tuple[Mode, State]]) -> None:

@@ -255,6 +255,7 @@ def own_line(page: str, name: str) -> str:
     return line
 
 
+@pytest.mark.system
 def test_it_shows_what_a_new_relay_shows_whatever_happened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
