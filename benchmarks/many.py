@@ -8,6 +8,11 @@ missed.
     make bench-many
     make bench-many ARGS='--quick'
     make bench-many ARGS='--output benchmarks/RESULTS-many.md'
+
+Conclusion (2026-11-25, two quiet CPUs; RESULTS-many.md has the table): all that is owed
+is there. Of 50,000 groups, 49,990 are deleted in 1.6 s, and pushes meanwhile wait up to
+60 ms (p99). Two thirds of the time are the database's. A page of the list takes 3 to
+30 ms at 10,000 groups and ten times that at 100,000; what asks for a job by name, 4 ms.
 """
 
 from __future__ import annotations
