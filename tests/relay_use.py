@@ -100,11 +100,17 @@ class Clock:
         self.now += round(seconds * SECOND)
 
 
-async def shown(relay: Relay) -> dict[str, float]:
-    """Return the series of groups and jobs that a scrape shows, and their values."""
+async def series_of(relay: Relay) -> dict[str, float]:
+    """Return all series that a scrape shows, and their values."""
     lines = (await page_of(relay)).splitlines()
-    series = [line.rpartition(" ") for line in lines if 'job="' in line]
+    series = [line.rpartition(" ") for line in lines if not line.startswith("#")]
     return {head: float(value) for head, _, value in series}
+
+
+async def shown(relay: Relay) -> dict[str, float]:
+    """Return what of these belongs to groups and jobs."""
+    series = await series_of(relay)
+    return {head: value for head, value in series.items() if 'job="' in head}
 
 
 async def names_shown(relay: Relay) -> set[str]:

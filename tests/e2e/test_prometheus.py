@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import subprocess
-import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from metric_messages import HEADERS, HISTOGRAM, delimited, family
 from prometheus_client.parser import text_string_to_metric_families
-from relay_process import RelayProcess, StartRelay, free_port
+from prometheus_process import Prometheus, require_prometheus
+from relay_process import RelayProcess, StartRelay
 
 from pushrelay.aggregation import Mode, combine
 from pushrelay.config import Limits
@@ -27,17 +23,7 @@ from pushrelay.grouping_key import GroupingKey
 
 pytestmark = pytest.mark.system
 
-PROMETHEUS = shutil.which("prometheus")
 PROMTOOL = shutil.which("promtool")
-START_DEADLINE = 30.0  # the first scrape comes some six seconds after the start
-
-CONFIGURATION = """
-global: {{scrape_interval: 1s}}
-scrape_configs:
-  - job_name: relay
-    honor_labels: true
-    static_configs: [{{targets: ["{address}"]}}]
-"""
 
 BATCH = r"""# HELP job_duration_seconds Duration of the job.
 # TYPE job_duration_seconds gauge
@@ -138,65 +124,10 @@ QUERIES = [
 ]
 
 
-class Prometheus:
-    """A Prometheus that scrapes one relay every second."""
-
-    def __init__(self, directory: Path, relay: RelayProcess, *flags: str) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
-        self.log = directory / "prometheus.log"
-        configuration = directory / "prometheus.yml"
-        configuration.write_text(CONFIGURATION.format(address=relay.address))
-        command = [
-            str(PROMETHEUS),
-            f"--config.file={configuration}",
-            f"--storage.tsdb.path={directory / 'data'}",
-            f"--web.listen-address={self.address}",
-            *flags,
-        ]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def query(self, promql: str) -> list[tuple[dict[str, str], float]]:
-        """Return labels and value of each series that `promql` gives now."""
-        return [
-            (series["metric"], float(series["value"][1]))
-            for series in self.result_of(promql)
-        ]
-
-    def result_of(self, promql: str) -> list[dict[str, Any]]:
-        """Return what the HTTP API answers for `promql` now."""
-        query = urllib.parse.urlencode({"query": promql})
-        url = f"http://{self.address}/api/v1/query?{query}"
-        with urllib.request.urlopen(url, timeout=5) as response:
-            answer = json.load(response)
-        result: list[dict[str, Any]] = answer["data"]["result"]
-        return result
-
-    def wait_for(self, promql: str, *, present: bool = True) -> None:
-        """Wait until `promql` gives something, or nothing any more."""
-        deadline = time.monotonic() + START_DEADLINE
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                if bool(self.query(promql)) is present:
-                    return
-            except OSError:
-                pass  # not listening yet
-            time.sleep(0.1)
-        raise AssertionError(f"{promql}: {self.log.read_text()}")
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def scraped(start_relay: StartRelay) -> RelayProcess:
     """A relay with the groups that the queries ask for."""
-    if PROMETHEUS is None:
-        pytest.skip("there is no prometheus")
+    require_prometheus()
     relay = start_relay()
     assert relay.put("/metrics/job/batch/instance/db1", BATCH).status == 200
     adhoc = "# TYPE without_instance gauge\nwithout_instance 1\n"
@@ -228,15 +159,6 @@ def sum_of(held: bytes, pushed: bytes) -> bytes:
     return delimited(*added.messages)
 
 
-@contextmanager
-def _running(directory: Path, relay: RelayProcess, *flags: str) -> Iterator[Any]:
-    prometheus = Prometheus(directory, relay, *flags)
-    try:
-        yield prometheus
-    finally:
-        prometheus.stop()
-
-
 @pytest.fixture(scope="module")
 def both(
     scraped: RelayProcess, tmp_path_factory: pytest.TempPathFactory
@@ -246,7 +168,7 @@ def both(
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(
-                _running(tmp_path_factory.mktemp(name), scraped, *more)
+                Prometheus(tmp_path_factory.mktemp(name), scraped, *more)
             )
             for name, more in flags.items()
         }

@@ -1,0 +1,103 @@
+"""A real Prometheus as a child process that scrapes a relay."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from relay_process import HTTPClient, free_port
+
+PROMETHEUS = shutil.which("prometheus")
+START_DEADLINE = 30.0  # the first scrape comes some six seconds after the start
+
+CONFIGURATION = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: relay
+    honor_labels: true
+    static_configs: [{{targets: ["{address}"]}}]
+"""
+
+
+def require_prometheus() -> None:
+    """Skip the test if there is no Prometheus."""
+    if PROMETHEUS is None:
+        pytest.skip("there is no prometheus")
+
+
+class Prometheus:
+    """A Prometheus that scrapes one relay, and evaluates rules, every second.
+
+    rules: of a rule file, as YAML.
+    """
+
+    def __init__(
+        self, directory: Path, relay: HTTPClient, *flags: str, rules: str = ""
+    ) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.log = directory / "prometheus.log"
+        rule_file = directory / "rules.yml"
+        rule_file.write_text(rules)
+        configuration = directory / "prometheus.yml"
+        configuration.write_text(
+            CONFIGURATION.format(address=relay.address, rules=rule_file)
+        )
+        command = [
+            str(PROMETHEUS),
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address={self.address}",
+            *flags,
+        ]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def query(
+        self, promql: str, at: float | None = None
+    ) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series that `promql` gives now, or gave at
+        some Unix time."""
+        return [
+            (series["metric"], float(series["value"][1]))
+            for series in self.result_of(promql, at)
+        ]
+
+    def result_of(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
+        """Return what the HTTP API answers for `promql`."""
+        parameters = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
+        query = urllib.parse.urlencode(parameters)
+        url = f"http://{self.address}/api/v1/query?{query}"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            answer = json.load(response)
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    def wait_for(self, promql: str, *, present: bool = True) -> None:
+        """Wait until `promql` gives something, or nothing any more."""
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if bool(self.query(promql)) is present:
+                    return
+            except OSError:
+                pass  # not listening yet
+            time.sleep(0.1)
+        raise AssertionError(f"{promql}: {self.log.read_text()}")
+
+    def __enter__(self) -> Prometheus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()

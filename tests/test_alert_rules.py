@@ -1,0 +1,181 @@
+"""The rules of docs/freshness.md over ten days, as promtool evaluates them.
+
+The series are what a relay shows of jobs that go wrong, scraped every quarter of an
+hour. Times are hours since the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from builders import key_of
+from doc_examples import example
+from promtool import needs_promtool
+from relay_use import SECOND, Clock, open_relay, put, series_of
+
+from pushrelay.errors import InconsistentPush
+from pushrelay.job_rules import parse_rules
+from pushrelay.policies import Policies
+from pushrelay.relay import Relay
+
+pytestmark = [pytest.mark.system, needs_promtool]
+
+HOURS = 240
+STEP = 0.25
+WHO_FIRES = 'group by (alertname, job) (ALERTS{alertstate="firing"})'
+
+RULES = parse_rules(
+    """
+    [[jobs]]
+    match = 'job="plain"'
+    forget_after = "30h"
+    [[jobs]]
+    match = 'job="pods"'
+    stale_after = "30m"
+    on_stale = "forget"
+    [[jobs]]
+    match = 'job!=""'
+    stale_after = "26h"
+    """,
+    "rules.toml",
+)
+RESTARTED_AT, CONFIG_BROKEN_AT, RETIRED_AT = 100, 150, 192
+
+FIRING = {
+    # Dies after its failed push at 49; its last success was at 25.
+    ("BackupWithoutSuccess", "backup"): [(51.25, RETIRED_AT)],
+    ("BackupFailed", "backup"): [(49, 75)],
+    ("BackupNotGood", "backup"): [(49, RETIRED_AT)],
+    ("GroupStale", "backup"): [(75, RETIRED_AT)],
+    ("JobSilent", "backup"): [(75.25, RETIRED_AT)],
+    # The same, but all of it is simply thrown away after 30 hours.
+    ("BackupWithoutSuccess", "plain"): [(51.25, 79)],
+    ("BackupFailed", "plain"): [(49, 79)],
+    ("BackupNotGood", "plain"): [(49, 79)],
+    ("JobSilent", "plain"): [(75.25, 79)],
+    # Pushes at 1, and after a long break at 60.
+    ("GroupStale", "late"): [(27, 60), (86, HOURS)],
+    ("JobSilent", "late"): [(27.25, 60), (86.25, HOURS)],
+    # Never pushed anything acceptable, the last time at 10.
+    ("GroupStale", "broken"): [(10, HOURS)],
+    ("LastPushRefused", "broken"): [(10, HOURS)],
+    # A new pod every six hours; none since 48.
+    ("EphemeralJobWithoutGroups", "pods"): [(48.5, RETIRED_AT)],
+    ("EphemeralJobSilent", "pods"): [(49.25, RETIRED_AT)],
+    ("PushrelayConfigNotReloaded", None): [(CONFIG_BROKEN_AT, HOURS)],
+}
+
+
+async def happen(relay: Relay, hour: float) -> None:
+    """Let happen what does at `hour`."""
+    at = round(hour * 3600) * SECOND
+    if hour in (1, 25, 49):
+        failed, success = (1, 25) if hour == 49 else (0, hour)
+        body = (
+            f"# TYPE backup_failed gauge\nbackup_failed {failed}\n"
+            "# TYPE backup_last_success_timestamp_seconds gauge\n"
+            f"backup_last_success_timestamp_seconds {success * 3600}"
+        )
+        for job in ("backup", "plain"):
+            await put(relay, key_of(job), body, at=at)
+    if hour in (1, 60):
+        await put(relay, key_of("late"), "late_rows 1", at=at)
+    if hour == 10:
+        with suppress(InconsistentPush):
+            await put(relay, key_of("broken"), "x 1 1", at=at)
+    if 1 <= hour <= 48:
+        pod = key_of("pods", instance=f"pod-{hour // 6}")
+        await put(relay, pod, "pod_rows 1", at=at)
+    if hour:  # 0 would be never
+        await put(relay, key_of("steady"), "steady_rows 1", at=at)
+    if hour == CONFIG_BROKEN_AT:
+        relay.telemetry.reload_failed()
+    if hour == RETIRED_AT:
+        for job in ("backup", "pods"):
+            await relay.retire(job)
+
+
+async def scraped(directory: Path) -> list[dict[str, float]]:
+    """Return the series of each scrape, with their values."""
+    clock, policies = Clock(0), Policies(None, RULES)
+    scrapes = []
+    for since, until in ((0, RESTARTED_AT), (RESTARTED_AT, HOURS)):
+        async with open_relay(directory, policies, clock) as relay:
+            for step in range(int(since / STEP), int(until / STEP)):
+                clock.now = round(step * STEP * 3600) * SECOND
+                await happen(relay, step * STEP)
+                scrapes.append(await series_of(relay))
+    return scrapes
+
+
+def input_series(scrapes: list[dict[str, float]]) -> list[dict[str, str]]:
+    """Return the series as promtool reads them: what vanishes ends with a mark."""
+    found = []
+    for series in {series for scrape in scrapes for series in scrape}:
+        values, before = [], False
+        for scrape in scrapes:
+            missing = "stale" if before else "_"
+            values.append(repr(scrape[series]) if series in scrape else missing)
+            before = series in scrape
+        found.append({"series": series, "values": " ".join(values)})
+    return found
+
+
+def expected_at(hour: float) -> list[dict[str, object]]:
+    """Return the samples of who should be firing."""
+    firing = [
+        (alert, f',job="{job}"' if job else "")
+        for (alert, job), spans in FIRING.items()
+        if any(since <= hour < until for since, until in spans)
+    ]
+    return [
+        {"labels": f'{{alertname="{alert}"{of_job}}}', "value": 1}
+        for alert, of_job in firing
+    ]
+
+
+# freshness.md: 5, 11, 12, 13, 14, 15
+def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text(example("docs/freshness.md", "yaml"))
+    turns = {turn for spans in FIRING.values() for span in spans for turn in span}
+    moments = {turn - STEP for turn in turns} | turns | set(range(0, HOURS, 6))
+    interval = f"{STEP * 60:.0f}m"
+    tests = {
+        "rule_files": [str(rules)],
+        "evaluation_interval": interval,
+        "tests": [
+            {
+                "interval": interval,
+                "input_series": input_series(asyncio.run(scraped(tmp_path))),
+                "promql_expr_test": [
+                    {
+                        "expr": WHO_FIRES,
+                        "eval_time": f"{moment * 60:.0f}m",
+                        "exp_samples": expected_at(moment),
+                    }
+                    for moment in sorted(moments - {HOURS})
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "tests.yml"
+    file.write_text(json.dumps(tests))
+    done = subprocess.run(
+        ["promtool", "test", "rules", file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_rule_fires_for_some_job() -> None:
+    alerts = {
+        line.split(": ")[1]
+        for line in example("docs/freshness.md", "yaml").splitlines()
+        if "alert:" in line
+    }
+    assert alerts == {alert for alert, _ in FIRING}
