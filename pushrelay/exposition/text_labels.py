@@ -96,6 +96,8 @@ class BoundLabelTexts:
             raise UnusualLabels
         before, found, rest = text.rpartition(self._later)
         if found:
+            if not before.endswith('"'):
+                raise UnusualLabels  # a comma too many
             written, _, after = rest.partition('"')
         elif text.startswith(self._first):
             written, _, after = text[len(self._first) :].partition('"')

@@ -483,3 +483,9 @@ def test_many_series_are_read() -> None:
         str(metric.value).removesuffix(".0") for metric in family.metrics
     ]
     assert len(family.metrics) == 10_000
+
+
+def test_a_comma_too_many_before_a_bound_is_refused() -> None:
+    body = b'# TYPE a histogram\na_bucket{b="c",,le="1"} 1\n'
+    with pytest.raises(ParseError, match='line 2: invalid label name for metric "a"'):
+        parse_text(body, KEY, Limits())
