@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from builders import key_of
-from doc_examples import example
+from doc_examples import example_in
 from promtool import needs_promtool
 from relay_use import SECOND, Clock, open_relay, put, series_of
 
@@ -142,7 +142,7 @@ def expected_at(hour: float) -> list[dict[str, object]]:
 # freshness.md: 5, 11, 12, 13, 14, 15
 def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
     rules = tmp_path / "rules.yml"
-    rules.write_text(example("docs/freshness.md", "yaml"))
+    rules.write_text(example_in("docs/freshness.md", "yaml"))
     turns = {turn for spans in FIRING.values() for span in spans for turn in span}
     moments = {turn - STEP for turn in turns} | turns | set(range(0, HOURS, 6))
     interval = f"{STEP * 60:.0f}m"
@@ -175,7 +175,7 @@ def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
 def test_each_rule_fires_for_some_job() -> None:
     alerts = {
         line.split(": ")[1]
-        for line in example("docs/freshness.md", "yaml").splitlines()
+        for line in example_in("docs/freshness.md", "yaml").splitlines()
         if "alert:" in line
     }
     assert alerts == {alert for alert, _ in FIRING}

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from doc_examples import example_in
 from promtool import needs_promtool
 from relay_process import StartRelay
 
@@ -273,16 +274,34 @@ def test_the_examples_of_selectors_are_selectors() -> None:
     assert rule.selector.matches({"job": "db1"})
 
 
+def test_the_examples_of_freshness_are_job_rules() -> None:
+    page = (DOCS / "freshness.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert [len(parse_rules(text, "freshness.md")) for text in examples] == [1, 1]
+
+
+def test_every_numbered_sentence_on_freshness_has_a_test() -> None:
+    page = (DOCS / "freshness.md").read_text()
+    numbers = [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    notes = re.findall(r"^# freshness\.md: (.*)$", "\n".join(sources), re.MULTILINE)
+    assert {int(number) for note in notes for number in note.split(", ")} == {*numbers}
+
+
 @pytest.mark.system
 @needs_promtool
 @pytest.mark.parametrize(
     ("page", "kind"),
-    [("README.md", "config"), ("docs/operations.md", "rules")],
+    [
+        ("README.md", "config"),
+        ("docs/operations.md", "rules"),
+        ("docs/freshness.md", "rules"),
+    ],
 )
 def test_prometheus_accepts_the_examples(page: str, kind: str, tmp_path: Path) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     file = tmp_path / "example.yml"
-    file.write_text(example)
+    file.write_text(example_in(page, "yaml"))
     done = subprocess.run(
         ["promtool", "check", kind, file], capture_output=True, text=True
     )

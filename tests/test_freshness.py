@@ -42,6 +42,7 @@ EMPTY = times()
 IMPORTED = times(("x", GAUGE, 100), created=180)
 
 
+# freshness.md: 1, 5, 6, 13
 @pytest.mark.parametrize(
     ("policy", "group", "now", "expected"),
     [

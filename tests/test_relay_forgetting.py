@@ -89,6 +89,7 @@ async def refused(push: Awaitable[None]) -> None:
 # --- forgetting ---
 
 
+# freshness.md: 18
 @on_loop
 async def test_a_forgotten_group_is_gone_whether_or_not_its_row_is(
     tmp_path: Path, clock: Clock
@@ -104,6 +105,7 @@ async def test_a_forgotten_group_is_gone_whether_or_not_its_row_is(
         assert stored_groups(tmp_path).keys() == {A}
 
 
+# freshness.md: 6
 @on_loop
 async def test_a_refused_push_is_a_sign_of_life(tmp_path: Path, clock: Clock) -> None:
     async with open_relay(tmp_path, WITHHELD_THEN_FORGOTTEN, clock) as relay:
@@ -116,6 +118,7 @@ async def test_a_refused_push_is_a_sign_of_life(tmp_path: Path, clock: Clock) ->
         assert await shown(relay) == {}
 
 
+# freshness.md: 7
 @on_loop
 async def test_a_push_to_a_forgotten_group_begins_it_anew(
     tmp_path: Path, clock: Clock
@@ -137,6 +140,7 @@ async def test_a_push_to_a_forgotten_group_begins_it_anew(
         assert not found.families
 
 
+# freshness.md: 7
 @on_loop
 async def test_what_is_forgotten_stands_in_nobodys_way(
     tmp_path: Path, clock: Clock
@@ -154,6 +158,7 @@ async def test_what_is_forgotten_stands_in_nobodys_way(
 # --- coming back ---
 
 
+# freshness.md: 18
 @on_loop
 async def test_a_longer_time_brings_back_what_still_has_its_row(
     tmp_path: Path, clock: Clock
@@ -175,6 +180,7 @@ async def test_a_longer_time_brings_back_what_still_has_its_row(
         assert await shown(relay) == before
 
 
+# freshness.md: 17, 18
 @pytest.mark.usefixtures("soon")
 @on_loop
 async def test_nothing_brings_back_what_was_removed(
@@ -190,6 +196,7 @@ async def test_nothing_brings_back_what_was_removed(
         assert await shown(relay) == {}
 
 
+# freshness.md: 18
 @pytest.mark.parametrize(
     ("key", "body"),
     [
@@ -261,6 +268,7 @@ async def test_rows_go_of_what_is_forgotten_and_of_nothing_else(
         assert A in stored_groups(tmp_path)
 
 
+# freshness.md: 18
 @pytest.mark.usefixtures("soon")
 @on_loop
 async def test_rows_go_in_batches_between_which_pushes_have_their_turn(
@@ -284,6 +292,7 @@ async def test_rows_go_in_batches_between_which_pushes_have_their_turn(
 # --- jobs whose groups come and go ---
 
 
+# freshness.md: 14
 @on_loop
 async def test_the_last_push_to_a_job_outlives_its_groups(
     tmp_path: Path, clock: Clock
@@ -334,6 +343,7 @@ async def push_in_the_past(relay: Relay, clock: Clock) -> None:
     await put(relay, POD_1, "x 1", at=clock() - HOUR * SECOND)
 
 
+# freshness.md: 14
 @pytest.mark.parametrize(
     "leave",
     [delete_it, let_it_be_forgotten, let_its_row_go, begin_it_anew, push_in_the_past],
@@ -370,6 +380,7 @@ async def test_all_deletions_of_a_batch_leave_the_latest_push_of_the_job(
         assert await shown(relay) == before
 
 
+# freshness.md: 15
 @on_loop
 async def test_a_retired_job_leaves_nothing(tmp_path: Path, clock: Clock) -> None:
     async with open_relay(tmp_path, PODS, clock) as relay:
@@ -393,6 +404,7 @@ async def test_a_retired_job_leaves_nothing(tmp_path: Path, clock: Clock) -> Non
         assert (await shown(relay))[LAST_PUSH] == clock() / SECOND
 
 
+# freshness.md: 15
 @on_loop
 async def test_a_retired_job_leaves_no_push_times_either(
     tmp_path: Path, clock: Clock
@@ -405,6 +417,7 @@ async def test_a_retired_job_leaves_no_push_times_either(
         assert await shown(relay) == {}
 
 
+# freshness.md: 13
 @on_loop
 async def test_the_failures_of_a_pod_are_shown_until_it_is_silent(
     tmp_path: Path, clock: Clock

@@ -12,6 +12,7 @@ from builders import key_of
 from relay_use import (
     SECOND,
     Clock,
+    group,
     names_shown,
     on_loop,
     open_relay,
@@ -53,6 +54,7 @@ HOURLY = stale_after(1)
 # --- going stale ---
 
 
+# freshness.md: 3, 4
 @on_loop
 async def test_what_was_pushed_goes_and_what_tells_of_it_stays(
     tmp_path: Path, clock: Clock
@@ -72,12 +74,14 @@ async def test_what_was_pushed_goes_and_what_tells_of_it_stays(
         series = await shown(relay)
         assert (series[STALE], series[STALE_AT]) == (1, pushed_at + HOUR)
         assert series[PUSHED] == pushed_at
+        assert await group(relay, A)
         clock.go(1000 * HOUR)
         assert await shown(relay) == series
         await put(relay, A, body, at=clock())
         assert await names_shown(relay) == {"x", "last_timestamp_seconds", *STALENESS}
 
 
+# freshness.md: 8
 @on_loop
 async def test_a_relay_without_policies_shows_nothing_of_all_this(
     tmp_path: Path, clock: Clock
@@ -88,6 +92,7 @@ async def test_a_relay_without_policies_shows_nothing_of_all_this(
         assert await names_shown(relay) == {"x"}
 
 
+# freshness.md: 8
 @on_loop
 async def test_the_push_says_more_than_the_rule_and_the_rule_more_than_the_flag(
     tmp_path: Path, clock: Clock
@@ -115,6 +120,7 @@ async def test_the_push_says_more_than_the_rule_and_the_rule_more_than_the_flag(
             assert await names_shown(relay) == expected
 
 
+# freshness.md: 9
 @on_loop
 async def test_a_push_that_says_nothing_takes_back_what_the_one_before_said(
     tmp_path: Path, clock: Clock
@@ -129,6 +135,7 @@ async def test_a_push_that_says_nothing_takes_back_what_the_one_before_said(
         assert await names_shown(relay) == {"x"}
 
 
+# freshness.md: 1
 @on_loop
 async def test_a_push_of_one_family_does_not_revive_the_others(
     tmp_path: Path, clock: Clock
@@ -150,6 +157,7 @@ async def test_a_push_of_one_family_does_not_revive_the_others(
         assert await names_shown(relay) == {"z", *STALENESS}
 
 
+# freshness.md: 5
 @on_loop
 async def test_a_group_that_only_ever_failed_is_stale_from_the_beginning(
     tmp_path: Path, clock: Clock
@@ -168,6 +176,7 @@ async def test_a_group_that_only_ever_failed_is_stale_from_the_beginning(
         assert (await shown(relay))[STALE] == 0
 
 
+# freshness.md: 4
 @on_loop
 async def test_counters_that_are_added_up_go_on_after_they_were_stale(
     tmp_path: Path, clock: Clock
@@ -180,6 +189,7 @@ async def test_counters_that_are_added_up_go_on_after_they_were_stale(
             assert await names_shown(relay) == STALENESS
 
 
+# freshness.md: 4
 @on_loop
 async def test_what_is_withheld_still_counts_in_the_checks(
     tmp_path: Path, clock: Clock
@@ -196,9 +206,25 @@ async def test_what_is_withheld_still_counts_in_the_checks(
             await put(relay, key_of("a", instance=""), "y 1", at=clock())
 
 
+# freshness.md: 19
+@on_loop
+async def test_the_gauges_count_stale_groups_and_no_withheld_series(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, HOURLY, clock) as relay:
+        await put(relay, A, 'x{l="1"} 1\nx{l="2"} 1\ny_timestamp_seconds 1', at=clock())
+        for series in (7, 5):
+            page = await page_of(relay)
+            assert "\npushrelay_groups 1\n" in page
+            assert f"\npushrelay_series {series}\n" in page
+            assert len(await shown(relay)) == series
+            clock.go(HOUR)
+
+
 # --- clocks and rules that change ---
 
 
+# freshness.md: 17
 @on_loop
 async def test_after_a_step_back_of_the_clock_all_is_as_it_was_then(
     tmp_path: Path, clock: Clock
@@ -221,6 +247,7 @@ async def test_after_a_step_back_of_the_clock_all_is_as_it_was_then(
                 clock.go(HOUR)
 
 
+# freshness.md: 17
 @on_loop
 async def test_a_clock_that_trembles_brings_nothing_back(
     tmp_path: Path, clock: Clock
@@ -252,6 +279,7 @@ async def test_a_push_from_before_a_step_back_of_the_clock_is_fresh_for_longer(
         assert await names_shown(relay) == STALENESS
 
 
+# freshness.md: 10
 @on_loop
 async def test_other_rules_hold_at_once_for_groups_that_are_stale(
     tmp_path: Path, clock: Clock
@@ -357,6 +385,7 @@ async def test_many_groups_go_stale_between_two_scrapes(
         assert await names_shown(relay) == STALENESS
 
 
+# freshness.md: 20
 @on_loop
 async def test_a_database_that_hangs_keeps_nothing_from_going_stale(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch

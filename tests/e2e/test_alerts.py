@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from doc_examples import example
+from doc_examples import example_in
 from prometheus_process import Prometheus, require_prometheus
 from relay_process import RelayProcess, StartRelay
 
@@ -36,7 +36,7 @@ match = 'job!="steady"'
 stale_after = "{STALE_AFTER}s"
 """
 RULES = (
-    example("docs/freshness.md", "yaml")
+    example_in("docs/freshness.md", "yaml")
     .replace("26 * 3600", str(SILENCE))
     .replace("3600", str(SILENCE))
 )
