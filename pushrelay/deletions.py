@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.writes import Delete
 
@@ -19,26 +20,15 @@ def deletions_of(
     wanted: Callable[[Group], bool],
     ended_jobs: frozenset[str],
 ) -> Iterator[Delete]:
-    """Yield what deletes those of `groups` that are wanted, and unchanged since then,
-    in portions; with it `ended_jobs` end, also where there are no groups."""
-    portion: list[Group] = []
+    """Yield what deletes those of `groups` that are wanted, in portions; with it
+    `ended_jobs` end, also where there are no groups."""
+    portion: list[GroupingKey] = []
     size = 0
     for group in groups:
-        portion.append(group)
+        portion.append(group.key)
         size += _GROUP_ITSELF + len(group.payload.layout.families)
         if size >= DELETED_AT_ONCE:
-            yield _deletion(portion, wanted, ended_jobs)
+            yield Delete(tuple(portion), wanted, ended_jobs)
             portion, size = [], 0
     if portion or (ended_jobs and not groups):
-        yield _deletion(portion, wanted, ended_jobs)
-
-
-def _deletion(
-    groups: list[Group], wanted: Callable[[Group], bool], ended_jobs: frozenset[str]
-) -> Delete:
-    revisions = {group.key.id: group.revision for group in groups}
-    return Delete(
-        tuple([group.key for group in groups]),
-        lambda group: group.revision == revisions[group.key.id] and wanted(group),
-        ended_jobs,
-    )
+        yield Delete(tuple(portion), wanted, ended_jobs)

@@ -112,8 +112,8 @@ class Relay:
         wanted: Callable[[Group], bool] = lambda _: True,
         ended_jobs: frozenset[str] = frozenset(),
     ) -> list[GroupingKey]:
-        """Delete those of `groups` that are still wanted in their turn and to which
-        nobody pushed since they were looked at; return their keys.
+        """Delete those of `groups` that are wanted when they have their turn, whoever
+        pushed to them since; return their keys.
 
         Other arguments as for `Delete`. Pushes get their turn in between. Raises
         StoreUnavailable; some groups may be deleted then.

@@ -381,25 +381,25 @@ async def test_a_wipe_takes_all_groups(relay: Relay) -> None:
 
 
 @with_relay
-async def test_groups_that_were_pushed_to_since_they_were_looked_at_are_spared(
-    relay: Relay,
-) -> None:
+async def test_a_wipe_leaves_nothing_that_was_there_before(relay: Relay) -> None:
     await put(relay, A, "x 1")
-    await put(relay, B, "x 1")
-    found = groups_of(relay)
-    await put(relay, A, "x 2")
-    assert await relay.delete_groups(found) == [B]
-    assert await samples(relay) == ['x{instance="",job="a"} 2']
+    await asyncio.gather(relay.wipe(), post(relay, A, "y 1"))
+    assert [line for line in await samples(relay) if line.startswith("x")] == []
 
 
 @with_relay
-async def test_groups_that_are_not_wanted_any_more_are_spared(relay: Relay) -> None:
-    await put(relay, A, "x 1")
-    await put(relay, B, "x 1")
-    deleted = await relay.delete_groups(groups_of(relay), lambda g: g.key == A)
-    assert deleted == [A]
+async def test_groups_that_are_not_wanted_in_their_turn_are_spared(
+    relay: Relay,
+) -> None:
+    await put(relay, A, "x 1", at=SECOND)
+    await put(relay, B, "x 1", at=SECOND)
+    found = groups_of(relay)
+    await put(relay, A, "x 2", at=2 * SECOND)
+    wanted = Condition(silent_since=SECOND).matches
+    assert await relay.delete_groups(found, wanted) == [B]
+    assert await samples(relay) == ['x{instance="",job="a"} 2']
     assert await relay.delete_groups([]) == []
-    assert [found.key for found in groups_of(relay)] == [B]
+    assert await relay.delete_groups(groups_of(relay)) == [A]
 
 
 def test_pushes_get_their_turn_between_deletions(
@@ -449,7 +449,8 @@ def test_no_push_is_lost_while_2000_groups_are_deleted(
                 asyncio.create_task(push_until(done, relay, first))
                 for first in (0, 1, 2)
             ]
-            deleted = await relay.delete_groups(found)
+            wanted = Condition(silent_since=SECOND).matches
+            deleted = await relay.delete_groups(found, wanted)
             done.set()
             await asyncio.gather(*pushers)
             assert pushed
@@ -568,7 +569,7 @@ def test_a_deletion_means_no_forgotten_groups(tmp_path: Path) -> None:
         async with open_relay_with_pods(tmp_path, now) as relay:
             found = groups_of(relay)
             now[0] = 120 * SECOND
-            wanted = Condition(()).matches
+            wanted = Condition().matches
             assert await relay.delete_groups(found, wanted) == [A, POD_2]
 
     asyncio.run(test())

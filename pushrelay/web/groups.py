@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,9 +64,8 @@ class Groups:
                 "state": parameters.one("state") or "",
             }
             _note("deleting groups", exchange, len(keys), asked)
-            # Labels do not change.
-            still = replace(condition, selectors=())
-            keys = await self._relay.delete_groups(found, still.matches)
+            wanted = _still_as(found, condition)
+            keys = await self._relay.delete_groups(found, wanted)
             _note("deleted groups", exchange, len(keys), asked)
         await self._answer_keys(exchange, {"dry_run": dry_run}, keys)
 
@@ -124,6 +123,16 @@ def _condition(parameters: Parameters, now: int) -> Condition:
         parameters.choice("state", State),
         None if older_than is None else now - older_than,
     )
+
+
+def _still_as(found: Sequence[Group], condition: Condition) -> Callable[[Group], bool]:
+    """Return what says whether one of `found` has not changed since then, and fulfils
+    `condition` as it did."""
+    # They were found at one revision of the store; each change has a later one.
+    newest = max([group.revision for group in found], default=0)
+    # Labels do not change.
+    other = replace(condition, selectors=())
+    return lambda group: group.revision <= newest and other.matches(group)
 
 
 def _note(what: str, exchange: Exchange, count: int, asked: dict[str, str]) -> None:

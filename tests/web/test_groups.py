@@ -302,6 +302,27 @@ async def test_a_push_after_the_dry_run_keeps_a_group_that_was_too_old(
     assert await client.jobs() == ["a"]
 
 
+def test_a_push_that_comes_before_the_turn_of_its_group_spares_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(client: Client) -> None:
+        for key in (A, A_I, B):
+            await client.push(key)
+        delete_groups = client.relay.delete_groups
+
+        async def delete_late(*arguments: Any) -> Any:
+            await client.push(A, "y 1")
+            return await delete_groups(*arguments)
+
+        monkeypatch.setattr(client.relay, "delete_groups", delete_late)
+        query = {"match[]": '{job=~"a|b"}'}
+        data = await client.data("DELETE", "/api/v1/groups", **query)
+        assert data["groups"] == [{"instance": "i", "job": "a"}, {"job": "b"}]
+        assert await client.jobs() == ["a"]
+
+    asyncio.run(run_test(test, Client(tmp_path)))
+
+
 @with_client
 async def test_a_refused_push_is_a_sign_of_life(client: Client) -> None:
     await client.push(A, age=HOUR)
