@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Iterator
 from itertools import chain
 from typing import TypeVar
 
@@ -44,13 +44,9 @@ class Family:
             _subtract(self.helps, shape.help, times)
             self._help = None
 
-    def holder_but(self, one: bytes, others: Container[bytes]) -> bytes | None:
-        """The canonical key of a group that has it and is neither `one` nor any of
-        `others`."""
-        for key in chain(self.groups, self.withheld):
-            if key != one and key not in others:
-                return key
-        return None
+    def holders(self) -> Iterator[bytes]:
+        """Yield the canonical keys of all groups that have it."""
+        return chain(self.groups, self.withheld)
 
     @property
     def is_held(self) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricType
+from pushrelay.view.family import Family
+from pushrelay.view.holders import Holders
 from pushrelay.view.key_shapes import KeyShapes
 from pushrelay.view.view import View
+
+_ENOUGH = 2
+"""Holders of a family that are known at a time: one of them may be who asks."""
 
 
 class Overlay:
@@ -24,8 +29,10 @@ class Overlay:
         self._groups: dict[bytes, Group | None] = {}
         # Canonical keys of groups of which the view's families mean nothing any more.
         self._hidden: set[bytes] = set()
-        # By family name: who of these holds it in the overlay.
-        self._holders: dict[str, dict[GroupingKey, MetricType]] = {}
+        # What these hold in the overlay.
+        self._holders = Holders()
+        # By family name: some of its other groups, and where to find more.
+        self._shown: dict[str, tuple[list[bytes], Iterator[bytes]]] = {}
         self._added_shapes = KeyShapes()
 
     def put(self, key: GroupingKey, group: Group | None) -> None:
@@ -34,14 +41,12 @@ class Overlay:
         self._groups[key.id] = group
         if before and group and before.payload.layout is group.payload.layout:
             return  # nobody holds another family or another type than before
-        if key.canonical in self._hidden:
-            for name in before.payload.layout.index if before else ():
-                self._holders[name].pop(key)
+        if before is not None and key.canonical in self._hidden:
+            self._holders.remove(before)
         self._hidden.add(key.canonical)
         if group is not None:
             self._added_shapes.add(key.names)
-            for family in group.payload.layout.families:
-                self._holders.setdefault(family.name, {})[key] = family.type
+            self._holders.add(group)
 
     def all_groups(self) -> list[Group]:
         """All groups there are."""
@@ -57,15 +62,28 @@ class Overlay:
         return self._own_types.get(name)
 
     def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, bytes]:
-        batch = self._holders.get(name, {})
-        found = {type_: k.canonical for k, type_ in batch.items() if k != but}
+        found = self._holders.of(name, but.canonical)
         family = self._view.families.get(name)
         if family is not None:
             # Among committed groups there is but one type, and mostly many holders.
-            holder = family.holder_but(but.canonical, self._hidden)
+            holder = self._shown_holder(family, but.canonical)
             if holder is not None:
                 found.setdefault(family.type, holder)
         return found
+
+    def _shown_holder(self, family: Family, but: bytes) -> bytes | None:
+        """Return a group other than `but` that has `family` in the view, and here too.
+
+        What is hidden stays so. So two at a time are known, and no group is looked at
+        twice, however many a batch hides.
+        """
+        known, more = self._shown.get(family.name) or ([], family.holders())
+        known = [key for key in known if key not in self._hidden]
+        while len(known) < _ENOUGH and (key := next(more, None)) is not None:
+            if key not in self._hidden:
+                known.append(key)
+        self._shown[family.name] = known, more
+        return next((key for key in known if key != but), None)
 
     def key_shapes(self, last_name: str) -> Iterable[tuple[str, ...]]:
         yield from self._view.key_shapes.ending_with(last_name)
