@@ -104,10 +104,8 @@ class ViewDecider:
 
     def advance(self) -> None:
         """Let go stale, and let be forgotten, what is due."""
-        is_more = True
-        while is_more:
-            with self._lock:
-                is_more = self._view.advance(self._clock())
+        with self._lock:
+            self._view.advance(self._clock())
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
@@ -118,8 +116,7 @@ class ViewDecider:
         self, writes: list[Write], revision: int, now: int, find_receipt: FindReceipt
     ) -> Decision:
         with self._lock:
-            while self._view.advance(now):
-                pass
+            self._view.advance(now)
             batch = _Batch(self._view, revision, find_receipt, self._limits)
             for write in writes:
                 batch.add(write)

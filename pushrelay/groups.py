@@ -228,6 +228,19 @@ class Group:
         """Whether nobody shall see it any more."""
         return self.standing is not None and self.standing.is_forgotten
 
+    def with_standing(self, standing: Standing | None) -> Group:
+        """Return the same group with another standing."""
+        return Group(
+            self.key,
+            self.revision,
+            self.pushed_at,
+            self.failed_at,
+            self.payload,
+            self.created_at,
+            self.stale_after,
+            standing,
+        )
+
     @property
     def withheld(self) -> frozenset[str]:
         """The names of the families that scrapes do not show."""

@@ -7,8 +7,6 @@ up. So a push costs nothing here, and as long as nothing is due, neither does a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from heapq import heappop, heappush
 from math import inf
 
@@ -47,7 +45,7 @@ class Standings:
             return group
         is_timestamp = self.policies.is_timestamp
         standing = standing_of(policy, group.times, is_timestamp, self.now)
-        placed = replace(group, standing=standing)
+        placed = group.with_standing(standing)
         if standing.is_forgotten:
             self.forgotten.add(placed)
             return None
@@ -59,17 +57,18 @@ class Standings:
         """Note that the group `id_` is no more in the store."""
         self.forgotten.remove(id_)
 
-    def take_due(self, now: int, most: int) -> Iterator[bytes]:
-        """Yield the ids of groups of which something may be due by `now`, in the order
-        of that, and not more than `most`; they must be placed again."""
+    def take_due(self, now: int) -> list[bytes]:
+        """Return the ids of groups of which something may be due by `now`; they must
+        be placed again."""
         self.now = now
-        while self.next_due <= now and most:
+        taken = []
+        while self._heap and self._heap[0][0] <= now:
             due, id_ = heappop(self._heap)
-            self._note_next()
             if self._entries.get(id_) == due:
                 del self._entries[id_]
-                most -= 1
-                yield id_
+                taken.append(id_)
+        self._note_next()
+        return taken
 
     def _policy_of(self, group: Group, before: Group | None) -> Policy | None:
         if before is not None and before.stale_after == group.stale_after:

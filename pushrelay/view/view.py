@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from operator import itemgetter
 
 from pushrelay.changes import Changes, Emptied, JobRecord, Position
@@ -30,8 +29,10 @@ SMALL_WORK = 2_000
 SMALL_FAMILIES = 10_000
 """Up to this much, changes are taken over while whoever wants a snapshot waits."""
 
-DUE_AT_ONCE = 500
-"""Groups that go stale or are forgotten in one step, so that others get their turn."""
+FEW_CHANGES = 2_000
+SMALL_SHARE = 16
+"""Up to so many groups, or one in so many, are taken over one by one. With more, it
+takes less to make everything that hangs on groups anew."""
 
 JITTER = 10**9
 """A clock that steps back by less than this, in nanoseconds, stands still instead."""
@@ -90,9 +91,8 @@ class View:
             self._take_over(self._placed(_last_of_each(new)), jobs, changes.position)
         # Else unconnected or old: the next reading of the store brings it.
 
-    def advance(self, now: int) -> bool:
-        """Let go stale, and let be forgotten, some of what is due by `now` (Unix
-        nanoseconds); return whether more is.
+    def advance(self, now: int) -> None:
+        """Let go stale, and let be forgotten, what is due by `now` (Unix nanoseconds).
 
         Like `apply`, this is for one thread at a time.
         """
@@ -100,17 +100,22 @@ class View:
         if now + JITTER < standings.now:
             standings.now = now
             self.follow(standings.policies)
-            return False
-        due = list(standings.take_due(max(now, standings.now), DUE_AT_ONCE))
-        known: NewGroups = {id_: self.groups[id_] for id_ in due if id_ in self.groups}
-        if known:
-            self._take_over(self._placed(known), [], self.position)
-        return self.is_due(now)
+            return
+        due = standings.take_due(max(now, standings.now))
+        known = {id_: self.groups[id_] for id_ in due if id_ in self.groups}
+        placed = self._placed(dict(known))
+        changed = {
+            id_: group
+            for id_, group in placed.items()
+            if _shows_otherwise(known[id_], group)
+        }
+        if changed:
+            self._take_over(changed, [], self.position)
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
-        known = [*self.groups.values(), *self.forgotten_groups()]
-        groups = [replace(g, standing=None) if g.standing else g for g in known]
+        known = {**self.standings.forgotten.groups, **self.groups}.values()
+        groups = [g.with_standing(None) if g.standing else g for g in known]
         jobs = list(self.jobs.recorded.values())
         self._load(groups, jobs, self.position, policies)
 
@@ -183,6 +188,12 @@ class View:
         self, new: NewGroups, jobs: list[JobRecord], position: Position | None
     ) -> None:
         held = self._holdings
+        if len(new) > max(FEW_CHANGES, len(self.groups) // SMALL_SHARE):
+            groups = {**self.groups, **new}
+            live = {id_: group for id_, group in groups.items() if group is not None}
+            records = [*self.jobs.recorded.values(), *jobs]
+            self._build(live, records, position, self.standings)
+            return
         work = held.work_of(self.groups, new)
         if work <= SMALL_WORK and len(held.families) <= SMALL_FAMILIES:
             with self._lock:
@@ -196,9 +207,9 @@ class View:
         with self._lock:
             self._make_snapshot()
         # From here on, others get the snapshot of before.
-        groups = self.groups.copy()
-        held.change(groups, new, jobs)
-        self.groups = groups
+        changed = self.groups.copy()
+        held.change(changed, new, jobs)
+        self.groups = changed
         self.position = position
         self._snapshot = self._next_snapshot()
 
@@ -209,15 +220,27 @@ class View:
         position: Position | None,
         policies: Policies,
     ) -> None:
-        standings, jobs = Standings(policies, self.standings.now), Jobs()
-        live = [placed for group in groups if (placed := standings.place(group))]
+        standings = Standings(policies, self.standings.now)
+        placed = filter(None, map(standings.place, groups))
+        live = {group.key.id: group for group in placed}
+        self._build(live, records, position, standings)
+
+    def _build(
+        self,
+        live: dict[bytes, Group],
+        records: Iterable[JobRecord],
+        position: Position | None,
+        standings: Standings,
+    ) -> None:
+        """Show the groups `live`, which have their `standings`."""
+        jobs = Jobs()
         jobs.record(records)
-        for group in filter(outlives_groups, live):
+        for group in filter(outlives_groups, live.values()):
             jobs.add(group)
         for group in filter(outlives_groups, standings.forgotten.groups.values()):
             jobs.forgotten(group)
         jobs.take_changed()
-        holdings = Holdings(live, jobs)
+        holdings = Holdings(live.values(), jobs)
         exposed = {
             name: family.snapshot()
             for name, family in sorted(holdings.families.items())
@@ -225,11 +248,19 @@ class View:
         }
         # Scrapes may take the old snapshot until here.
         with self._lock:
-            self.groups = {group.key.id: group for group in live}
+            self.groups = live
             self.standings, self._holdings = standings, holdings
             self.position = position
             self._exposed = exposed
             self._snapshot = self._next_snapshot()
+
+
+def _shows_otherwise(before: Group, after: Group | None) -> bool:
+    """Whether a group shows something else once more time has passed."""
+    was, is_ = before.standing, after.standing if after else None
+    if was is None or is_ is None:
+        return True
+    return was.withheld != is_.withheld or was.is_stale != is_.is_stale
 
 
 def _last_of_each(changes: list[StoreChange]) -> NewGroups:
