@@ -21,7 +21,7 @@ from relay_process import RelayProcess, Response, StartRelay
 from pushrelay.store.engine import Database
 
 HOUR = 3600 * 10**9
-ALLOWED = "DELETE, GET, OPTIONS"
+ALLOWED = "DELETE, GET, OPTIONS, POST, PUT"
 
 
 @pytest.fixture(scope="module")
