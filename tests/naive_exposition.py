@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typing import Any
 
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.escaping import Escaping
-from pushrelay.exposition.evidence import evidence_family
+from pushrelay.exposition.evidence import evidence_family, evidence_of
 from pushrelay.exposition.protobuf_encoder import encode_header, encode_metrics
 from pushrelay.exposition.protobuf_wire import split_delimited
 from pushrelay.exposition.stored import from_stored
@@ -24,8 +25,9 @@ from pushrelay.exposition.text_renderer import (
     render_header,
     render_series,
 )
+from pushrelay.freshness import Policy, standing_of
 from pushrelay.groups import Group, StoredFamily
-from pushrelay.model import PUSH_EVIDENCE, MetricFamily
+from pushrelay.model import MetricFamily
 from pushrelay.store.group_rows import from_row
 from pushrelay.telemetry import OWN_FAMILIES
 from pushrelay.web.query_api import _document
@@ -41,13 +43,21 @@ _OF_A_GROUP = re.compile(r'[{,]instance="')
 
 
 def stored_groups(database: Path) -> list[Group]:
-    """Return all groups, in the order in which they are shown."""
+    """Return all groups as they are now, in the order in which they are shown."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         rows = connection.execute("SELECT * FROM groups").fetchall()
     found = [from_row(dict(row)) for row in rows]
-    groups = [group for group in found if isinstance(group, Group)]
+    groups = [standing_now(group) for group in found if isinstance(group, Group)]
     return sorted(groups, key=attrgetter("key.canonical"))
+
+
+def standing_now(group: Group) -> Group:
+    """Return `group` with its standing, if its last push gave it a policy."""
+    if group.stale_after is None:
+        return group
+    policy, never = Policy(group.stale_after), lambda _: False
+    return group.with_standing(standing_of(policy, group.times, never, time.time_ns()))
 
 
 class NaiveExposition:
@@ -55,11 +65,17 @@ class NaiveExposition:
 
     def __init__(self, groups: Iterable[Group]) -> None:
         held: dict[str, list[StoredFamily]] = {}
+        shown: dict[str, list[StoredFamily]] = {}
         for group in groups:
-            evidence = [evidence_family(group, name) for name in PUSH_EVIDENCE]
+            evidence = [evidence_family(group, name) for name in evidence_of(group)]
             for family in (*group.families.values(), *evidence):
                 held.setdefault(family.name, []).append(family)
-        self._families = [_joined(*item) for item in sorted(held.items())]
+                if family.name not in group.withheld:
+                    shown.setdefault(family.name, []).append(family)
+        self._families = [
+            _joined(name, held[name], families)
+            for name, families in sorted(shown.items())
+        ]
 
     def text(self, escaping: Escaping) -> list[str]:
         """Return the families in the text format."""
@@ -131,12 +147,12 @@ def inflated(body: bytes) -> bytes:
 
 
 def _joined(
-    name: str, stored: list[StoredFamily]
+    name: str, stored: list[StoredFamily], shown: list[StoredFamily]
 ) -> tuple[MetricFamily, list[MetricFamily]]:
-    """Return what is said of a family once, and what each group has of it."""
+    """Return what is said of a family once, and what each group shows of it."""
     types = {family.type for family in stored}
     assert len(types) == 1, f"{name} is stored with several types: {types}"
-    parts = [from_stored(family, pushed_order=False) for family in stored]
+    parts = [from_stored(family, pushed_order=False) for family in shown]
     for part in parts:
         in_order = list(range(len(part.metrics)))
         assert exposition_order(part.metrics) == in_order, f"out of order: {part}"

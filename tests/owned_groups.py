@@ -17,6 +17,17 @@ CLOCK_ERROR = 1e-3
 _NOT_BOOKED = ("cannot exist beside", "become the same once")
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a group holds; is_stale: by what its last push said."""
+
+    families: Families
+    is_stale: bool = False
+
+    def shown(self) -> frozenset[Series]:
+        return frozenset().union(*([] if self.is_stale else self.families.values()))
+
+
 @dataclass
 class Event:
     """An operation and what came of it; times in Unix seconds."""
@@ -34,15 +45,15 @@ class Event:
             words in self.text for words in _NOT_BOOKED
         )
 
-    def applied_to(self, held: Families | None) -> Families | None:
-        """Return what a group that holds `held` holds after it; None is no group."""
+    def applied_to(self, held: Held | None) -> Held | None:
+        """Return what a group that is `held` is after it; None is no group."""
         operation = self.operation
         if operation.is_wipe or operation.method == "DELETE":
             return None
         if self.status != 200:
-            return held or {} if self.is_booked else held
-        kept = held if held and operation.method == "POST" else {}
-        return {**kept, **operation.families}
+            return held or Held({}) if self.is_booked else held
+        kept = held.families if held and operation.method == "POST" else {}
+        return Held({**kept, **operation.families}, operation.is_stale)
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Scrape:
             held = series.setdefault(job, set())
             if sample.name in PUSH_EVIDENCE:
                 pushed_at[job, sample.name] = float(sample.value)
-            else:
+            elif not sample.name.startswith("pushrelay_"):
                 held.add((sample.name, sample.labels, shown_value(sample.value)))
         frozen = {job: frozenset(held) for job, held in series.items()}
         return Scrape(began, ended, frozen, pushed_at)
@@ -78,7 +89,7 @@ class OwnedGroup:
 
     def __init__(self, job: str) -> None:
         self.job = job
-        self._held: Families | None = None
+        self._held: Held | None = None
         self._accepted: Event | None = None
         self._refused: Event | None = None
 
@@ -122,19 +133,19 @@ class OwnedGroup:
 class _Moment:
     """What a group holds after an event."""
 
-    held: Families | None
+    held: Held | None
     began: float
     ended: float
 
     def shown(self) -> frozenset[Series] | None:
-        return None if self.held is None else frozenset().union(*self.held.values())
+        return None if self.held is None else self.held.shown()
 
     def __str__(self) -> str:
         return f"from {self.began} to {self.ended}: {_readable(self.shown())}"
 
 
 def _histories(
-    held: Families | None, events: list[Event], wipe: Event | None
+    held: Held | None, events: list[Event], wipe: Event | None
 ) -> Iterator[list[_Moment]]:
     """Yield what a group that holds `held` may have gone through: nobody knows where
     the wipe stands among what was asked for at the same time."""

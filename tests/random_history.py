@@ -26,6 +26,7 @@ from pushed_kinds import (
 
 from pushrelay.grouping_key import GroupingKey
 
+STALE_AFTER = "X-Pushrelay-Stale-After"
 THREADS = 4
 ROUND = 200
 """Requests of all threads in one round."""
@@ -123,6 +124,11 @@ class Operation:
     relay: int = 0
 
     @property
+    def is_stale(self) -> bool:
+        """Whether what it pushes goes stale at once."""
+        return self.headers.get(STALE_AFTER) == "0"
+
+    @property
     def is_wipe(self) -> bool:
         return self.target.endswith("/wipe")
 
@@ -173,6 +179,8 @@ class _Pusher:
         if kind.is_gzipped:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body)
+        if chance.random() < 0.15:
+            headers[STALE_AFTER] = chance.choice(("0", "1h"))
         verdict = Verdict.SOMETHING
         if value.startswith("-") and value != "-0" and not kind.is_plain:
             verdict = Verdict.REFUSED
