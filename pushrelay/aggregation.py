@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
 from pushrelay.exposition.stored import from_stored, pick_metrics, to_stored
 from pushrelay.findings import Findings
+from pushrelay.freshness import IsTimestamp
 from pushrelay.groups import Payload, StoredFamily
 from pushrelay.matchers import METRIC_NAME, Selector
 from pushrelay.merged_family import merge_families
 from pushrelay.merged_lines import merge_lines
 from pushrelay.model import MetricFamily, MetricType
 from pushrelay.quoting import quote
-
-IsTimestamp = Callable[[str], bool]
-"""Whether a family of that name is a timestamp series."""
 
 _PLAIN = (MetricType.GAUGE, MetricType.UNTYPED)
 _ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)

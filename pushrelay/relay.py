@@ -262,10 +262,6 @@ class Relay:
         self._loop.call_soon_threadsafe(_resolve, answers)
 
 
-def _is_forgotten(group: Group) -> bool:
-    return group.is_forgotten
-
-
 def _give_up(answer: asyncio.Future[Any]) -> None:
     if not answer.done():
         answer.set_exception(
