@@ -19,6 +19,7 @@ from pushrelay.errors import (
     PushrelayError,
 )
 from pushrelay.exposition.stored import stored_metrics
+from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Payload
 from pushrelay.policies import Policies
@@ -70,7 +71,7 @@ class Batch:
             case DeleteSeries():
                 return self._delete_series(write)
             case Import():
-                return [self._import(group, write.dry_run) for group in write.groups]
+                return self._import_all(write)
             case Look():
                 return self._staging.all_groups()
 
@@ -95,7 +96,7 @@ class Batch:
         """Accept all pushes of `write`, or refuse them all and book those at fault."""
         pushes = [push for push in write.pushes if not self._was_done(push)]
         if not pushes:
-            return True
+            return bool(write.pushes)
         with ExitStack() as undo:
             undo.callback(self._staging.savepoint([push.key for push in pushes]))
             refused = self._try_all(pushes)
@@ -104,7 +105,7 @@ class Batch:
         if refused:
             for push, _ in [] if write.dry_run else refused:
                 self._book(push)
-            raise InconsistentPush.together([refusal for _, refusal in refused])
+            raise together(refusal for _, refusal in refused)
         return False
 
     def _try_all(self, pushes: list[Push]) -> list[tuple[Push, InconsistentPush]]:
@@ -214,7 +215,15 @@ class Batch:
 
     # --- imports ---
 
-    def _import(self, group: Group, dry_run: bool) -> str | None:
+    def _import_all(self, write: Import) -> list[str | None]:
+        """Take over what is acceptable of `write`, each group beside those before."""
+        with ExitStack() as undo:
+            if write.dry_run:
+                keys = [group.key for group in write.groups]
+                undo.callback(self._staging.savepoint(keys))
+            return [self._import(group) for group in write.groups]
+
+    def _import(self, group: Group) -> str | None:
         """Take over `group` unless what is here is as new; return why not."""
         try:
             require_unambiguous(group.key, self._catalog)
@@ -227,6 +236,5 @@ class Batch:
             check_against(self._catalog, group.key, payload, payload, metrics)
         except (InvalidRequest, InconsistentPush) as error:
             return str(error)
-        if not dry_run:
-            self._staging.replace(replace(group, revision=self._staging.revision))
+        self._staging.replace(replace(group, revision=self._staging.revision))
         return None

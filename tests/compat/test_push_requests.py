@@ -244,6 +244,25 @@ def test_modes_and_keys_hold_for_all_groups_of_a_body(relay: HTTPClient) -> None
     assert list(samples(relay).values()) == ["2", "4"]
 
 
+def test_a_body_without_groups_is_no_replay(relay: HTTPClient) -> None:
+    response = relay.put(f"{GROUPS}?by=job", "")
+    assert (response.status, response.header("Idempotency-Replayed")) == (200, None)
+    assert json.loads(response.body)["data"] == {"groups": 0}
+
+
+def test_a_refusal_of_very_many_groups_is_short(relay: HTTPClient) -> None:
+    relay.put("/metrics/job/holder", "# TYPE x counter\nx 1\n")
+    body = "".join(f'x{{job="{number}"}} 1\n' for number in range(100))
+    response = relay.put(
+        f"{GROUPS}?by=job", body, {"Accept": "application/problem+json"}
+    )
+    assert response.status == 400
+    problems = json.loads(response.body)["problems"]
+    assert len(problems) == 21
+    assert problems[-1]["detail"] == "further problems are not listed"
+    assert len(relay.grouping_keys()) == 101
+
+
 def test_all_groups_of_a_body_are_taken_or_none(relay: HTTPClient) -> None:
     relay.put("/metrics/job/holder", "# TYPE x counter\nx 1\n")
     relay.put("/metrics/job/a/instance/1", "y 5\n")
