@@ -59,7 +59,8 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Return all jobs in the order of their names."""
-        return [self._known[job] for job in sorted(self._known)]
+        # In one step: who asks may be on another thread.
+        return [job for _, job in sorted(self._known.items())]
 
     def _change(self, job: str, groups: int, pushed_at: int = 0) -> None:
         old = self._known.get(job)
