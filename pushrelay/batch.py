@@ -137,8 +137,9 @@ class Batch:
             raise push.refusal
         held = self._catalog.group(push.key)
         before = held.payload if held else EMPTY
-        is_timestamp = self._policies.is_timestamp
-        after = combine(push.mode, before, push.payload, is_timestamp)
+        after = combine(
+            push.mode, before, push.payload, self._policies.is_timestamp, push.key
+        )
         if after is not push.payload:
             self._require_bounded(push.key, after)
         # The series that the group has already passed when they came.
@@ -194,15 +195,18 @@ class Batch:
 
     def _delete(self, write: Delete) -> list[GroupingKey]:
         """Empty the groups that are wanted; return their keys."""
-        found = [self._staging.group(key) for key in write.keys]
-        ended = [group for group in found if group is not None and write.wanted(group)]
-        for group in ended:
-            if not write.ended_jobs or job_of(group) not in write.ended_jobs:
+        ended = []
+        for key in write.keys:
+            group = self._staging.group(key)
+            if group is None or not write.wanted(group):
+                continue
+            if job_of(group) not in write.ended_jobs:
                 self._staging.keep_of_job(group)
             self._staging.remove(group)
+            ended.append(group.key)
         for job in write.ended_jobs:
             self._staging.end_job(job)
-        return [group.key for group in ended]
+        return ended
 
     def _delete_series(self, write: DeleteSeries) -> None:
         held = self._catalog.group(write.key)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pushrelay.changes import JobRecord
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group, Job
+from pushrelay.groups import Group, Holder, Job
 
 
 class Jobs:
@@ -71,9 +71,9 @@ class Jobs:
         self._known[job] = Job(key, last, held + groups)
 
 
-def job_of(group: Group) -> str:
-    """Return the job of `group`."""
-    return group.key.labels[0][1]
+def job_of(holder: Holder) -> str:
+    """Return the name of the job of a group, or of a job."""
+    return holder.key.labels[0][1]
 
 
 def outlives_groups(group: Group) -> bool:

@@ -128,6 +128,35 @@ def test_what_goes_stale_is_withheld_and_its_absence_can_be_seen(
     assert samples(relay) == {'x{instance="",job="asked"}': "2"}
 
 
+def test_what_a_mode_refuses_is_told_with_its_place(relay: HTTPClient) -> None:
+    held = '# TYPE c_total counter\nc_total{l="1"} 1\n# TYPE g gauge\ng 1\n'
+    held += '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
+    relay.put(JOB, held)
+    body = '# TYPE c_total counter\nc_total{l="1"} -1\n# TYPE g counter\ng 1\n'
+    body += '# TYPE h histogram\nh_bucket{le="2"} 1\nh_sum 1\nh_count 1\n'
+    response = relay.post(f"{JOB}?mode=add", body, {"Accept": "application/json"})
+    problems = json.loads(response.body)["problems"]
+    told = [{**problem, "detail": ""} for problem in problems]
+    of_all = {"reason": "mode", "detail": "", "group": '{job="asked"}'}
+    labels = '{instance="",job="asked"}'
+    assert told == [
+        {
+            **of_all,
+            "family": "c_total",
+            "series": 'c_total{instance="",job="asked",l="1"}',
+            "line": 2,
+        },
+        {
+            **of_all,
+            "family": "g",
+            "line": 3,
+            "type": "COUNTER",
+            "other_type": "GAUGE",
+        },
+        {**of_all, "family": "h", "series": f"h{labels}", "line": 6},
+    ]
+
+
 # --- idempotency ---
 
 
