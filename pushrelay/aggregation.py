@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
 from pushrelay.exposition.stored import from_stored, pick_metrics, to_stored
 from pushrelay.findings import Findings
+from pushrelay.freshness import IsTimestamp
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Payload, StoredFamily
 from pushrelay.matchers import METRIC_NAME, Selector
 from pushrelay.merged_family import merge_families
 from pushrelay.merged_lines import merge_lines
 from pushrelay.model import MetricFamily, MetricType
 from pushrelay.quoting import quote
-
-IsTimestamp = Callable[[str], bool]
-"""Whether a family of that name is a timestamp series."""
 
 _PLAIN = (MetricType.GAUGE, MetricType.UNTYPED)
 _ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
@@ -35,10 +34,14 @@ class Mode(Enum):
 
 
 def combine(
-    mode: Mode, held: Payload, pushed: Payload, is_timestamp: IsTimestamp
+    mode: Mode,
+    held: Payload,
+    pushed: Payload,
+    is_timestamp: IsTimestamp,
+    key: GroupingKey | None = None,
 ) -> Payload:
     """Return what a group that holds `held` holds after a push, in pushed order. Both
-    have their labels in place.
+    have their labels in place; `key` is the group's, to be named in problems.
 
     Raises InconsistentPush if the modes merge and add do not allow the push.
     """
@@ -48,7 +51,9 @@ def combine(
     if mode is Mode.UPDATE:
         families.update({family.name: family for family in pushed.families()})
         return Payload.of(families.values())
-    _merge(mode, families, pushed, is_timestamp)
+    findings = Findings(key)
+    _merge(mode, families, pushed, is_timestamp, findings)
+    findings.raise_if_any()
     merged = Payload.of(families.values())
     if _have_same_series(merged, pushed):
         return replace(merged, likeness=pushed.likeness)
@@ -90,23 +95,23 @@ def _merge(
     families: dict[str, StoredFamily],
     pushed: Payload,
     is_timestamp: IsTimestamp,
+    findings: Findings,
 ) -> None:
-    """Merge `pushed` into the held `families`."""
-    findings = Findings()
+    """Merge `pushed` into the held `families`; note in `findings` what cannot be."""
     for family in pushed.families():
         held = families.get(family.name)
-        problem = _type_problem(held, family)
-        if problem is None and mode is Mode.ADD:
-            problem = _name_problem(family, is_timestamp)
+        if held is not None and held.type is not family.type:
+            _add_type_problem(findings, held, family)
+            continue
+        problem = _name_problem(family, is_timestamp) if mode is Mode.ADD else None
         if problem is not None:
-            findings.add("mode", problem)
+            findings.add("mode", problem, family=family.name)
             continue
         if mode is Mode.ADD and _is_info(family):
             families[family.name] = family
             continue
         adds = mode is Mode.ADD and family.type in _ADDED
         families[family.name] = _merged(held, family, findings, adds=adds)
-    findings.raise_if_any()
 
 
 def _is_info(pushed: StoredFamily) -> bool:
@@ -114,13 +119,17 @@ def _is_info(pushed: StoredFamily) -> bool:
     return pushed.name.endswith("_info") and pushed.type in _PLAIN
 
 
-def _type_problem(held: StoredFamily | None, pushed: StoredFamily) -> str | None:
-    if held is None or held.type is pushed.type:
-        return None
-    return (
+def _add_type_problem(
+    findings: Findings, held: StoredFamily, pushed: StoredFamily
+) -> None:
+    findings.add(
+        "mode",
         f"metric family {quote(pushed.name)} is pushed as {pushed.type.name}, but its "
         f"group holds it as {held.type.name}; replace the group with PUT, or delete it "
-        "first"
+        "first",
+        family=pushed.name,
+        type=pushed.type.name,
+        other_type=held.type.name,
     )
 
 

@@ -143,12 +143,6 @@ class InconsistentPush(PushrelayError):
         self.reason = problems[0].reason
         self.problems = problems
 
-    @staticmethod
-    def together(refusals: list[InconsistentPush]) -> InconsistentPush:
-        """Return one refusal of all that `refusals` refuse."""
-        problems = [problem for refusal in refusals for problem in refusal.problems]
-        return InconsistentPush(problems)
-
 
 class IdempotencyConflict(PushrelayError):
     """An idempotency key that came with another body before."""

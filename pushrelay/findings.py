@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pushrelay.errors import InconsistentPush, Problem
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels, exposed_labels, is_legacy_metric_name
 from pushrelay.quoting import quote, quote_label
 
 MAX_PROBLEMS = 20
+
+_FURTHER = Problem("further", "further problems are not listed")
 
 DUPLICATE = "was collected before with the same name and label values"
 
@@ -47,13 +51,21 @@ class Findings:
         )
         self._problems.append(problem)
         if len(self._problems) == MAX_PROBLEMS:
-            self._problems.append(Problem("further", "further problems are not listed"))
+            self._problems.append(_FURTHER)
             self.raise_if_any()
 
     def raise_if_any(self) -> None:
         """Raise InconsistentPush if there are problems."""
         if self._problems:
             raise InconsistentPush(self._problems)
+
+
+def together(refusals: Iterable[InconsistentPush]) -> InconsistentPush:
+    """Return one refusal with the problems of all `refusals`, but not with too many."""
+    problems = [problem for refusal in refusals for problem in refusal.problems]
+    if len(problems) > MAX_PROBLEMS:
+        problems[MAX_PROBLEMS:] = [_FURTHER]
+    return InconsistentPush(problems)
 
 
 def braces(labels: Labels) -> str:

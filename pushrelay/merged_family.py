@@ -11,7 +11,7 @@ from pushrelay.exposition.message_addition import add_messages, check_same_kind
 from pushrelay.exposition.model_fidelity import model_holds
 from pushrelay.exposition.protobuf_encoder import encode_family
 from pushrelay.exposition.protobuf_parser import metrics_of
-from pushrelay.findings import Findings, braces
+from pushrelay.findings import Findings, braces, exposed_series
 from pushrelay.model import Labels, Metric, MetricFamily
 from pushrelay.quoting import quote
 
@@ -41,7 +41,12 @@ def merge_families(
         except InvalidRequest as reason:
             subject = f"{pushed.type.name.lower()} {quote(pushed.name)}"
             problem = f"{subject} {braces(labels)} cannot be added up: {reason}"
-            findings.add("mode", problem)
+            findings.add(
+                "mode",
+                problem,
+                family=pushed.name,
+                series=exposed_series(pushed.name, labels),
+            )
     family = MetricFamily(
         pushed.name,
         pushed.type,

@@ -7,7 +7,7 @@ import re
 from fnmatch import translate
 from functools import lru_cache
 
-from pushrelay.config import Freshness
+from pushrelay.config import Freshness, Limits
 from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import JobRule, JobRules, OnStale
@@ -48,11 +48,16 @@ class Policies:
         short = len(key.canonical) <= _REMEMBERED_KEY_BYTES
         return self._known_rule(key) if short else self.rules.of(key)
 
+    def limits_of(self, key: GroupingKey, limits: Limits) -> Limits:
+        """Return `limits`, tighter where the job rule of `key` says so."""
+        rule = self.rule_of(key)
+        return rule.limits.within(limits) if rule else limits
+
     def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
         """Return the policy of the group `key` whose last push said `stale_after`
         (nanoseconds); None if nothing ever becomes of it."""
         default = self._freshness
-        rule = (self.rules.of(key) if self.rules else None) or _NO_RULE
+        rule = self.rule_of(key) or _NO_RULE
         policy = Policy(
             _first(stale_after, rule.stale_after, default.stale_after),
             _first(rule.forget_after, default.forget_after),

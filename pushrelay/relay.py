@@ -16,7 +16,7 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group
+from pushrelay.groups import Group, Holder
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
@@ -146,8 +146,9 @@ class Relay:
     async def wipe(self) -> None:
         """Delete all groups, and what is known of jobs. Raises StoreUnavailable."""
         groups: list[Group] = await self._write(Look())
-        jobs = frozenset(job.key.labels[0][1] for job in self._view.jobs.all())
-        await self.delete_groups(groups, ended_jobs=jobs)
+        # The view may not have the last commit yet, and so not the newest jobs.
+        known: list[Holder] = [*groups, *self._view.jobs.all()]
+        await self.delete_groups(groups, ended_jobs=frozenset(map(job_of, known)))
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
@@ -260,10 +261,6 @@ class Relay:
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
         self._loop.call_soon_threadsafe(_resolve, answers)
-
-
-def _is_forgotten(group: Group) -> bool:
-    return group.is_forgotten
 
 
 def _give_up(answer: asyncio.Future[Any]) -> None:

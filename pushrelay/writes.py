@@ -1,4 +1,4 @@
-"""The writes that the store's writer is given. What they do is said in `deciding`."""
+"""The writes that the store's writer is given. What they do is said in `batch`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush
-from pushrelay.exposition.stored import from_stored
+from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, Payload
 from pushrelay.matchers import Selector
@@ -41,7 +41,7 @@ class Push:
         """Return the metrics of the family at a position of the payload."""
         if self.families is not None:
             return self.families[at].metrics
-        return from_stored(self.payload.family(at)).metrics
+        return stored_metrics(self.payload, at)
 
 
 @dataclass(frozen=True, slots=True)

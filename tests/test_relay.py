@@ -524,6 +524,18 @@ def test_a_retired_job_leaves_nothing(tmp_path: Path) -> None:
     asyncio.run(test())
 
 
+def test_a_wipe_leaves_nothing_of_a_job_that_has_just_come(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with open_relay(
+            tmp_path, PodsAreForgotten(), lambda: 60 * SECOND
+        ) as relay:
+            for _ in range(30):
+                await asyncio.gather(put(relay, POD_1, "x 1"), relay.wipe())
+                assert 'job="pods"' not in await page_of(relay)
+
+    asyncio.run(test())
+
+
 def test_retiring_a_job_names_none_of_its_forgotten_groups(tmp_path: Path) -> None:
     async def test() -> None:
         now = [60 * SECOND]

@@ -244,9 +244,12 @@ def _duration(flag: str, written: str) -> int | None:
     if not written:
         return None
     try:
-        return parse_duration(written)
+        nanoseconds = parse_duration(written)
     except InvalidDuration as error:
         raise StartupError(f"{flag}: {error}") from error
+    if not nanoseconds:
+        raise StartupError(f"{flag}: must be longer than 0; for never, leave it out")
+    return nanoseconds
 
 
 def _policies(settings: Settings) -> Policies:

@@ -21,6 +21,7 @@ from pushrelay.groups import FamilyShape, Payload, StoredFamily
 from pushrelay.model import (
     BOUND_LABELS,
     Histogram,
+    Metric,
     MetricFamily,
     Summary,
     is_legacy_label_name,
@@ -79,6 +80,11 @@ def from_stored(stored: StoredFamily, *, pushed_order: bool = True) -> MetricFam
     if not pushed_order or stored.shape.pushed_order is None:
         return family
     return pick_metrics(family, stored.shape.pushed_order)
+
+
+def stored_metrics(payload: Payload, at: int) -> list[Metric]:
+    """Return the metrics of the family at a position of `payload`, in pushed order."""
+    return from_stored(payload.family(at)).metrics
 
 
 def pick_metrics(family: MetricFamily, order: Sequence[int]) -> MetricFamily:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pushrelay.changes import JobRecord
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group, Job
+from pushrelay.groups import Group, Holder, Job
 
 
 class Jobs:
@@ -59,7 +59,8 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Return all jobs in the order of their names."""
-        return [self._known[job] for job in sorted(self._known)]
+        # In one step: who asks may be on another thread.
+        return [job for _, job in sorted(self._known.items())]
 
     def _change(self, job: str, groups: int, pushed_at: int = 0) -> None:
         old = self._known.get(job)
@@ -70,9 +71,9 @@ class Jobs:
         self._known[job] = Job(key, last, held + groups)
 
 
-def job_of(group: Group) -> str:
-    """Return the job of `group`."""
-    return group.key.labels[0][1]
+def job_of(holder: Holder) -> str:
+    """Return the name of the job of a group, or of a job."""
+    return holder.key.labels[0][1]
 
 
 def outlives_groups(group: Group) -> bool:

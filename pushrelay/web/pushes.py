@@ -148,8 +148,7 @@ class Pushes:
     async def _read(
         self, exchange: Exchange, key: GroupingKey, asked: PushRequest, now: int
     ) -> Push:
-        rule = self._relay.policies.rule_of(key)
-        limits = rule.limits.within(self._limits) if rule else self._limits
+        limits = self._relay.policies.limits_of(key, self._limits)
 
         def read(body: bytes) -> Push:
             own = None if limits == self._limits else limits

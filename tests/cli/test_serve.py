@@ -64,3 +64,23 @@ def test_a_url_with_too_few_slashes_is_a_clear_error(served: list[Settings]) -> 
     assert result.exit_code == 1
     assert "has too few slashes" in result.output
     assert served == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        ("--freshness.stale-after=1hour", "is not a duration"),
+        ("--freshness.stale-after=0", "must be longer than 0; for never, leave it out"),
+        (
+            "--freshness.forget-after=0s",
+            "must be longer than 0; for never, leave it ou",
+        ),
+    ],
+)
+def test_a_duration_that_would_hide_all_or_is_none_is_a_clear_error(
+    tmp_path: Path, served: list[Settings], flag: str, problem: str
+) -> None:
+    output = run(tmp_path, flag)
+    assert output.startswith(f"Error: {flag.partition('=')[0]}: ")
+    assert problem in output
+    assert served == []

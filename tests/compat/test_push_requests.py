@@ -128,6 +128,35 @@ def test_what_goes_stale_is_withheld_and_its_absence_can_be_seen(
     assert samples(relay) == {'x{instance="",job="asked"}': "2"}
 
 
+def test_what_a_mode_refuses_is_told_with_its_place(relay: HTTPClient) -> None:
+    held = '# TYPE c_total counter\nc_total{l="1"} 1\n# TYPE g gauge\ng 1\n'
+    held += '# TYPE h histogram\nh_bucket{le="1"} 1\nh_sum 1\nh_count 1\n'
+    relay.put(JOB, held)
+    body = '# TYPE c_total counter\nc_total{l="1"} -1\n# TYPE g counter\ng 1\n'
+    body += '# TYPE h histogram\nh_bucket{le="2"} 1\nh_sum 1\nh_count 1\n'
+    response = relay.post(f"{JOB}?mode=add", body, {"Accept": "application/json"})
+    problems = json.loads(response.body)["problems"]
+    told = [{**problem, "detail": ""} for problem in problems]
+    of_all = {"reason": "mode", "detail": "", "group": '{job="asked"}'}
+    labels = '{instance="",job="asked"}'
+    assert told == [
+        {
+            **of_all,
+            "family": "c_total",
+            "series": 'c_total{instance="",job="asked",l="1"}',
+            "line": 2,
+        },
+        {
+            **of_all,
+            "family": "g",
+            "line": 3,
+            "type": "COUNTER",
+            "other_type": "GAUGE",
+        },
+        {**of_all, "family": "h", "series": f"h{labels}", "line": 6},
+    ]
+
+
 # --- idempotency ---
 
 
@@ -242,6 +271,25 @@ def test_modes_and_keys_hold_for_all_groups_of_a_body(relay: HTTPClient) -> None
         assert response.header("Idempotency-Replayed") == replayed
     relay.post(f"{GROUPS}?by=job&mode=add", body)
     assert list(samples(relay).values()) == ["2", "4"]
+
+
+def test_a_body_without_groups_is_no_replay(relay: HTTPClient) -> None:
+    response = relay.put(f"{GROUPS}?by=job", "")
+    assert (response.status, response.header("Idempotency-Replayed")) == (200, None)
+    assert json.loads(response.body)["data"] == {"groups": 0}
+
+
+def test_a_refusal_of_very_many_groups_is_short(relay: HTTPClient) -> None:
+    relay.put("/metrics/job/holder", "# TYPE x counter\nx 1\n")
+    body = "".join(f'x{{job="{number}"}} 1\n' for number in range(100))
+    response = relay.put(
+        f"{GROUPS}?by=job", body, {"Accept": "application/problem+json"}
+    )
+    assert response.status == 400
+    problems = json.loads(response.body)["problems"]
+    assert len(problems) == 21
+    assert problems[-1]["detail"] == "further problems are not listed"
+    assert len(relay.grouping_keys()) == 101
 
 
 def test_all_groups_of_a_body_are_taken_or_none(relay: HTTPClient) -> None:

@@ -152,6 +152,15 @@ def test_a_dry_run_changes_nothing(relay: HTTPClient) -> None:
     assert relay.groups() == []
 
 
+def test_a_dry_run_sees_what_contradicts_within_the_import(relay: HTTPClient) -> None:
+    counter = family("x", COUNTER, {"counter": {"value": 1}})
+    body = line(gauge("x", 1), job="a") + line(counter, job="b")
+    tried = send(relay, body, "?dry_run=1")
+    assert [left_out["labels"] for left_out in tried["refused"]] == [{"job": "b"}]
+    assert relay.groups() == []
+    assert send(relay, body) == {**tried, "dry_run": False}
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

@@ -1,0 +1,244 @@
+"""What writes mean: a batch of them is decided, each in view of those before it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pushrelay.aggregation import combine, without_series
+from pushrelay.config import Limits
+from pushrelay.consistency import check_against, require_unambiguous
+from pushrelay.errors import (
+    IdempotencyConflict,
+    InconsistentPush,
+    InvalidRequest,
+    LimitExceeded,
+    PushrelayError,
+)
+from pushrelay.exposition.stored import stored_metrics
+from pushrelay.findings import together
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import EMPTY, Group, Payload
+from pushrelay.policies import Policies
+from pushrelay.staging import Staging
+from pushrelay.view.jobs import job_of
+from pushrelay.writes import (
+    NOT_OLDER,
+    Delete,
+    DeleteSeries,
+    Import,
+    Look,
+    Push,
+    PushAll,
+    Write,
+)
+
+log = logging.getLogger(__name__)
+
+
+class Batch:
+    """The writes of one commit, whose outcome is put into `staging`."""
+
+    def __init__(self, staging: Staging, policies: Policies, limits: Limits) -> None:
+        self._staging = staging
+        self._catalog = staging.catalog
+        self._policies = policies
+        self._limits = limits
+
+    def add(self, write: Write) -> None:
+        """Decide `write`: note its answer and what it changes."""
+        try:
+            answer: Any = self._decide(write)
+        except PushrelayError as error:
+            answer = error
+        except Exception as error:
+            # Whatever is wrong with one push must not fail the rest of its batch.
+            log.exception("a write could not be decided")
+            answer = error
+        self._staging.decision.answers.append(answer)
+
+    def _decide(self, write: Write) -> Any:
+        match write:
+            case Push():
+                return self._push(write)
+            case PushAll():
+                return self._push_all(write)
+            case Delete():
+                return self._delete(write)
+            case DeleteSeries():
+                return self._delete_series(write)
+            case Import():
+                return self._import_all(write)
+            case Look():
+                return self._staging.all_groups()
+
+    # --- pushes ---
+
+    def _push(self, push: Push) -> bool:
+        """Decide `push`; return whether it had been done before."""
+        if self._was_done(push):
+            return True
+        require_unambiguous(push.key, self._catalog)
+        try:
+            payload = self._accept(push)
+        except InconsistentPush:
+            if not push.dry_run:
+                self._book(push)
+            raise
+        if not push.dry_run:
+            self._store(push, payload)
+        return False
+
+    def _push_all(self, write: PushAll) -> bool:
+        """Accept all pushes of `write`, or refuse them all and book those at fault."""
+        pushes = [push for push in write.pushes if not self._was_done(push)]
+        if not pushes:
+            return bool(write.pushes)
+        with ExitStack() as undo:
+            undo.callback(self._staging.savepoint([push.key for push in pushes]))
+            refused = self._try_all(pushes)
+            if not (refused or write.dry_run):
+                undo.pop_all()
+        if refused:
+            for push, _ in [] if write.dry_run else refused:
+                self._book(push)
+            raise together(refusal for _, refusal in refused)
+        return False
+
+    def _try_all(self, pushes: list[Push]) -> list[tuple[Push, InconsistentPush]]:
+        """Store what is accepted of `pushes`; return what is refused, and why."""
+        refused = []
+        for push in pushes:
+            require_unambiguous(push.key, self._catalog)
+            try:
+                self._store(push, self._accept(push))
+            except InconsistentPush as refusal:
+                refused.append((push, refusal))
+        return refused
+
+    def _was_done(self, push: Push) -> bool:
+        receipt = push.receipt
+        known = None if receipt is None else self._staging.pushed_under(receipt)
+        if receipt is None or known is None:
+            return False
+        if known != receipt.body:
+            raise IdempotencyConflict(
+                f"another body was pushed to {push.key} with this idempotency key; "
+                "give each push a key of its own, and its retries the same key"
+            )
+        return True
+
+    def _accept(self, push: Push) -> Payload:
+        """Return what the group holds after `push`."""
+        if push.refusal is not None:
+            raise push.refusal
+        held = self._catalog.group(push.key)
+        before = held.payload if held else EMPTY
+        after = combine(
+            push.mode, before, push.payload, self._policies.is_timestamp, push.key
+        )
+        if after is not push.payload:
+            self._require_bounded(push.key, after)
+        # The series that the group has already passed when they came.
+        if after.likeness is None or after.likeness is not before.likeness:
+            check_against(self._catalog, push.key, push.payload, after, push.metrics)
+        return after
+
+    def _require_bounded(self, key: GroupingKey, after: Payload) -> None:
+        """Raise LimitExceeded if the group would hold more than one push may bring:
+        series that are only ever added to would pile up."""
+        limit = self._policies.limits_of(key, self._limits).series
+        if after.layout.size > limit:
+            raise LimitExceeded(
+                "series",
+                f"the group {key} would have {after.layout.size} series; the limit is "
+                f"{limit}: replace it with PUT, or delete series",
+            )
+
+    def _store(self, push: Push, payload: Payload) -> None:
+        self._put(push, push.at, None, payload, push.stale_after)
+        if push.receipt is not None:
+            self._staging.add_receipt(push.receipt)
+
+    def _book(self, push: Push) -> None:
+        """Note that `push` failed; what its group holds stays."""
+        held = self._catalog.group(push.key)
+        pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
+        self._put(push, pushed_at, push.at, kept, held.stale_after if held else None)
+
+    def _put(
+        self,
+        push: Push,
+        pushed_at: int,
+        failed_at: int | None,
+        payload: Payload,
+        stale_after: int | None,
+    ) -> None:
+        held = self._catalog.group(push.key)
+        self._staging.replace(
+            Group(
+                # One key object for the life of a group, which may remember things.
+                held.key if held else push.key,
+                self._staging.revision,
+                pushed_at,
+                failed_at or (held.failed_at if held else 0),
+                payload,
+                held.created_at if held else push.at,
+                stale_after,
+            )
+        )
+
+    # --- deletions ---
+
+    def _delete(self, write: Delete) -> list[GroupingKey]:
+        """Empty the groups that are wanted; return their keys."""
+        ended = []
+        for key in write.keys:
+            group = self._staging.group(key)
+            if group is None or not write.wanted(group):
+                continue
+            if job_of(group) not in write.ended_jobs:
+                self._staging.keep_of_job(group)
+            self._staging.remove(group)
+            ended.append(group.key)
+        for job in write.ended_jobs:
+            self._staging.end_job(job)
+        return ended
+
+    def _delete_series(self, write: DeleteSeries) -> None:
+        held = self._catalog.group(write.key)
+        if held is None:
+            return
+        left = without_series(held.payload, write.selectors)
+        if left.layout.size < held.payload.layout.size:
+            revision = self._staging.revision
+            self._staging.replace(replace(held, revision=revision, payload=left))
+
+    # --- imports ---
+
+    def _import_all(self, write: Import) -> list[str | None]:
+        """Take over what is acceptable of `write`, each group beside those before."""
+        with ExitStack() as undo:
+            if write.dry_run:
+                keys = [group.key for group in write.groups]
+                undo.callback(self._staging.savepoint(keys))
+            return [self._import(group) for group in write.groups]
+
+    def _import(self, group: Group) -> str | None:
+        """Take over `group` unless what is here is as new; return why not."""
+        try:
+            require_unambiguous(group.key, self._catalog)
+            held = self._catalog.group(group.key)
+            times = (group.pushed_at, group.failed_at)
+            if held is not None and (held.pushed_at, held.failed_at) >= times:
+                return NOT_OLDER
+            payload = group.payload
+            metrics = partial(stored_metrics, payload)
+            check_against(self._catalog, group.key, payload, payload, metrics)
+        except (InvalidRequest, InconsistentPush) as error:
+            return str(error)
+        self._staging.replace(replace(group, revision=self._staging.revision))
+        return None
