@@ -406,3 +406,23 @@ async def test_a_database_that_hangs_keeps_nothing_from_going_stale(
         assert "\npushrelay_store_up 0\n" in page
         assert f"\n{STALE} 1\n" in page
         assert "\nx{" not in page
+
+
+@on_loop
+async def test_the_help_of_what_is_withheld_counts_at_once(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """The text that most groups give is shown, and those that show nothing are asked
+    too."""
+    first, other = "# HELP x First.\nx 1", "# HELP x Other.\nx 1"
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await put(relay, key_of("shown"), first, at=clock())
+        for job in "abc":
+            await put(relay, key_of(job), first, at=clock(), stale_after=0)
+        assert "# HELP x First.\n" in await page_of(relay)
+        for job in "abc":
+            await put(relay, key_of(job), other, at=clock(), stale_after=0)
+        assert "# HELP x Other.\n" in await page_of(relay)
+        for job in "abc":
+            await relay.delete(key_of(job))
+        assert "# HELP x First.\n" in await page_of(relay)

@@ -125,9 +125,11 @@ class Holdings:
                 self._family(name).count(shape)
                 if held is not None:
                     self.families[name].uncount(held)
+                # Whether or not it is shown, its help may be that of others now.
+                moved[name] += ()
         for name, shape in before.items():
             self.families[name].uncount(shape)
-            # Whether or not it was shown, it may be that nobody else has it.
+            # Likewise, it may be that nobody else has it.
             moved[name] += ()
         if old is None:
             self.key_shapes.add(new.key.names)
