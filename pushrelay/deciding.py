@@ -229,6 +229,13 @@ class _Batch:
                 f"the group {push.key} would have {after.layout.size} series; the "
                 f"limit is {limits.series}: replace it with PUT, or delete series",
             )
+        most = self._limits.rendered_bytes
+        if after.bytes > most:
+            raise LimitExceeded(
+                "rendered_bytes",
+                f"the group {push.key} would take {after.bytes} bytes; the limit is "
+                f"{most}: replace it with PUT, or delete series",
+            )
 
     def _store(self, push: Push, payload: Payload) -> None:
         self._put(push, push.at, None, payload, push.stale_after)
