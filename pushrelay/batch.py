@@ -157,6 +157,13 @@ class Batch:
                 f"the group {key} would have {after.layout.size} series; the limit is "
                 f"{limit}: replace it with PUT, or delete series",
             )
+        most = self._limits.rendered_bytes
+        if after.bytes > most:
+            raise LimitExceeded(
+                "rendered_bytes",
+                f"the group {key} would take {after.bytes} bytes; the limit is {most}: "
+                "replace it with PUT, or delete series",
+            )
 
     def _store(self, push: Push, payload: Payload) -> None:
         self._put(push, push.at, None, payload, push.stale_after)

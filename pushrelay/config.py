@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
 
+_RENDERED_TO_BODY = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -20,6 +22,11 @@ class Limits:
     target_bytes: int = MIB
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
+
+    @property
+    def rendered_bytes(self) -> int:
+        """What a push may grow to, and a group, as each line bears its labels."""
+        return _RENDERED_TO_BODY * self.body_bytes
 
 
 @dataclass(frozen=True, slots=True)

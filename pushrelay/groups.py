@@ -168,6 +168,11 @@ class Payload:
             None if self.messages is None else self.messages[at],
         )
 
+    @property
+    def bytes(self) -> int:
+        """How many bytes its text and its messages have."""
+        return len(self.text) + sum(map(len, filter(None, self.messages or ())))
+
     def families(self) -> Iterator[StoredFamily]:
         """Yield all families in the order they were pushed."""
         return map(self.family, range(len(self.layout.families)))

@@ -14,8 +14,9 @@ from pushrelay.job_rules import JobRule, JobRules, OnStale
 from pushrelay.matchers import Selector
 
 _REMEMBERED = 4096
-_REMEMBERED_KEY_BYTES = 512
-"""Of so many keys up to this size it is remembered which rule they have."""
+_REMEMBERED_SIZE = 512
+"""Of so many keys and names up to this size it is remembered which rule they have, and
+whether they are points in time."""
 
 _NOTHING_HAPPENS = Policy()
 _NO_RULE = JobRule(Selector(()))
@@ -45,7 +46,7 @@ class Policies:
         """Return the first job rule that matches `key`."""
         if not self.rules:
             return None
-        short = len(key.canonical) <= _REMEMBERED_KEY_BYTES
+        short = len(key.canonical) <= _REMEMBERED_SIZE
         return self._known_rule(key) if short else self.rules.of(key)
 
     def limits_of(self, key: GroupingKey, limits: Limits) -> Limits:
@@ -67,7 +68,8 @@ class Policies:
 
     def is_timestamp(self, name: str) -> bool:
         """Whether a family of this name is a point in time."""
-        return self._known_timestamp(name)
+        short = len(name) <= _REMEMBERED_SIZE
+        return self._known_timestamp(name) if short else self._matches_timestamps(name)
 
     def _matches_timestamps(self, name: str) -> bool:
         return self._timestamps.match(name) is not None

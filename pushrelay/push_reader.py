@@ -21,9 +21,6 @@ from pushrelay.splitting import split
 from pushrelay.template_memo import Templates
 from pushrelay.writes import Push
 
-RENDERED_TO_BODY = 4
-"""What a push may grow to, as a multiple of `Limits.body_bytes`."""
-
 
 class PushReader:
     """Reads bodies within `limits`. May be used by several threads.
@@ -35,8 +32,7 @@ class PushReader:
     def __init__(self, limits: Limits, *, utf8_names: bool) -> None:
         self._limits = limits
         self._utf8_names = utf8_names
-        self._most_labels = RENDERED_TO_BODY * limits.body_bytes
-        self.templates = Templates(self._read_marked, self._most_labels)
+        self.templates = Templates(self._read_marked, limits.rendered_bytes)
 
     def read(
         self,
@@ -78,7 +74,7 @@ class PushReader:
             check_grouping_labels(key, self._limits)
         if groups:
             largest = max(groups, key=lambda key: len(key.canonical))
-            self._require_renderable(_lines_of(families), largest)
+            self._require_renderable(families, largest)
         return [
             prepare_push(key, part, mode_of(key), now) for key, part in groups.items()
         ]
@@ -93,7 +89,7 @@ class PushReader:
         limits: Limits,
     ) -> Push:
         families = self._parse(body, format_, key, limits)
-        self._require_renderable(_lines_of(families), key)
+        self._require_renderable(families, key)
         return prepare_push(key, families, mode, now)
 
     def _parse(
@@ -112,15 +108,20 @@ class PushReader:
             return None
         return push.payload if push.refusal is None else None
 
-    def _require_renderable(self, lines: int, key: GroupingKey) -> None:
-        """Raise LimitExceeded if the labels of `key`, which each line of the exposition
-        bears, would make far more of the push than the largest body may be."""
-        most = self._most_labels
-        if lines * len(key.canonical) > most:
+    def _require_renderable(
+        self, families: list[MetricFamily], key: GroupingKey
+    ) -> None:
+        """Raise LimitExceeded if the lines of the exposition, each of which bears the
+        labels of `key`, would take far more than the largest body may."""
+        most = self._limits.rendered_bytes
+        repeated = sum(
+            [_repeated_bytes(f, len(key.canonical)) for f in _shown(families)]
+        )
+        if repeated > most:
             raise LimitExceeded(
                 "rendered_bytes",
-                f"{lines} lines with the labels of their group, "
-                f"{len(key.canonical)} bytes each, would take more than {most} bytes",
+                f"the lines of the push would take more than {most} bytes, with their "
+                "names, their labels and the labels of their group",
             )
 
 
@@ -136,13 +137,29 @@ def prepare_push(
     except InconsistentPush as refusal:
         return Push(key, mode, now, EMPTY, refusal=refusal)
     # The push times are ours to keep: what a body says of them is overridden.
-    taken = [family for family in families if family.name not in PUSH_EVIDENCE]
+    taken = _shown(families)
     return Push(key, mode, now, to_payload(taken, now), taken)
 
 
-def _lines_of(families: list[MetricFamily]) -> int:
-    shown = (family for family in families if family.name not in PUSH_EVIDENCE)
-    return sum(_lines(metric) for family in shown for metric in family.metrics)
+def _shown(families: list[MetricFamily]) -> list[MetricFamily]:
+    return [family for family in families if family.name not in PUSH_EVIDENCE]
+
+
+def _repeated_bytes(family: MetricFamily, key_bytes: int) -> int:
+    """Return how much of `family` each of its lines has: in protobuf, its name comes
+    once for all of them, and labels once for all lines of a histogram."""
+    name_bytes = _size(family.name) + key_bytes
+    size = 0
+    for metric in family.metrics:
+        lines = _lines(metric)
+        size += lines * name_bytes
+        if lines > 1:
+            size += lines * sum([_size(n) + _size(v) for n, v in metric.labels])
+    return size
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))
 
 
 def _lines(metric: Metric) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition.stored import pick_metrics
 from pushrelay.findings import braces
@@ -14,12 +15,19 @@ from pushrelay.quoting import quote
 Groups = dict[GroupingKey, list[MetricFamily]]
 
 
-def parse_by(written: str | None, *, utf8_names: bool = False) -> tuple[str, ...]:
+def parse_by(
+    written: str | None, limits: Limits, *, utf8_names: bool = False
+) -> tuple[str, ...]:
     """Return the label names that `by=` lists, separated by commas.
 
-    Raises InvalidRequest unless they are names, each there once, and `job` is one.
+    Raises InvalidRequest unless they are names, each there once, and `job` is one, and
+    LimitExceeded for more than a grouping key may have.
     """
     names = tuple((written or "").split(","))
+    if len(names) > limits.labels:
+        raise LimitExceeded(
+            "labels", f"by: there are more than the limit of {limits.labels} labels"
+        )
     if written is None or "job" not in names:
         raise InvalidRequest(
             "say by which labels to split the body, job among them: ?by=job,instance"

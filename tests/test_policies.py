@@ -92,6 +92,13 @@ def test_points_in_time_are_known_by_their_names(name: str, expected: bool) -> N
     assert Policies().is_timestamp(name) is expected
 
 
+def test_names_too_long_to_remember_are_points_in_time_all_the_same() -> None:
+    policies = Policies()
+    assert policies.is_timestamp("x" * 1000 + "_unixtime")
+    assert not policies.is_timestamp("x" * 1000)
+    assert policies._known_timestamp.cache_info().currsize == 0
+
+
 def test_the_patterns_of_points_in_time_can_be_chosen() -> None:
     chosen = Policies(Freshness(timestamp_series=("done_?", "exact[1]")))
     names = ["done_1", "done_12", "exact1", "x_unixtime"]

@@ -112,7 +112,7 @@ def test_too_many_groups_are_refused() -> None:
 def test_by_lists_names(
     written: str, utf8_names: bool, expected: tuple[str, ...]
 ) -> None:
-    assert parse_by(written, utf8_names=utf8_names) == expected
+    assert parse_by(written, Limits(), utf8_names=utf8_names) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,4 +130,11 @@ def test_by_lists_names(
 )
 def test_by_is_refused_with_what_is_wrong(written: str | None, problem: str) -> None:
     with pytest.raises(InvalidRequest, match=problem):
-        parse_by(written)
+        parse_by(written, Limits())
+
+
+def test_by_lists_no_more_labels_than_a_key_may_have() -> None:
+    names = ["job", *(f"l{n}" for n in range(Limits().labels - 1))]
+    assert len(parse_by(",".join(names), Limits())) == Limits().labels
+    with pytest.raises(LimitExceeded, match="by: there are more than the limit of 256"):
+        parse_by(",".join([*names, "l"]), Limits())

@@ -50,7 +50,7 @@ def parse_protobuf(
     """
     families: dict[str, MetricFamily] = {}
     placer = LabelPlacer(key, limits)
-    left = limits.series
+    left = buckets_left = limits.series
     for position, message in enumerate(split_delimited(body), start=1):
         if not message:
             # A family without a name is refused, but one without anything is nothing.
@@ -61,6 +61,9 @@ def parse_protobuf(
         if len(families) > limits.series:
             raise _exceeded("families", limits)
         left -= len(family.metrics)
+        buckets_left -= _native_buckets(family)
+        if buckets_left < 0:
+            raise _exceeded("buckets of native histograms", limits)
     return list(families.values())
 
 
@@ -87,6 +90,23 @@ def _check_series(message: bytes, left: int, limits: Limits) -> None:
         return
     if has_more_fields(message, pb.MetricFamily.METRIC_FIELD_NUMBER, most=left):
         raise _exceeded("series", limits)
+
+
+def _native_buckets(family: MetricFamily) -> int:
+    """Return how many buckets the native histograms of `family` have: one takes a byte
+    of the body, and hundreds when it is added or shown."""
+    if family.message is None or family.type not in _HISTOGRAM_TYPES:
+        return 0
+    histograms = [
+        m.histogram for m in pb.MetricFamily.FromString(family.message).metric
+    ]
+    return sum(
+        len(h.negative_delta)
+        + len(h.positive_delta)
+        + len(h.negative_count)
+        + len(h.positive_count)
+        for h in histograms
+    )
 
 
 def _exceeded(what: str, limits: Limits) -> LimitExceeded:

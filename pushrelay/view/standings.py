@@ -7,13 +7,16 @@ up. So a push costs nothing here, and as long as nothing is due, neither does a 
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 
 from pushrelay.freshness import Policy, standing_of
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.view.forgotten import Forgotten
+
+_SPARE = 1000
+"""So many dead entries of the heap are not worth clearing away."""
 
 
 class Standings:
@@ -56,6 +59,7 @@ class Standings:
     def drop(self, id_: bytes) -> None:
         """Note that the group `id_` is no more in the store."""
         self.forgotten.remove(id_)
+        self._entries.pop(id_, None)
 
     def take_due(self, now: int) -> list[bytes]:
         """Return the ids of groups of which something may be due by `now`; they must
@@ -80,7 +84,14 @@ class Standings:
         if entry is None or due < entry:
             self._entries[id_] = due
             heappush(self._heap, (due, id_))
+            if len(self._heap) > 2 * len(self._entries) + _SPARE:
+                self._clear_away()
             self._note_next()
+
+    def _clear_away(self) -> None:
+        """Drop what nobody has an entry for any more. It may be due in years."""
+        self._heap = [(due, id_) for id_, due in self._entries.items()]
+        heapify(self._heap)
 
     def _note_next(self) -> None:
         self.next_due = self._heap[0][0] if self._heap else inf

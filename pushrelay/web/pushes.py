@@ -81,7 +81,7 @@ class Pushes:
         now = time.time_ns()
         asked = push_request(exchange)
         written = exchange.parameters.one("by")
-        by = parse_by(written, utf8_names=self._utf8_names)
+        by = parse_by(written, self._limits, utf8_names=self._utf8_names)
         mode_of = partial(self._mode, asked)
 
         def read(body: bytes) -> PushAll:

@@ -402,6 +402,23 @@ def test_what_is_added_piles_up_to_the_limit_of_a_push(start_relay: StartRelay) 
         assert group["last_push_successful"] is True
 
 
+@pytest.mark.parametrize("mode", ["update", "merge", "add"])
+def test_a_group_does_not_grow_beyond_what_a_push_may_grow_to(
+    start_relay: StartRelay, mode: str
+) -> None:
+    relay = start_relay("--limit.body-bytes=1000")
+    long = "v" * 700
+    statuses = []
+    for number in range(8):
+        name = f"y{number}" if mode == "update" else "x"
+        body = f'{name}{{l="{number}",v="{long}"}} 1\n'
+        response = relay.post(f"{JOB}?mode={mode}", body)
+        statuses.append(response.status)
+    assert statuses == [200] * 5 + [413] * 3
+    assert "bytes; the limit is 4000: replace it with PUT" in response.text
+    assert len(samples(relay)) == 5
+
+
 # --- deleting series ---
 
 SERIES = (

@@ -278,6 +278,23 @@ def test_too_many_series_are_counted_before_they_take_memory() -> None:
         parse(b"\x0a\x01a" + b"\x22\x00" * 2**20, limits=Limits(series=1000))
 
 
+@pytest.mark.parametrize(
+    "buckets",
+    [
+        "sample_count: 3 positive_span { length: 3 } positive_delta: [1, 0, 0]",
+        "sample_count: 3 negative_span { length: 3 } negative_delta: [1, 0, 0]",
+        "sample_count_float: 3 positive_span { length: 3 } positive_count: [1, 1, 1]",
+        "sample_count_float: 3 negative_span { length: 3 } negative_count: [1, 1, 1]",
+    ],
+)
+def test_buckets_of_native_histograms_are_limited_as_series_are(buckets: str) -> None:
+    metric = f"metric {{ histogram {{ {buckets} }} }}"
+    pushed = [message(f'name: "{name}" type: HISTOGRAM {metric}') for name in "ab"]
+    assert len(parse(*pushed, limits=Limits(series=6))) == 2
+    with pytest.raises(LimitExceeded, match="more buckets of native histograms than"):
+        parse(*pushed, limits=Limits(series=5))
+
+
 def test_families_without_series_are_limited_as_series_are() -> None:
     pushed = [message(f'name: "{name}"') for name in "abb"]
     assert len(parse(*pushed, limits=Limits(series=2))) == 2

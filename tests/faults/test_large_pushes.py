@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from compat.metric_messages import (
+    GAUGE,
+    HEADERS,
+    HISTOGRAM,
+    SUMMARY,
+    delimited,
+    family,
+    labels,
+)
 from relay_process import HTTPClient
 
 pytestmark = pytest.mark.system
+
+BUCKETS = {
+    "sample_count": 5_000,
+    "bucket": [{"upper_bound": n, "cumulative_count": n} for n in range(5_000)],
+}
+QUANTILES = {
+    "sample_count": 1,
+    "quantile": [{"quantile": n / 5_000, "value": 1} for n in range(5_000)],
+}
 
 
 @pytest.mark.parametrize("line", [b"a 1\n", b"#\n", b"#HELP\n"])
@@ -48,6 +67,31 @@ def test_a_long_grouping_key_on_many_series_is_refused(relay: HTTPClient) -> Non
     response = relay.put(f"/metrics/job/x/{key}", body)
     assert response.status == 413
     assert "labels of their group" in response.text
+    assert relay.groups() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "metrics"),
+    [
+        # The labels of a histogram are in each line of a bucket,
+        ("h", [{"label": labels(l="v" * 60_000), "histogram": BUCKETS}]),
+        # those of a summary in each of a quantile,
+        ("s", [{"label": labels(l="v" * 60_000), "summary": QUANTILES}]),
+        # and the name of a family is in all.
+        (
+            "g" * 60_000,
+            [{"label": labels(l=f"{n}"), "gauge": {"value": 1}} for n in range(5_000)],
+        ),
+    ],
+)
+def test_a_small_message_that_stands_for_gigabytes_of_text_is_refused(
+    relay: HTTPClient, name: str, metrics: list[dict[str, Any]]
+) -> None:
+    type_ = {"h": HISTOGRAM, "s": SUMMARY}.get(name, GAUGE)
+    body = gzip.compress(delimited(family(name, type_, *metrics)), compresslevel=1)
+    response = relay.put("/metrics/job/x", body, HEADERS | {"Content-Encoding": "gzip"})
+    assert response.status == 413
+    assert "the lines of the push would take more than" in response.text
     assert relay.groups() == []
 
 
