@@ -231,7 +231,8 @@ def _selector(value: Any) -> Selector:
     selector = parse_selector(_text(value, "a selector"))
     if selector.is_empty:
         raise _WrongValue(
-            "chooses all groups; the flags of the server say what holds for all"
+            "has no matcher; the flags of the server say what holds for all groups, "
+            'and job!="" chooses them all'
         )
     return selector
 

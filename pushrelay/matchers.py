@@ -152,18 +152,25 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _CHARACTERS = dict(zip(b"abfnrtv\\", b"\a\b\f\n\r\t\v\\", strict=True))
+_BRACES_ARE_MISSING = (
+    'matchers stand in braces here, as in {job="x"}; curl takes braces for its own '
+    "unless it is called with -g"
+)
 _NO_METRIC_NAME = (
     "selectors choose groups by their grouping labels and know no metric names; "
     'write for example {job="x"}'
 )
 
 
-def parse_selector(text: str, *, of_series: bool = False) -> Selector:
+def parse_selector(
+    text: str, *, of_series: bool = False, needs_braces: bool = False
+) -> Selector:
     """Return the selector that `text` is; raises InvalidSelector, which says where it
     is wrong and what was expected.
 
     `{}` is legal here and chooses all. A metric name is legal only in a selector
-    `of_series`, and becomes a matcher of the label `__name__`.
+    `of_series`, and becomes a matcher of the label `__name__`. needs_braces: whether
+    matchers must stand in braces, as on the way from clients that may have lost them.
     """
     scanner = _Scanner(text, of_series)
     if len(text) > MAX_SELECTOR_CHARACTERS:
@@ -180,6 +187,8 @@ def parse_selector(text: str, *, of_series: bool = False) -> Selector:
     else:
         if scanner.sees(_END):
             scanner.refuse('expected matchers such as {job="x"}, found nothing')
+        if needs_braces:
+            scanner.refuse(_BRACES_ARE_MISSING)
         matchers = _take_matchers(scanner, _END, "a comma or the end")
     return Selector(tuple(matchers))
 

@@ -24,8 +24,11 @@ class Held:
     families: Families
     is_stale: bool = False
 
-    def shown(self) -> frozenset[Series]:
-        return frozenset().union(*([] if self.is_stale else self.families.values()))
+    def may_show(self, seen: frozenset[Series] | None) -> bool:
+        """Whether a scrape may show just this; one that comes early shows also what is
+        about to go stale."""
+        everything = frozenset[Series]().union(*self.families.values())
+        return seen == everything or (self.is_stale and seen == frozenset())
 
 
 @dataclass
@@ -137,11 +140,11 @@ class _Moment:
     began: float
     ended: float
 
-    def shown(self) -> frozenset[Series] | None:
-        return None if self.held is None else self.held.shown()
+    def may_show(self, seen: frozenset[Series] | None) -> bool:
+        return seen is None if self.held is None else self.held.may_show(seen)
 
     def __str__(self) -> str:
-        return f"from {self.began} to {self.ended}: {_readable(self.shown())}"
+        return f"from {self.began} to {self.ended}: {self.held}"
 
 
 def _histories(
@@ -169,7 +172,7 @@ def _fits(
     anything that was under way."""
     ends = [*(moment.ended for moment in moments[1:]), inf]
     return any(
-        moment.began <= scrape.ended and end >= scrape.began and moment.shown() == seen
+        moment.began <= scrape.ended and end >= scrape.began and moment.may_show(seen)
         for moment, end in zip(moments, ends, strict=True)
     )
 

@@ -125,8 +125,8 @@ class Operation:
 
     @property
     def is_stale(self) -> bool:
-        """Whether what it pushes goes stale at once."""
-        return self.headers.get(STALE_AFTER) == "0"
+        """Whether what it pushes goes stale at once, nearly."""
+        return self.headers.get(STALE_AFTER) == "1ms"
 
     @property
     def is_wipe(self) -> bool:
@@ -180,7 +180,7 @@ class _Pusher:
             headers["Content-Encoding"] = "gzip"
             body = gzip.compress(body)
         if chance.random() < 0.15:
-            headers[STALE_AFTER] = chance.choice(("0", "1h"))
+            headers[STALE_AFTER] = chance.choice(("1ms", "1h"))
         verdict = Verdict.SOMETHING
         if value.startswith("-") and value != "-0" and not kind.is_plain:
             verdict = Verdict.REFUSED

@@ -172,8 +172,8 @@ WRONG_FILES = [
     (
         "[[jobs]]\nmatch = '{}'",
         [
-            "f:2: jobs[1].match: chooses all groups; the flags of the server say what "
-            "holds for all"
+            "f:2: jobs[1].match: has no matcher; the flags of the server say what "
+            'holds for all groups, and job!="" chooses them all'
         ],
     ),
     (

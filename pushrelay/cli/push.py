@@ -41,6 +41,9 @@ from pushrelay.errors import RelayRefused
     metavar="KEY",
     help="A name for this push. Pushed again under the same name, it counts once.",
 )
+@plain_option(
+    "--allow-empty", is_flag=True, help="Push also if there is nothing to read."
+)
 @dry_run
 def push(
     file: BinaryIO,
@@ -50,6 +53,7 @@ def push(
     mode: str,
     stale_after: str | None,
     idempotency_key: str | None,
+    allow_empty: bool,
     dry_run: bool,
 ) -> None:
     """Push the metrics in FILE, in the text format, to one group.
@@ -58,13 +62,19 @@ def push(
     """
     key = grouping_key(job, labels)
     asked = {
-        "mode": mode if mode in ("merge", "add") else None,
+        # Said in any case: a job rule may mean something else by POST.
+        "mode": None if mode == "replace" else mode,
         "stale_after": stale_after,
         "dry_run": 1 if dry_run else None,
     }
     method = "PUT" if mode == "replace" else "POST"
     headers = _headers(idempotency_key)
     body = file.read()
+    if not body and not allow_empty:
+        raise click.ClickException(
+            "there is nothing to push. A push without metrics empties the group: if "
+            "that is meant, say --allow-empty"
+        )
     with connected(url) as relay:
         try:
             answer = relay.request(

@@ -39,10 +39,21 @@ dry_run = plain_option(
 
 yes = plain_option("--yes", is_flag=True, help="Do it without being asked.")
 
+
+def _in_braces(
+    _context: click.Context, _option: click.Parameter, written: tuple[str, ...]
+) -> tuple[str, ...]:
+    # The relay wants the braces, which a shell's user may leave out.
+    return tuple(
+        [text if "{" in text.partition('"')[0] else f"{{{text}}}" for text in written]
+    )
+
+
 match = plain_option(
     "--match",
     "selectors",
     multiple=True,
+    callback=_in_braces,
     metavar="SELECTOR",
     help='Groups whose labels match, as in \'{job=~"a.*",instance="b"}\'; given more '
     "than once, groups that match any.",

@@ -57,7 +57,7 @@ log = logging.getLogger("pushrelay")
     "telemetry_path",
     default="/metrics",
     metavar="PATH",
-    help="Path under which metrics are exposed. Pushes always go to /metrics.",
+    help="Path under which metrics are exposed. Pushes always go to /metrics/job/....",
 )
 @option(
     "--web.external-url",
@@ -76,7 +76,8 @@ log = logging.getLogger("pushrelay")
 @option(
     "--web.enable-lifecycle/--no-web.enable-lifecycle",
     "enable_lifecycle",
-    help="Let clients end the process by PUT or POST /-/quit.",
+    help="Let clients end the process by PUT or POST /-/quit, and have --config.file "
+    "read again by /-/reload.",
 )
 @option(
     "--web.enable-admin-api/--no-web.enable-admin-api",
@@ -116,7 +117,8 @@ log = logging.getLogger("pushrelay")
     "forget_after",
     default="",
     metavar="DURATION",
-    help="When a group is forgotten after its last push. Never by default.",
+    help="When a group is forgotten after its last push, if no rule says so. Never by "
+    "default.",
 )
 @option(
     "--freshness.timestamp-series",
@@ -124,8 +126,8 @@ log = logging.getLogger("pushrelay")
     multiple=True,
     default=list(Freshness().timestamp_series),
     metavar="PATTERN",
-    help="Names of gauges that are points in time and stay when they go stale; may be "
-    "repeated.",
+    help="Names of gauges and untyped families that are points in time and stay when "
+    "they go stale; may be repeated.",
 )
 @option(
     "--persistence.file",
@@ -194,11 +196,7 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         enable_lifecycle=values["enable_lifecycle"],
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
-        freshness=Freshness(
-            _duration("--freshness.stale-after", values["stale_after"]),
-            _duration("--freshness.forget-after", values["forget_after"]),
-            values["timestamp_series"],
-        ),
+        freshness=_freshness(values),
         config_file=values["config_file"]
         and str(Path(values["config_file"]).absolute()),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
@@ -238,6 +236,17 @@ def _prepare_database(settings: Settings) -> None:
     )
     if created:
         log.warning("created a new, empty database: %s", database.path)
+
+
+def _freshness(values: dict[str, Any]) -> Freshness:
+    stale_after = _duration("--freshness.stale-after", values["stale_after"])
+    forget_after = _duration("--freshness.forget-after", values["forget_after"])
+    if stale_after and forget_after and forget_after < stale_after:
+        raise StartupError(
+            "--freshness.forget-after is shorter than --freshness.stale-after, and "
+            "what is fresh is not forgotten; make it longer"
+        )
+    return Freshness(stale_after, forget_after, values["timestamp_series"])
 
 
 def _duration(flag: str, written: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from pushrelay.durations import parse_duration
-from pushrelay.errors import InvalidRequest
+from pushrelay.errors import InvalidDuration, InvalidRequest
 from pushrelay.matchers import Selector, parse_selector
 from pushrelay.quoting import quote
 
@@ -21,6 +21,15 @@ Choice = TypeVar("Choice", bound=Enum)
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _FLAGS = {"1": True, "true": True, "": True, "0": False, "false": False}
+
+
+def named_duration(name: str, written: str) -> int:
+    """Return the duration that `written` is, in nanoseconds; raises InvalidDuration,
+    which says that it is that of `name`."""
+    try:
+        return parse_duration(written)
+    except InvalidDuration as error:
+        raise InvalidDuration(f"the {name}: {error}") from None
 
 
 class Parameters:
@@ -55,6 +64,15 @@ class Parameters:
                     + ", ".join(names)
                 )
 
+    def require_none_of(self, *names: str) -> None:
+        """Refuse the parameters `names`, which mean something elsewhere."""
+        for name in names:
+            if name in self._values:
+                raise InvalidRequest(
+                    f"the parameter {name} is not for this path, and nothing is done "
+                    "without it; see DELETE /api/v1/groups"
+                )
+
     def all(self, name: str) -> list[str]:
         """Return all values of `name`."""
         return self._values.get(name, [])
@@ -80,7 +98,7 @@ class Parameters:
     def duration(self, name: str) -> int | None:
         """Return the duration `name` in nanoseconds."""
         value = self.one(name)
-        return None if value is None else parse_duration(value)
+        return None if value is None else named_duration(f"parameter {name}", value)
 
     def number(self, name: str, most: int) -> int | None:
         """Return the whole number `name`, from 1 to `most`."""
@@ -113,7 +131,9 @@ class Parameters:
         """
         selectors: list[Selector] = []
         for value in self.all("match[]"):
-            selectors.append(parse_selector(value, of_series=of_series))
+            selectors.append(
+                parse_selector(value, of_series=of_series, needs_braces=True)
+            )
             if sum(len(selector.matchers) for selector in selectors) > MOST_MATCHERS:
                 raise InvalidRequest(
                     f"the selectors have more than {MOST_MATCHERS} matchers in all"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
-from pushrelay.durations import parse_duration
-from pushrelay.errors import InvalidRequest
+from pushrelay.errors import InvalidDuration, InvalidRequest
 from pushrelay.quoting import quote
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.parameters import named_duration
 
 LONGEST_IDEMPOTENCY_KEY = 255
 
@@ -58,7 +58,7 @@ def push_request(exchange: Exchange) -> PushRequest:
     return PushRequest(
         replaces,
         None if mode is None else _mode(mode, replaces),
-        None if stale_after is None else parse_duration(stale_after),
+        None if stale_after is None else _stale_after(stale_after),
         None if key is None else _idempotency_key(key),
         parameters.flag("dry_run"),
     )
@@ -76,8 +76,20 @@ def _either(
     return parameter if value is None else value
 
 
-def _mode(written: str, replaces: bool) -> Mode:
+def _stale_after(written: str) -> int:
+    name = "parameter stale_after, or the header X-Pushrelay-Stale-After"
+    stale_after = named_duration(name, written)
+    if not stale_after:
+        raise InvalidDuration(
+            f"the {name}: it must be longer than 0; for never, leave it out"
+        )
+    return stale_after
+
+
+def _mode(written: str, replaces: bool) -> Mode | None:
     if replaces:
+        if written == Mode.REPLACE.value:
+            return None
         raise InvalidRequest(
             f"PUT always replaces the group; for the mode {quote(written)} use POST"
         )

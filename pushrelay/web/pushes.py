@@ -80,7 +80,9 @@ class Pushes:
         """Store what one body brings to many groups."""
         now = time.time_ns()
         asked = push_request(exchange)
-        written = exchange.parameters.one("by")
+        parameters = exchange.parameters
+        parameters.require_known("by", "mode", "stale_after", "dry_run")
+        written = parameters.one("by")
         by = parse_by(written, self._limits, utf8_names=self._utf8_names)
         mode_of = partial(self._mode, asked)
 
@@ -183,10 +185,16 @@ class Pushes:
 def _series_selectors(exchange: Exchange) -> list[Selector]:
     if not exchange.query:
         return []
-    selectors = exchange.parameters.selectors(of_series=True)
-    if any(selector.is_empty for selector in selectors):
+    parameters = exchange.parameters
+    selectors = parameters.selectors(of_series=True)
+    if selectors:
+        parameters.require_known("match[]")
+    # Who gives one of these does not mean the whole group.
+    parameters.require_none_of("match", "dry_run", "older_than", "state")
+    if any(selector.matches({}) for selector in selectors):
         raise InvalidRequest(
-            "an empty selector matches all series; to delete the group, give none"
+            "a selector of series must have a name, or a matcher that does not match "
+            "the empty value; to delete the group, give no selector"
         )
     return selectors
 

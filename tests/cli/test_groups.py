@@ -17,7 +17,7 @@ def group(number: int, **more: Any) -> dict[str, Any]:
         "path": f"metrics/job/job-{number:04}",
         "state": "fresh",
         "created_at": 1.5,
-        "pushed_at": time.time() - 7230,
+        "pushed_at": time.time() - 2 * 86400 - 30,
         "failed_at": None,
         "last_push_successful": True,
         "families": 3,
@@ -65,8 +65,8 @@ def test_the_table_is_plain_columns_when_it_is_piped() -> None:
     assert done.stderr == ""
     assert done.stdout == (
         "STATE           PUSHED  FAMILIES  SERIES  GROUP\n"
-        'fresh           2h ago         3       7  {job="job-0000"}\n'
-        'stale, refused  2h ago         3   12345  {job="job-0001"}\n'
+        'fresh           2d ago         3       7  {job="job-0000"}\n'
+        'stale, refused  2d ago         3   12345  {job="job-0001"}\n'
         'fresh            never         3       7  {job="x",instance="a\\t\\"b\\""}\n'
     )
 

@@ -61,7 +61,7 @@ def test_a_large_push_is_compressed(relay: HTTPClient) -> None:
     [
         ([], "PUT", "/metrics/job/a"),
         (["--mode=replace"], "PUT", "/metrics/job/a"),
-        (["--mode=update"], "POST", "/metrics/job/a"),
+        (["--mode=update"], "POST", "/metrics/job/a?mode=update"),
         (["--mode=merge"], "POST", "/metrics/job/a?mode=merge"),
         (["--mode", "add"], "POST", "/metrics/job/a?mode=add"),
         (["--stale-after=1h 30m&"], "PUT", "/metrics/job/a?stale_after=1h+30m%26"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 from relay_process import HTTPClient, RelayProcess, StartRelay
@@ -50,10 +51,15 @@ def test_merging_keeps_other_label_sets(relay: HTTPClient) -> None:
         ("PUT", "?mode=add", {}, 'PUT always replaces the group; for the mode "add"'),
         ("PUT", "", {"X-Pushrelay-Mode": "merge"}, "PUT always replaces"),
         ("POST", "?mode=replace", {}, 'unknown mode "replace"; POST takes update'),
+        ("DELETE", "?dry_run=1", {}, "the parameter dry_run is not for this path"),
+        ("DELETE", "?match=x", {}, "the parameter match is not for this path"),
+        ("DELETE", "?older_than=1d", {}, "see DELETE /api/v1/groups"),
+        ("DELETE", "?match[]=x&dry_run=1", {}, 'unknown parameter "dry_run"'),
         ("POST", "?mode=ADD", {}, 'unknown mode "ADD"'),
         ("POST", "?mode=add&mode=add", {}, "mode is given more than once"),
         ("POST", "?mode=add", {"X-Pushrelay-Mode": "merge"}, "give one of them"),
-        ("PUT", "?stale_after=soon", {}, '"soon"'),
+        ("PUT", "?stale_after=soon", {}, "the parameter stale_after, or the header"),
+        ("PUT", "?stale_after=0s", {}, "must be longer than 0"),
         ("PUT", "?stale_after=1h", {"X-Pushrelay-Stale-After": "2h"}, "give one of"),
         ("PUT", "", {"Idempotency-Key": ""}, "has 1 to 255 bytes"),
         ("PUT", "", {"Idempotency-Key": "k" * 256}, "this one 256"),
@@ -119,7 +125,8 @@ def test_what_goes_stale_is_withheld_and_its_absence_can_be_seen(
     relay: HTTPClient,
 ) -> None:
     body = "x 1\n# TYPE y_timestamp_seconds gauge\ny_timestamp_seconds 5\n"
-    assert relay.put(f"{JOB}?stale_after=0", body).status == 200
+    assert relay.put(f"{JOB}?stale_after=1ms", body).status == 200
+    time.sleep(0.01)
     assert samples(relay) == {'y_timestamp_seconds{instance="",job="asked"}': "5"}
     assert list(samples(relay, "pushrelay_group_stale{").values()) == ["1"]
     # Another group must not take its series or its type all the same.
@@ -324,6 +331,7 @@ def test_a_dry_run_of_many_changes_nothing(relay: HTTPClient) -> None:
         ("?by=job", "x 1\n", "the series x{"),
         ("?by=job", "x\n", "text format parsing error in line 1"),
         ("?by=job&by=job", MANY, "by is given more than once"),
+        ("?by=job&dryrun=1", MANY, 'unknown parameter "dryrun"'),
     ],
 )
 def test_a_body_that_cannot_be_split_leaves_no_trace(
@@ -460,7 +468,9 @@ def test_deleting_series_of_no_group_makes_none(relay: HTTPClient) -> None:
     assert relay.groups() == []
 
 
-@pytest.mark.parametrize("selector", ["%7B%7D", "x%7B", ""])
+@pytest.mark.parametrize(
+    "selector", ["%7B%7D", "x%7B", "", "%7Bl!=%221%22%7D", "l!=%221%22"]
+)
 def test_a_deletion_of_series_needs_a_selector_that_chooses(
     relay: HTTPClient, selector: str
 ) -> None:

@@ -60,12 +60,25 @@ def test_too_many_parameters_are_refused() -> None:
         Parameters("&".join(["a=1"] * (MOST_PARAMETERS + 1)))
 
 
+@pytest.mark.parametrize("of_series", [False, True])
+def test_matchers_that_lost_their_braces_are_refused(of_series: bool) -> None:
+    # What curl makes of {job="x",instance="y"}, and of rows{table!="old"}.
+    for written in ('job="x"', 'rowstable!="old"'):
+        with pytest.raises(InvalidRequest, match="matchers stand in braces here"):
+            Parameters(urlencode({"match[]": written})).selectors(of_series=of_series)
+
+
+def test_durations_say_whose_they_are() -> None:
+    with pytest.raises(InvalidRequest, match='the parameter older_than: "4"'):
+        Parameters("older_than=4").duration("older_than")
+
+
 def test_too_many_matchers_are_refused_however_they_are_spread() -> None:
     selector = "{" + 'a="b",' * 10 + "}"
     most = urlencode({"match[]": [selector] * (MOST_MATCHERS // 10)}, doseq=True)
     assert len(Parameters(most).selectors()) == MOST_MATCHERS // 10
     with pytest.raises(InvalidRequest, match="more than 100 matchers in all"):
-        Parameters(most + "&match[]=a='b'").selectors()
+        Parameters(most + "&match[]={a='b'}").selectors()
 
 
 def test_numbers_have_bounds() -> None:
