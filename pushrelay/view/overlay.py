@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricType
-from pushrelay.view.holders import Holders
 from pushrelay.view.key_shapes import KeyShapes
 from pushrelay.view.view import View
 
@@ -25,8 +24,8 @@ class Overlay:
         self._groups: dict[bytes, Group | None] = {}
         # Canonical keys of groups of which the view's families mean nothing any more.
         self._hidden: set[bytes] = set()
-        # Which of these hold what in the overlay.
-        self._holders = Holders()
+        # By family name: who of these holds it in the overlay.
+        self._holders: dict[str, dict[GroupingKey, MetricType]] = {}
         self._added_shapes = KeyShapes()
 
     def put(self, key: GroupingKey, group: Group | None) -> None:
@@ -35,12 +34,14 @@ class Overlay:
         self._groups[key.id] = group
         if before and group and before.payload.layout is group.payload.layout:
             return  # nobody holds another family or another type than before
-        if key.canonical in self._hidden and before is not None:
-            self._holders.remove(key.canonical, before.payload.layout.families)
+        if key.canonical in self._hidden:
+            for name in before.payload.layout.index if before else ():
+                self._holders[name].pop(key)
         self._hidden.add(key.canonical)
         if group is not None:
             self._added_shapes.add(key.names)
-            self._holders.add(key.canonical, group.payload.layout.families)
+            for family in group.payload.layout.families:
+                self._holders.setdefault(family.name, {})[key] = family.type
 
     def all_groups(self) -> list[Group]:
         """All groups there are."""
@@ -56,13 +57,14 @@ class Overlay:
         return self._own_types.get(name)
 
     def holders(self, name: str, but: GroupingKey) -> Mapping[MetricType, bytes]:
-        found = self._holders.find(name, but.canonical)
+        batch = self._holders.get(name, {})
+        found = {type_: k.canonical for k, type_ in batch.items() if k != but}
         family = self._view.families.get(name)
-        # Committed groups have one type, and who of them is not hidden takes looking.
-        if family is not None and family.type not in found:
+        if family is not None:
+            # Among committed groups there is but one type, and mostly many holders.
             holder = family.holder_but(but.canonical, self._hidden)
             if holder is not None:
-                found[family.type] = holder
+                found.setdefault(family.type, holder)
         return found
 
     def key_shapes(self, last_name: str) -> Iterable[tuple[str, ...]]:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from builders import group_of, key_of
 
@@ -111,31 +109,3 @@ def test_all_groups_are_those_of_both(overlay: Overlay) -> None:
     overlay.put(A, None)
     overlay.put(C, group_of(GAUGE, C))
     assert keys_of(overlay) == {B.canonical, C.canonical}
-
-
-def seconds_for(groups: int) -> float:
-    """Return how long it takes to put so many groups, each after a look at who holds
-    its family."""
-    overlay = overlay_of()
-    new = [group_of(GAUGE, key_of("j", number=str(number))) for number in range(groups)]
-    started = time.perf_counter()
-    for group in new:
-        overlay.holders("x", group.key)
-        overlay.put(group.key, group)
-    return time.perf_counter() - started
-
-
-def test_what_a_group_costs_does_not_grow_with_the_batch() -> None:
-    few, many = (min(seconds_for(n) for _ in range(3)) for n in (200, 4000))
-    assert many < 100 * few
-
-
-def test_holders_are_told_as_they_come_and_go(overlay: Overlay) -> None:
-    overlay.put(A, group_of(COUNTER, A))
-    overlay.put(B, group_of(COUNTER, B))
-    assert overlay.holders("x", C) == {MetricType.COUNTER: A.canonical}
-    assert overlay.holders("x", A) == {MetricType.COUNTER: B.canonical}
-    overlay.put(A, None)
-    assert overlay.holders("x", B) == {}
-    overlay.put(B, group_of(GAUGE, B))
-    assert overlay.holders("x", C) == {MetricType.GAUGE: B.canonical}
