@@ -95,7 +95,7 @@ def _candidates(
 
 # --- pages ---
 
-Position = tuple[int, bytes]
+Place = tuple[int, bytes]
 """Where in an order a group stands: time of its last push, if it matters, and key."""
 
 _CURSOR = re.compile(rb"(key|-?pushed) ([0-9]{1,19}) (job\xff.*\xfe)", re.DOTALL)
@@ -109,29 +109,29 @@ class Order(Enum):
     PUSHED = "pushed"
     LAST_PUSHED = "-pushed"
 
-    def position(self, group: Group) -> Position:
+    def place(self, group: Group) -> Place:
         """Return where `group` stands."""
         return (0 if self is Order.KEY else group.pushed_at, group.key.canonical)
 
     def first(self, groups: Sequence[Group], limit: int) -> list[Group]:
         """Return so many of the first of `groups`, sorted."""
         take = nlargest if self is Order.LAST_PUSHED else nsmallest
-        return take(limit, groups, key=self.position)
+        return take(limit, groups, key=self.place)
 
-    def following(self, groups: Sequence[Group], after: Position) -> list[Group]:
+    def following(self, groups: Sequence[Group], after: Place) -> list[Group]:
         """Return those of `groups` that stand behind `after`."""
         if self is Order.LAST_PUSHED:
-            return [group for group in groups if self.position(group) < after]
-        return [group for group in groups if self.position(group) > after]
+            return [group for group in groups if self.place(group) < after]
+        return [group for group in groups if self.place(group) > after]
 
     def cursor(self, group: Group) -> str:
         """Return what stands for the place behind `group`."""
-        at, canonical = self.position(group)
+        at, canonical = self.place(group)
         written = f"{self.value} {at} ".encode() + canonical
         return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
-    def read_cursor(self, cursor: str) -> Position:
-        """Return the position that `cursor` stands for. Raises InvalidRequest."""
+    def read_cursor(self, cursor: str) -> Place:
+        """Return the place that `cursor` stands for. Raises InvalidRequest."""
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
             written = base64.b64decode(padded, b"-_", validate=True)
@@ -161,11 +161,11 @@ def page_of(
     condition: Condition,
     order: Order,
     limit: int,
-    after: Position | None,
+    after: Place | None,
 ) -> Page:
     """Return the first `limit` of `groups` (sorted by key) that stand behind `after`.
 
-    A page follows from positions and not from numbers: however groups come and go
+    A page follows from places and not from numbers: however groups come and go
     between two pages, those that stay are seen once.
     """
     found = condition.choose(groups)

@@ -8,7 +8,7 @@ from math import inf
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidRequest, LimitExceeded
-from pushrelay.exposition.labels import check_grouping_labels
+from pushrelay.exposition.labels import check_grouping_labels, check_labels
 from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
@@ -62,16 +62,22 @@ class PushReader:
         by: Sequence[str],
         mode_of: Callable[[GroupingKey], Mode],
         now: int,
+        limits_of: Callable[[GroupingKey], Limits],
     ) -> list[Push]:
         """Return a push for each group that `body` has series of, going by the labels
         `by`.
+
+        limits_of: gives the limits of a group, which may be tighter.
 
         Raises what `read` and `split` raise.
         """
         families = self._parse(body, format_, None, self._limits)
         groups = split(families, by, self._limits.groups)
-        for key in groups:
+        for key, part in groups.items():
             check_grouping_labels(key, self._limits)
+            limits = limits_of(key)
+            if limits != self._limits:
+                _check_within(limits, key, part)
         if groups:
             largest = max(groups, key=lambda key: len(key.canonical))
             self._require_renderable(families, largest)
@@ -139,6 +145,29 @@ def prepare_push(
     # The push times are ours to keep: what a body says of them is overridden.
     taken = _shown(families)
     return Push(key, mode, now, to_payload(taken, now), taken)
+
+
+def _check_within(
+    limits: Limits, key: GroupingKey, families: list[MetricFamily]
+) -> None:
+    """Raise LimitExceeded if the group `key` must not be pushed so many series, or
+    such labels beyond its own."""
+    series = sum([len(family.metrics) for family in families])
+    if series > limits.series:
+        raise LimitExceeded(
+            "series",
+            f"the body has {series} series of the group {key}; its limit is "
+            f"{limits.series}",
+        )
+    of_group = {*key.names, "instance"}
+    for family in families:
+        for metric in family.metrics:
+            own = [pair for pair in metric.labels if pair[0] not in of_group]
+            try:
+                check_labels(own, limits)
+            except LimitExceeded as error:
+                place = f"a series {family.name} of the group {key}"
+                raise LimitExceeded(error.limit, f"{place}: {error}") from error
 
 
 def _shown(families: list[MetricFamily]) -> list[MetricFamily]:

@@ -247,9 +247,9 @@ def test_groups_that_stay_are_seen_once_while_others_come_and_go(
         if cursor is None:
             break
     assert cursor is None
-    positions = [order.position(group) for group in seen]
-    expected = sorted(set(positions), reverse=order is Order.LAST_PUSHED)
-    assert positions == expected
+    places = [order.place(group) for group in seen]
+    expected = sorted(set(places), reverse=order is Order.LAST_PUSHED)
+    assert places == expected
     visited = states[: number + 1]
     always = set.intersection(*(set(state.items()) for state in visited))
     shown = {(dict(g.key.labels)["job"], g.pushed_at) for g in seen}
@@ -272,7 +272,7 @@ def test_a_cursor_gives_back_its_position(
     cursor = order.cursor(group)
     assert cursor.isascii()
     assert not set(cursor) & set("+/=&?%")
-    assert order.read_cursor(cursor) == order.position(group)
+    assert order.read_cursor(cursor) == order.place(group)
 
 
 CURSOR = Order.PUSHED.cursor(pushed("backup", 1_795_378_800_000_000_000))

@@ -23,9 +23,14 @@ _REMEMBERED = 4096
 def check_grouping_labels(key: GroupingKey, limits: Limits) -> None:
     """Raise LimitExceeded or InvalidLabels if no series could bear the labels of
     `key`."""
-    _check_number(len(key.labels), limits)
-    _check_values(key.labels, limits)
+    check_labels(key.labels, limits)
     _check_names(key.names)
+
+
+def check_labels(labels: Collection[Pair], limits: Limits) -> None:
+    """Raise LimitExceeded for too many labels or too long a value."""
+    _check_number(len(labels), limits)
+    _check_values(labels, limits)
 
 
 class LabelPlacer:

@@ -85,15 +85,20 @@ class Pushes:
         written = parameters.one("by")
         by = parse_by(written, self._limits, utf8_names=self._utf8_names)
         mode_of = partial(self._mode, asked)
+        policies, limits = self._relay.policies, self._limits
+        limits_of = partial(policies.limits_of, limits=limits)
 
         def read(body: bytes) -> PushAll:
             format_ = _format(exchange)
-            pushes = self._reader.read_groups(body, format_, by, mode_of, now)
+            pushes = self._reader.read_groups(
+                body, format_, by, mode_of, now, limits_of
+            )
             wanted = [_as_asked(push, asked, body) for push in pushes]
             return PushAll(tuple(wanted), asked.dry_run)
 
-        limit = self._limits.body_bytes
-        write = await self._bodies.use(exchange, limit, read, is_quick=False)
+        write = await self._bodies.use(
+            exchange, limits.body_bytes, read, is_quick=False
+        )
         try:
             replayed = await self._relay.push(write)
         except InconsistentPush as refusal:

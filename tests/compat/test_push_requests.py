@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 from relay_process import HTTPClient, RelayProcess, StartRelay
@@ -393,6 +394,29 @@ def test_rules_say_what_post_means_and_what_a_push_may_hold(
         == 200
     )
     assert list(samples(relay, "c_total").values()) == ["7", "2"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "body", "told"),
+    [
+        ("series = 2", 'a{job="x"} 1\nb{job="x"} 1\nd{job="x"} 1\n', "3 series"),
+        ("labels = 1", 'a{job="x",l="",m=""} 1\n', "there are 2 labels"),
+        ("label_value_bytes = 2", 'a{job="x",l="xyz"} 1\n', 'label "l" is longer'),
+    ],
+)
+def test_rules_limit_each_group_of_a_body(
+    start_relay: StartRelay, tmp_path: Path, limit: str, body: str, told: str
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f"[[jobs]]\nmatch = 'job=\"x\"'\n[jobs.limits]\n{limit}\n")
+    relay = start_relay(f"--config.file={rules}")
+    response = relay.put(f"{GROUPS}?by=job", f'a{{job="fits"}} 1\n{body}')
+    assert response.status in (400, 413)
+    assert told in response.text
+    assert '{job="x"}' in response.text
+    assert relay.groups() == []
+    assert relay.put(f"{GROUPS}?by=job", body.replace('"x"', '"other"')).status == 200
+    assert relay.put(f"{GROUPS}?by=job", 'a{job="x",l=""} 1\n').status == 200
 
 
 def test_what_is_added_piles_up_to_the_limit_of_a_push(start_relay: StartRelay) -> None:
