@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pushrelay.aggregation import combine, without_series
+from pushrelay.aggregation import combine
 from pushrelay.changes import Changes, Emptied, JobRecord, Position
 from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
@@ -360,13 +360,12 @@ class _Batch:
         self._overlay.put(group.key, None)
         self.decision.changes.append(Emptied(group.key.id, self._revision))
 
-    def _delete_series(self, write: DeleteSeries) -> None:
+    def _delete_series(self, write: DeleteSeries) -> bool:
         held = self._overlay.group(write.key)
-        if held is None:
-            return
-        left = without_series(held.payload, write.selectors)
-        if left.layout.size < held.payload.layout.size:
-            self._replace(replace(held, revision=self._revision, payload=left))
+        if held is None or held.payload is not write.held:
+            return False
+        self._replace(replace(held, revision=self._revision, payload=write.left))
+        return True
 
     def _find(self, key: GroupingKey) -> Group | None:
         """Return the group of `key`, also if it is forgotten."""
