@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.aggregation import combine, without_series
+from pushrelay.aggregation import combine
 from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
 from pushrelay.errors import (
@@ -215,14 +215,14 @@ class Batch:
             self._staging.end_job(job)
         return ended
 
-    def _delete_series(self, write: DeleteSeries) -> None:
+    def _delete_series(self, write: DeleteSeries) -> bool:
+        """Put what is left in place, if the group still has what it is left of."""
         held = self._catalog.group(write.key)
-        if held is None:
-            return
-        left = without_series(held.payload, write.selectors)
-        if left.layout.size < held.payload.layout.size:
-            revision = self._staging.revision
-            self._staging.replace(replace(held, revision=revision, payload=left))
+        if held is None or held.payload is not write.held:
+            return False
+        revision = self._staging.revision
+        self._staging.replace(replace(held, revision=revision, payload=write.left))
+        return True
 
     # --- imports ---
 

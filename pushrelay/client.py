@@ -219,7 +219,7 @@ class RelayClient:
             raise RelayUnavailable(f"{told}; try again later")
         advice = _ADVICE.get(status)
         if 300 <= status < 400:
-            location = _readable(response.getheader("Location") or "")
+            location = readable(response.getheader("Location") or "")
             advice = f"redirects are not followed; use the URL that leads to {location}"
         raise RelayRefused(f"{told}; {advice}" if advice else told, status, problem)
 
@@ -264,7 +264,7 @@ def _reason(error: Exception) -> str:
         return "the connection was closed before the answer came"
     if isinstance(error, OSError):
         told = getattr(error, "verify_message", None) or error.strerror
-        return _readable(str(told or error))
+        return readable(str(told or error))
     return f"what answers does not speak HTTP ({type(error).__name__})"
 
 
@@ -275,13 +275,25 @@ def _problem(response: HTTPResponse, content: bytes) -> dict[str, Any]:
     if kind == "application/problem+json":
         try:
             problem = dict(json.loads(text))
-            return {**problem, "detail": _readable(str(problem["detail"]))}
-        except (ValueError, KeyError, TypeError, RecursionError):
+            found = [_told(one) for one in problem.get("problems", []) if one]
+            detail = readable(str(problem["detail"]))
+            return {**problem, "detail": detail, "problems": found}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             pass
-    return {"detail": _readable(text) if kind == "text/plain" else ""}
+    return {"detail": readable(text) if kind == "text/plain" else ""}
 
 
-def _readable(text: str) -> str:
+def _told(problem: Any) -> dict[str, Any]:
+    """Return one of the problems of a push as it may be shown."""
+    line = problem.get("line")
+    return {
+        **problem,
+        "detail": readable(str(problem.get("detail"))),
+        "line": line if isinstance(line, int) else None,
+    }
+
+
+def readable(text: str) -> str:
     """Return `text` for a terminal, which must not obey it."""
     kept = re.sub(r"[^\S\n]+", " ", text.strip()[:_SHOWN_CHARACTERS])
     return "".join([c if c.isprintable() or c == "\n" else "?" for c in kept])

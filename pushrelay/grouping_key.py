@@ -85,8 +85,11 @@ class GroupingKey:
         return "/".join(_path_pair(name, value) for name, value in self.labels)
 
     def __str__(self) -> str:
-        pairs = ",".join(f"{name}={quote(value)}" for name, value in self.labels)
-        return "{" + pairs + "}"
+        pairs = [
+            (name if is_legacy_label_name(name) else quote(name)) + "=" + quote(value)
+            for name, value in self.labels
+        ]
+        return "{" + ",".join(pairs) + "}"
 
 
 def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:

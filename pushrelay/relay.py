@@ -7,8 +7,10 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pushrelay.aggregation import without_series
 from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
@@ -33,6 +35,8 @@ from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, 
 log = logging.getLogger(__name__)
 
 WRITE_DEADLINE_SECONDS = 15.0
+DELETION_TRIES = 5
+"""How often the series to delete are looked for in a group that changes meanwhile."""
 JANITOR_SECONDS = 5.0
 """How often the rows of forgotten groups are removed."""
 
@@ -60,6 +64,7 @@ class Relay:
             database, self._decider, self._deliver, telemetry.commit, clock
         )
         self._health = StoreHealth(self._refresh, self._writer)
+        self._deleter = ThreadPoolExecutor(1, thread_name_prefix="deleter")
 
     @property
     def policies(self) -> Policies:
@@ -103,8 +108,22 @@ class Relay:
         self, key: GroupingKey, selectors: Sequence[Selector]
     ) -> None:
         """Delete the series of the group `key` that any of `selectors` (of series)
-        matches. Raises StoreUnavailable."""
-        await self._write(DeleteSeries(key, tuple(selectors)))
+        matches. Raises StoreUnavailable, also if the group changes again and again."""
+        for _ in range(DELETION_TRIES):
+            await self.require_refresh()
+            group = self._view.groups.get(key.id)
+            if group is None:
+                return
+            # Many series and regular expressions take minutes; pushes must not wait.
+            held = group.payload
+            left = await self._loop.run_in_executor(
+                self._deleter, without_series, held, selectors
+            )
+            if left.layout.size == held.layout.size:
+                return
+            if await self._write(DeleteSeries(key, held, left)):
+                return
+        raise StoreUnavailable(f"the group {key} is pushed to all the time")
 
     async def delete_groups(
         self,

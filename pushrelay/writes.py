@@ -11,7 +11,6 @@ from pushrelay.errors import InconsistentPush
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, Payload
-from pushrelay.matchers import Selector
 from pushrelay.model import Metric, MetricFamily
 from pushrelay.store.receipts import Receipt
 
@@ -69,10 +68,12 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSeries:
-    """The end of those series of one group that any of `selectors` matches."""
+    """The end of some series of the group `key`, which holds `held` and shall hold
+    `left`. Its answer is whether it held that."""
 
     key: GroupingKey
-    selectors: tuple[Selector, ...]
+    held: Payload
+    left: Payload
 
 
 @dataclass(frozen=True, slots=True)

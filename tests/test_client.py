@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem, text
@@ -211,6 +212,31 @@ def test_a_refusal_has_the_problem_document() -> None:
         relay.request("PUT", "/")
     assert refused.value.status == 400
     assert refused.value.problem["problems"] == problems
+
+
+@pytest.mark.parametrize(
+    ("problems", "told"),
+    [
+        ([{"detail": "\x1b[31mx", "line": "\x1b]0;y\a"}], [("?[31mx", None)]),
+        ([{"detail": 5, "line": 3}, {}], [("5", 3)]),
+        (None, []),
+        (5, []),
+        ([5], []),
+    ],
+)
+def test_no_problem_document_has_a_terminal_do_anything(
+    problems: Any, told: list[tuple[str, int | None]]
+) -> None:
+    answer = problem(400, detail="no\x1b[31m", problems=problems)
+    with (
+        CannedServer(lambda _: answer) as server,
+        RelayClient(server.url) as relay,
+        pytest.raises(RelayRefused) as refused,
+    ):
+        relay.request("PUT", "/")
+    found = refused.value.problem.get("problems", [])
+    assert [(one["detail"], one["line"]) for one in found] == told
+    assert "\x1b" not in str(refused.value)
 
 
 def test_a_relay_that_is_not_there_is_told() -> None:

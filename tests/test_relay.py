@@ -29,6 +29,7 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavaila
 from pushrelay.freshness import Policy
 from pushrelay.group_list import Condition
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.matchers import parse_selector
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
@@ -956,3 +957,23 @@ def test_own_metrics_tell_of_the_store(tmp_path: Path) -> None:
                 assert f"\n{line}\n" in page
 
     asyncio.run(test())
+
+
+def test_series_are_deleted_from_what_the_group_holds_when_that_is_done(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        wide = "".join(f'x{{n="{n}"}} 1\n' for n in range(20_000))
+        selectors = [parse_selector('{n=~".*[0-4]"}', of_series=True)]
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, wide)
+            deletion = asyncio.create_task(relay.delete_series(A, selectors))
+            await asyncio.sleep(0.01)
+            await put(relay, A, 'x{n="4"} 1\nx{n="5"} 1\ny 1\n')
+            assert not deletion.done()
+            await deletion
+            [held] = groups_of(relay)
+            assert held.payload.layout.size == 2
+            assert b'n="5"' in held.payload.text
+
+    asyncio.run(main())

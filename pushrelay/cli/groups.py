@@ -20,7 +20,7 @@ from pushrelay.cli.remote import (
     query,
     relay_url,
 )
-from pushrelay.client import RelayClient
+from pushrelay.client import RelayClient, readable
 from pushrelay.durations import format_duration
 from pushrelay.grouping_key import GroupingKey
 
@@ -145,10 +145,11 @@ def _table(groups: Iterable[dict[str, Any]], now: int) -> Iterator[str]:
 
 def _row(group: dict[str, Any], now: int) -> tuple[str, str, str, str, str]:
     return (
-        group["state"] + ("" if group["last_push_successful"] else ", refused"),
+        readable(group["state"])
+        + ("" if group["last_push_successful"] else ", refused"),
         _ago(group["pushed_at"], now),
-        f"{group['families']}",
-        f"{group['series']}",
+        readable(f"{group['families']}"),
+        readable(f"{group['series']}"),
         str(GroupingKey.of(group["labels"])),
     )
 

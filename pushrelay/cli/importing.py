@@ -19,7 +19,7 @@ from pushrelay.cli.remote import (
     query,
     relay_url,
 )
-from pushrelay.client import RelayClient
+from pushrelay.client import RelayClient, readable
 from pushrelay.errors import RelayRefused
 from pushrelay.grouping_key import GroupingKey
 
@@ -177,5 +177,5 @@ def _tell(outcome: Outcome, dry_run: bool) -> None:
         labels, family = left_out["labels"], left_out["family"]
         place = str(GroupingKey.of(labels)) if "job" in labels else "a group"
         if family is not None:
-            place += f", family {family}"
-        click.echo(f"  {place}: {left_out['reason']}")
+            place += f", family {readable(family)}"
+        click.echo(f"  {place}: {readable(left_out['reason'])}")

@@ -99,7 +99,7 @@ def _headers(idempotency_key: str | None) -> dict[str, str]:
 def _explained(error: RelayRefused, file: str) -> str:
     """Return `error` with a line for each problem of the body, if it tells them."""
     problems = error.problem.get("problems")
-    if not isinstance(problems, list) or not problems:
+    if not problems:
         return str(error)
     lines = [f"the relay refuses the push with status {error.status}:"]
     for problem in problems:

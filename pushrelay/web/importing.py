@@ -99,13 +99,33 @@ class Importing:
         """Return the groups of the body, and those that cannot be groups here."""
         decoded = decode_body(body, encoding, self._limits.body_bytes)
         groups, refused = [], []
+        left = self._limits.rendered_bytes
         # All lines are read first: one that is broken leaves nothing half done.
-        for line in list(_lines(decoded)):
+        lines = list(_lines(decoded))
+        self._require_number(len(lines))
+        for line in lines:
             try:
                 groups.append(self._group(line))
             except _UNREADABLE as error:
                 refused.append(_left_out(line.labels, str(error)))
+                continue
+            left -= groups[-1].payload.bytes
+            if left < 0:
+                raise LimitExceeded(
+                    "rendered_bytes",
+                    "the groups of the import would together take more than "
+                    f"{self._limits.rendered_bytes} bytes; import some at a time",
+                )
         return groups, refused
+
+    def _require_number(self, groups: int) -> None:
+        # Pushes wait for the one commit.
+        if groups > self._limits.groups:
+            raise LimitExceeded(
+                "groups",
+                f"the import has {groups} groups, and the limit is "
+                f"{self._limits.groups}; import some at a time",
+            )
 
     def _group(self, line: _Line) -> Group:
         key = parse_labels(line.labels, utf8_names=self._utf8_names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -31,6 +32,7 @@ from pushrelay.splitting import parse_by
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Headers
+from pushrelay.web.interpreter import short_turns
 from pushrelay.web.push_request import PushRequest, push_request
 from pushrelay.writes import Push, PushAll, receipt_of
 
@@ -110,9 +112,13 @@ class Pushes:
     async def delete(self, exchange: Exchange, path: str) -> None:
         """Delete a group, or those of its series that match; path: as for `push`."""
         key = parse_path(path, utf8_names=self._utf8_names)
-        selectors = _series_selectors(exchange)
+        selectors = []
+        if exchange.query:
+            with short_turns():
+                selectors = await asyncio.to_thread(_series_selectors, exchange)
         if selectors:
-            await self._relay.delete_series(key, selectors)
+            with short_turns():
+                await self._relay.delete_series(key, selectors)
         else:
             await self._relay.delete(key)
         await exchange.answer(202)
@@ -188,8 +194,6 @@ class Pushes:
 
 
 def _series_selectors(exchange: Exchange) -> list[Selector]:
-    if not exchange.query:
-        return []
     parameters = exchange.parameters
     selectors = parameters.selectors(of_series=True)
     if selectors:

@@ -71,6 +71,16 @@ def test_the_table_is_plain_columns_when_it_is_piped() -> None:
     )
 
 
+def test_nothing_that_is_listed_has_the_terminal_do_anything() -> None:
+    bad = "\x1b]0;x\a"
+    hostile = group(0, state=bad, series=bad, labels={"job": bad, bad: bad})
+    with CannedServer(Store([hostile])) as server:
+        done = run("groups", "--url", server.url)
+    assert done.returncode == 0
+    assert done.stdout.replace("\n", "").isprintable()
+    assert '"\\x1b]0;x\\a"="\\x1b]0;x\\a"' in done.stdout
+
+
 def test_the_table_fits_the_terminal() -> None:
     long = Store([group(0, labels={"job": "j" * 200})])
     with CannedServer(long) as server:

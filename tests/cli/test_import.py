@@ -461,3 +461,22 @@ def test_a_source_that_is_not_there_is_another_exit_code(relay: HTTPClient) -> N
 @pytest.mark.parametrize("arguments", [[], ["ftp://x"], ["http://x", "--output=csv"]])
 def test_a_wrong_call_is_a_usage_error(arguments: list[str]) -> None:
     assert call("import", "pushgateway", *arguments).returncode == 2
+
+
+def test_nothing_that_is_left_out_has_the_terminal_do_anything() -> None:
+    bad = "\x1b]0;x\a"
+    shown = {"type": bad, "metrics": [], "time_stamp": "2026-11-22T22:20:41Z"}
+    source = {"labels": {"job": bad, bad: bad}, bad: shown}
+    refused = [{"labels": {"job": bad, bad: bad}, "reason": bad}]
+    outcome = {"imported": 0, "skipped": [], "refused": refused}
+
+    def answer(asked: Asked) -> Canned:
+        if asked.path.endswith("/import"):
+            return data(outcome)
+        return data([source]) if asked.path == "/api/v1/metrics" else text(404, "no")
+
+    with CannedServer(answer) as server:
+        done = run("import", "pushgateway", server.url, "--url", server.url)
+    assert done.returncode == 1
+    assert "could not be copied: 2" in done.stdout
+    assert done.stdout.replace("\n", "").isprintable()

@@ -60,6 +60,24 @@ def test_a_push_beside_a_wide_group_does_not_read_all_of_it(
     assert "was collected before" in twice.text
 
 
+def test_a_deletion_by_many_expressions_leaves_pushes_alone(relay: HTTPClient) -> None:
+    """Measured in pushes that are answered meanwhile, not in seconds."""
+    wide = "".join(f'x{{n="{n}"}} 1\n' for n in range(30_000))
+    assert relay.put("/metrics/job/wide", wide).status == 200
+    expressions = [f'{{n=~".*[a-z]%7B1,50%7D{n}"}}' for n in range(50)]
+    query = "&".join(f"match[]={written}" for written in (*expressions, '{n="7"}'))
+    target = f"/metrics/job/wide?{query}".replace('"', "%22")
+    with ThreadPoolExecutor() as pool:
+        deletion = pool.submit(relay.delete, target)
+        pushes = 0
+        while not deletion.done():
+            assert relay.put("/metrics/job/other", f"y {pushes}\n").status == 200
+            pushes += 1
+    assert deletion.result().status == 202, deletion.result().text
+    assert pushes >= 20
+    assert len(relay.group(job="wide")["x"]["metrics"]) == 29_999
+
+
 def test_a_long_grouping_key_on_many_series_is_refused(relay: HTTPClient) -> None:
     """Each line would bear the key, and the page would be gigabytes."""
     key = "/".join(f"l{n}/{'v' * 60_000}" for n in range(10))

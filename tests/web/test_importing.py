@@ -269,6 +269,25 @@ def test_the_body_may_be_compressed_and_is_limited(start_relay: StartRelay) -> N
     assert len(relay.groups()) == 1
 
 
+def test_the_groups_of_an_import_are_limited(start_relay: StartRelay) -> None:
+    """One by one and together."""
+    relay: RelayProcess = start_relay(
+        "--web.enable-admin-api", "--limit.groups=3", "--limit.body-bytes=4000"
+    )
+    three = b"".join(line(gauge(), job=job) for job in "abc")
+    answer = relay.post(PATH, three + line(gauge(), job="d"), NDJSON)
+    assert answer.status == 413
+    assert "has 4 groups, and the limit is 3" in answer.text
+    long = b"".join(
+        line(*[gauge(f"n{n}") for n in range(30)], job=job + "x" * 300) for job in "ab"
+    )
+    answer = relay.post(PATH, long, NDJSON)
+    assert answer.status == 413
+    assert "would together take more than 16000 bytes" in answer.text
+    assert relay.groups() == []
+    assert send(relay, three) == nothing_else(3)
+
+
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/json"])
 def test_what_a_foreign_web_page_may_send_unasked_is_refused(
     relay: HTTPClient, kind: str | None
