@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.view.jobs import job_of
 from pushrelay.writes import Delete
 
 DELETED_AT_ONCE = 15_000
@@ -20,15 +20,24 @@ def deletions_of(
     wanted: Callable[[Group], bool],
     ended_jobs: frozenset[str],
 ) -> Iterator[Delete]:
-    """Yield what deletes those of `groups` that are wanted, in portions; with it
-    `ended_jobs` end, also where there are no groups."""
-    portion: list[GroupingKey] = []
+    """Yield what deletes those of `groups` that are wanted, in portions; with its
+    groups each of `ended_jobs` ends, also where there are none."""
+    for portion in _portions(groups):
+        keys = tuple([group.key for group in portion])
+        yield Delete(keys, wanted, ended_jobs.intersection(map(job_of, portion)))
+    others = ended_jobs.difference(map(job_of, groups))
+    if others:
+        yield Delete((), wanted, others)
+
+
+def _portions(groups: Sequence[Group]) -> Iterator[list[Group]]:
+    portion: list[Group] = []
     size = 0
     for group in groups:
-        portion.append(group.key)
+        portion.append(group)
         size += _GROUP_ITSELF + len(group.payload.layout.families)
         if size >= DELETED_AT_ONCE:
-            yield Delete(tuple(portion), wanted, ended_jobs)
+            yield portion
             portion, size = [], 0
-    if portion or (ended_jobs and not groups):
-        yield Delete(tuple(portion), wanted, ended_jobs)
+    if portion:
+        yield portion

@@ -432,6 +432,29 @@ async def test_the_failures_of_a_pod_are_shown_until_it_is_silent(
         assert await shown(relay) == {LAST_PUSH: 0, GROUPS: 0}
 
 
+# One name begins with the other, so that their keys have another order.
+@on_loop
+async def test_jobs_with_like_names_are_told_apart_after_a_restart(
+    tmp_path: Path, clock: Clock
+) -> None:
+    rules = "[[jobs]]\nmatch = 'job=~\"pods.*\"'\nstale_after = '1h'\n"
+    policies = Policies(None, parse_rules(rules + "on_stale = 'forget'\n", "r.toml"))
+    async with open_relay(tmp_path, policies, clock) as relay:
+        await put(relay, POD_1, "x 1", at=clock())
+        await put(relay, key_of("pods-2"), "x 1", at=clock())
+        before = list(await shown(relay))
+    async with open_relay(tmp_path, policies, clock) as relay:
+        assert list(await shown(relay)) == before
+        clock.go(1)
+        for key in (POD_1, key_of("pods-2")):
+            await put(relay, key, "x 1", at=clock())
+        lines = (await page_of(relay)).splitlines()
+        assert len([line for line in lines if line.startswith(LAST_PUSH)]) == 1
+        await relay.retire("pods")
+        await relay.retire("pods-2")
+        assert await shown(relay) == {}
+
+
 @on_loop
 async def test_a_job_without_such_a_rule_has_no_evidence_of_its_own(
     tmp_path: Path, clock: Clock

@@ -7,10 +7,13 @@ known: what the store kept of it and what its groups say come together here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from pushrelay.changes import JobRecord
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, Holder, Job
+
+_canonical = attrgetter("key.canonical")
 
 
 class Jobs:
@@ -58,9 +61,8 @@ class Jobs:
         return changed
 
     def all(self) -> list[Job]:
-        """Return all jobs in the order of their names."""
-        # In one step: who asks may be on another thread.
-        return [job for _, job in sorted(self._known.items())]
+        """Return all jobs, sorted by grouping key. May be called on any thread."""
+        return sorted(self._known.values(), key=_canonical)
 
     def _change(self, job: str, groups: int, pushed_at: int = 0) -> None:
         old = self._known.get(job)

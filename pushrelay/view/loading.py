@@ -57,7 +57,7 @@ class _Chunk:
 def load_families(groups: Iterable[Group], jobs: Sequence[Job]) -> dict[str, Family]:
     """Return the families of `groups`, pushed ones and evidence, by name.
 
-    jobs: those that have evidence of their own, in the order of their names.
+    jobs: those that have evidence of their own, sorted by grouping key.
     """
     ordered = sorted(groups, key=_canonical)
     by_kind: dict[_Kind, list[Group]] = {}
