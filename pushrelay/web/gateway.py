@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 
 POOL_THREADS = 4
 
+ASKED_THREADS = 2
+"""For requests with selectors, which take half a minute if they have a hundred regular
+expressions for 50,000 groups: whole pages must not wait behind them."""
+
 Handler = Callable[[Exchange, str], Awaitable[None]]
 """Answers a request; the text is the variable part of its path."""
 
@@ -71,7 +75,9 @@ class Gateway:
         self._pushes = Pushes(settings, relay)
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
-        groups = Groups(relay, self._streamer)
+        asked = ThreadPoolExecutor(ASKED_THREADS, thread_name_prefix="asked")
+        self._chooser = Streamer(asked, settings.limits.request_seconds)
+        groups = Groups(relay, self._chooser)
         self._handlers: dict[str, Handler] = {
             "push": self._pushes.push,
             "push_groups": self._pushes.push_groups,
@@ -243,7 +249,7 @@ class Gateway:
         def choose() -> Exposition:
             return exposition.only(parameters.selectors())
 
-        return await self._streamer.run(choose)
+        return await self._chooser.run(choose)
 
     async def _healthy(self, exchange: Exchange, _rest: str) -> None:
         self._relay.require_alive()

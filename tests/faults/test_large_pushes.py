@@ -78,6 +78,26 @@ def test_a_deletion_by_many_expressions_leaves_pushes_alone(relay: HTTPClient) -
     assert len(relay.group(job="wide")["x"]["metrics"]) == 29_999
 
 
+@pytest.mark.parametrize("path", ["/api/v1/groups", "/metrics"])
+def test_selectors_of_many_expressions_leave_whole_pages_alone(
+    relay: HTTPClient, path: str
+) -> None:
+    """Measured in pages that are answered meanwhile, not in seconds."""
+    body = "".join(f'x{{job="job-{n:05}"}} 1\n' for n in range(2_500))
+    assert relay.put("/api/v1/groups?by=job", body).status == 200
+    expressions = [f'{{job=~".*[a-z]%7B1,9%7D{n}z"}}' for n in range(100)]
+    query = "&".join(f"match[]={written}" for written in expressions)
+    target = f"{path}?{query}".replace('"', "%22")
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(relay.get, target) for _ in range(8)]
+        pages = 0
+        while not all(one.done() for one in asked):
+            assert len(relay.page()) > 200_000
+            pages += 1
+    assert {one.result().status for one in asked} == {200}
+    assert pages >= 20, pages
+
+
 def test_a_long_grouping_key_on_many_series_is_refused(relay: HTTPClient) -> None:
     """Each line would bear the key, and the page would be gigabytes."""
     key = "/".join(f"l{n}/{'v' * 60_000}" for n in range(10))
