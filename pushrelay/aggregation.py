@@ -33,6 +33,10 @@ class Mode(Enum):
     ADD = "add"
 
 
+MERGING = (Mode.MERGE, Mode.ADD)
+"""The modes in which a push is put together with what its group holds, by series."""
+
+
 def combine(
     mode: Mode,
     held: Payload,

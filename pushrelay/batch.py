@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.aggregation import combine
+from pushrelay.aggregation import MERGING, combine
 from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
 from pushrelay.errors import (
@@ -17,6 +17,7 @@ from pushrelay.errors import (
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
+    TooLargeToMerge,
 )
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.findings import together
@@ -37,6 +38,10 @@ from pushrelay.writes import (
 )
 
 log = logging.getLogger(__name__)
+
+MERGED_AT_ONCE = 5_000
+"""Series of a group and a push that are merged while all other pushes wait: at worst,
+25 ms for so many."""
 
 
 class Batch:
@@ -137,15 +142,28 @@ class Batch:
             raise push.refusal
         held = self._catalog.group(push.key)
         before = held.payload if held else EMPTY
-        after = combine(
-            push.mode, before, push.payload, self._policies.is_timestamp, push.key
-        )
+        after = self._combined(push, before)
         if after is not push.payload:
             self._require_bounded(push.key, after)
         # The series that the group has already passed when they came.
         if after.likeness is None or after.likeness is not before.likeness:
             check_against(self._catalog, push.key, push.payload, after, push.metrics)
         return after
+
+    def _combined(self, push: Push, before: Payload) -> Payload:
+        merged = push.merged
+        if merged is not None and merged.before is before:
+            if isinstance(merged.after, InconsistentPush):
+                raise merged.after
+            return merged.after
+        series = before.layout.size + push.payload.layout.size
+        if push.mode in MERGING and series > MERGED_AT_ONCE:
+            raise TooLargeToMerge(
+                f"the group {push.key} and what is pushed have {series} series; so "
+                "many can only be merged if the group is pushed to alone"
+            )
+        is_timestamp = self._policies.is_timestamp
+        return combine(push.mode, before, push.payload, is_timestamp, push.key)
 
     def _require_bounded(self, key: GroupingKey, after: Payload) -> None:
         """Raise LimitExceeded if the group would hold more than one push may bring:

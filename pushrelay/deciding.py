@@ -86,10 +86,11 @@ class ViewDecider:
             self._view.follow(policies)
 
     def decide(
-        self, writes: list[Write], revision: int, now: int, find_receipt: FindReceipt
+        self, writes: list[Write], revision: int, find_receipt: FindReceipt
     ) -> Decision:
         with self._lock:
-            self._view.advance(now)
+            # Read here: who waited for the lock comes after a later moment.
+            self._view.advance(self._clock())
             staging = Staging(self._view, revision, find_receipt)
             batch = Batch(staging, self._view.standings.policies, self._limits)
             for write in writes:

@@ -9,6 +9,7 @@
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
+    ├── TooLargeToMerge           not on the writer's thread; nobody is told
     ├── IdempotencyConflict       another push has the same idempotency key
     ├── StoreUnavailable          the database does not answer; trying again may help
     ├── InvalidRules              a file of job rules, with all that is wrong in it
@@ -142,6 +143,10 @@ class InconsistentPush(PushrelayError):
         super().__init__(REFUSAL + text)
         self.reason = problems[0].reason
         self.problems = problems
+
+
+class TooLargeToMerge(PushrelayError):
+    """A push that would keep the writer for too long; it is merged beside it."""
 
 
 class IdempotencyConflict(PushrelayError):

@@ -101,6 +101,9 @@ def read_rules(path: Path) -> JobRules:
     larger than MAX_FILE_BYTES.
     """
     try:
+        if path.is_fifo() or path.is_char_device():
+            # Reading might wait for ever.
+            raise InvalidRules([f"{path}: cannot be read: it is no file"])
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:

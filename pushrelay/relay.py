@@ -7,18 +7,24 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-from pushrelay.aggregation import without_series
+from pushrelay.aggregation import combine, without_series
+from pushrelay.beside import Beside
 from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
-from pushrelay.errors import StoreUnavailable
+from pushrelay.errors import (
+    InconsistentPush,
+    LimitExceeded,
+    StoreUnavailable,
+    TooLargeToMerge,
+)
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group, Holder
+from pushrelay.groups import EMPTY, Group, Holder, Payload
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
@@ -30,13 +36,20 @@ from pushrelay.view.exposition import Exposition
 from pushrelay.view.jobs import job_of
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
-from pushrelay.writes import Delete, DeleteSeries, Import, Look, Push, PushAll, Write
+from pushrelay.writes import (
+    Delete,
+    DeleteSeries,
+    Import,
+    Look,
+    Merged,
+    Push,
+    PushAll,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
 WRITE_DEADLINE_SECONDS = 15.0
-DELETION_TRIES = 5
-"""How often the series to delete are looked for in a group that changes meanwhile."""
 JANITOR_SECONDS = 5.0
 """How often the rows of forgotten groups are removed."""
 
@@ -64,7 +77,7 @@ class Relay:
             database, self._decider, self._deliver, telemetry.commit, clock
         )
         self._health = StoreHealth(self._refresh, self._writer)
-        self._deleter = ThreadPoolExecutor(1, thread_name_prefix="deleter")
+        self._beside = Beside(self._payload_of, self._write)
 
     @property
     def policies(self) -> Policies:
@@ -89,10 +102,15 @@ class Relay:
         """Store `push`; on return it is on disk. Return whether it had been before.
 
         Raises InconsistentPush (its group now has a failure time), InvalidGroupingKey
-        and IdempotencyConflict (nothing changed) or StoreUnavailable (the outcome may
-        be unknown).
+        IdempotencyConflict and LimitExceeded (nothing changed) or StoreUnavailable (the
+        outcome may be unknown).
         """
-        return bool(await self._write(push))
+        try:
+            return bool(await self._write(push))
+        except TooLargeToMerge as error:
+            if isinstance(push, Push):
+                return await self._merge_beside(push)
+            raise LimitExceeded("merged_series", str(error)) from error
 
     async def import_groups(self, groups: Import) -> list[str | None]:
         """Take over groups that are not older than what is here; return for each why it
@@ -109,21 +127,26 @@ class Relay:
     ) -> None:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
-        for _ in range(DELETION_TRIES):
-            await self.require_refresh()
-            group = self._view.groups.get(key.id)
-            if group is None:
-                return
-            # Many series and regular expressions take minutes; pushes must not wait.
-            held = group.payload
-            left = await self._loop.run_in_executor(
-                self._deleter, without_series, held, selectors
-            )
-            if left.layout.size == held.layout.size:
-                return
-            if await self._write(DeleteSeries(key, held, left)):
-                return
-        raise StoreUnavailable(f"the group {key} is pushed to all the time")
+
+        def left_of(held: Payload) -> DeleteSeries | None:
+            left = without_series(held, selectors)
+            is_all = left.layout.size == held.layout.size
+            return None if is_all else DeleteSeries(key, held, left)
+
+        await self._beside.change(key, left_of)
+
+    async def _merge_beside(self, push: Push) -> bool:
+        is_timestamp = self.policies.is_timestamp
+
+        def merged_into(held: Payload) -> Push:
+            after: Payload | InconsistentPush
+            try:
+                after = combine(push.mode, held, push.payload, is_timestamp, push.key)
+            except InconsistentPush as refusal:
+                after = refusal
+            return replace(push, merged=Merged(held, after))
+
+        return bool(await self._beside.change(push.key, merged_into))
 
     async def delete_groups(
         self,
@@ -238,6 +261,11 @@ class Relay:
 
     def _refresh(self) -> None:
         self._decider.catch_up(lambda since: read_snapshot(self._database, since))
+
+    async def _payload_of(self, key: GroupingKey) -> Payload:
+        await self.require_refresh()
+        group = self._view.groups.get(key.id)
+        return group.payload if group else EMPTY
 
     def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""

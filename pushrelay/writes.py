@@ -16,6 +16,14 @@ from pushrelay.store.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """What a push makes of a group that holds `before`: `after`, or a refusal."""
+
+    before: Payload
+    after: Payload | InconsistentPush
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """One write to one group. Its answer is whether it had been done before.
 
@@ -23,7 +31,8 @@ class Push:
     were read, None where that was not needed. refusal: set if the push is not
     acceptable whatever else is stored, so that it is only booked as a failure.
     stale_after: nanoseconds, what the group's policy is from now on. receipt: what
-    makes a retry of the push count once. dry_run: whether nothing may change.
+    makes a retry of the push count once. dry_run: whether nothing may change. merged:
+    what was found out beside the writer, because it takes long.
     """
 
     key: GroupingKey
@@ -35,6 +44,7 @@ class Push:
     stale_after: int | None = None
     receipt: Receipt | None = None
     dry_run: bool = False
+    merged: Merged | None = None
 
     def metrics(self, at: int) -> list[Metric]:
         """Return the metrics of the family at a position of the payload."""

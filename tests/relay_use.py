@@ -22,6 +22,7 @@ from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
+from pushrelay.store.receipts import Receipt
 from pushrelay.telemetry import Telemetry
 
 SECOND = 10**9
@@ -50,9 +51,19 @@ async def put(
     at: int = SECOND,
     mode: Mode = Mode.REPLACE,
     stale_after: int | None = None,
-) -> None:
+    receipt: Receipt | None = None,
+) -> bool:
     push = prepare_push(key, families_of(body, key), mode, at)
-    await relay.push(replace(push, stale_after=stale_after))
+    return await relay.push(replace(push, stale_after=stale_after, receipt=receipt))
+
+
+async def samples(relay: Relay) -> list[str]:
+    """The pushed lines of the page without the push times."""
+    return [
+        line
+        for line in (await page_of(relay)).splitlines()
+        if 'job="' in line and not line.startswith("push_")
+    ]
 
 
 async def post(relay: Relay, key: GroupingKey, body: str, *, at: int = SECOND) -> None:

@@ -75,10 +75,9 @@ class Decider(Protocol):
         """Take over what others wrote, as `read` tells it; return where that led."""
 
     def decide(
-        self, writes: list[Any], revision: int, now: int, find_receipt: FindReceipt
+        self, writes: list[Any], revision: int, find_receipt: FindReceipt
     ) -> Decision:
-        """Say what `writes`, in this order, do to the store at `revision`, at `now`
-        (Unix nanoseconds)."""
+        """Say what `writes`, in this order, do to the store at `revision`."""
 
     def committed(self, changes: Changes) -> None:
         """Take over what was written."""
@@ -246,7 +245,7 @@ class Writer:
             revision = since.revision + 1
             now = self._clock()
             find = partial(find_receipt, session, now=now)
-            decision = self._decider.decide(writes, revision, now, find)
+            decision = self._decider.decide(writes, revision, find)
             attempt.answers = decision.answers
             if not (decision.changes or decision.jobs):
                 return

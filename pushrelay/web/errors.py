@@ -22,6 +22,7 @@ _LIMIT_STATUS = {
     "body_bytes": 413,
     "series": 413,
     "groups": 413,
+    "merged_series": 413,
     "database": 413,
     "rendered_bytes": 413,
     "target_bytes": 414,

@@ -47,7 +47,7 @@ class PlainDecider:
         return self.position
 
     def decide(
-        self, writes: list[Any], revision: int, now: int, find_receipt: FindReceipt
+        self, writes: list[Any], revision: int, find_receipt: FindReceipt
     ) -> Decision:
         self.batches.append(list(writes))
         decision = Decision()
