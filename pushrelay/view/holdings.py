@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import chain
 
 from pushrelay.changes import JobRecord
 from pushrelay.exposition.evidence import JOB_EVIDENCE, evidence_of, evidence_shape
@@ -67,9 +68,16 @@ class Holdings:
         return work
 
     def change(
-        self, groups: dict[bytes, Group], new: NewGroups, records: list[JobRecord]
+        self,
+        groups: dict[bytes, Group],
+        new: NewGroups,
+        records: list[JobRecord],
+        forgotten: Collection[Group] = (),
     ) -> None:
-        """Take `new` over into `groups`, and what the store has of jobs."""
+        """Take `new` over into `groups`, and what the store has of jobs.
+
+        forgotten: the groups that are in the store beside `groups`.
+        """
         moved: dict[str, list[HolderChange]] = defaultdict(list)
         gone: list[Group] = []
         for id_, group in new.items():
@@ -88,7 +96,12 @@ class Holdings:
                 del groups[id_]
         for alike in _by_kind(gone):
             self._remove(alike, moved)
-        self.jobs.record(records)
+        retired = self.jobs.record(records)
+        if retired:
+            # Mostly, none of them has groups any more.
+            gone_with = self.jobs.are_without_groups(retired)
+            live = () if gone_with else groups.values()
+            self.jobs.recount(retired, chain(live, forgotten))
         self._move_jobs(moved)
         for name, changes in moved.items():
             family = self.families[name]

@@ -31,16 +31,43 @@ class Jobs:
         """Return what is known of `job`, if its groups come and go."""
         return self._known.get(job)
 
-    def record(self, records: Iterable[JobRecord]) -> None:
-        """Take over what the store has of jobs."""
-        for record in records:
-            self.recorded.pop(record.job, None)
-            if record.pushed_at is not None:
-                self.recorded[record.job] = record
-                self._change(record.job, 0, record.pushed_at)
-            elif (known := self._known.get(record.job)) and not known.groups:
-                self._before.setdefault(record.job, known)
-                del self._known[record.job]
+    def record(self, records: Iterable[JobRecord]) -> set[str]:
+        """Take over what the store has of jobs; the last record of a job counts.
+
+        Return the jobs of which it has less than was known: they were retired. What is
+        known of them is to be found out anew, by `recount`.
+        """
+        less = set()
+        for record in {record.job: record for record in records}.values():
+            job, at = record.job, record.pushed_at
+            known = self._known.get(job)
+            if known is not None and (at is None or at < known.pushed_at):
+                less.add(job)
+            self.recorded.pop(job, None)
+            if at is not None:
+                self.recorded[job] = record
+                self._change(job, 0, at)
+        return less
+
+    def recount(self, jobs: set[str], groups: Iterable[Group]) -> None:
+        """Know of `jobs` what was recorded and what the stored `groups` say, forgotten
+        ones among them."""
+        times = {
+            job: [self.recorded[job].pushed_at or 0]
+            for job in jobs & self.recorded.keys()
+        }
+        for group in groups:
+            if (job := job_of(group)) in jobs and outlives_groups(group):
+                times.setdefault(job, []).append(group.pushed_at)
+        for job in jobs:
+            old = self._known.pop(job)
+            self._before.setdefault(job, old)
+            if job in times:
+                self._known[job] = Job(old.key, max(times[job]), old.groups)
+
+    def are_without_groups(self, jobs: Iterable[str]) -> bool:
+        """Whether none of `jobs` has a group that is not forgotten."""
+        return not any(self._known[job].groups for job in jobs)
 
     def add(self, group: Group) -> None:
         """Count one more group that is forgotten as soon as it is stale."""

@@ -194,11 +194,12 @@ class View:
             records = [*self.jobs.recorded.values(), *jobs]
             self._build(live, records, position, self.standings)
             return
+        forgotten = self.standings.forgotten.groups.values()
         work = held.work_of(self.groups, new)
         if work <= SMALL_WORK and len(held.families) <= SMALL_FAMILIES:
             with self._lock:
                 self._work += work
-                held.change(self.groups, new, jobs)
+                held.change(self.groups, new, jobs, forgotten)
                 self.position = position
                 self._snapshot = None
                 if self._work > SMALL_WORK:
@@ -208,7 +209,7 @@ class View:
             self._make_snapshot()
         # From here on, others get the snapshot of before.
         changed = self.groups.copy()
-        held.change(changed, new, jobs)
+        held.change(changed, new, jobs, forgotten)
         self.groups = changed
         self.position = position
         self._snapshot = self._next_snapshot()
