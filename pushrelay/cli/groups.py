@@ -109,6 +109,8 @@ def _fetch(
         while cursor is not None and (wanted is None or len(found) < wanted):
             left = None if wanted is None else wanted - len(found)
             page = _page(relay, asked, left, cursor)
+            if not page["groups"]:
+                break  # and with it, the promise of a next page
             found += page["groups"]
             cursor = page["next"]
             progress.update(len(page["groups"]))

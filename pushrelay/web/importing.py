@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,6 +45,9 @@ _FIELDS = {
     "families_pushed_at_ns",
 }
 _LATEST = 2**63 - 1
+_CLOCKS_DIFFER = 300 * 10**9
+"""How far ahead the clock of the other side may be, in nanoseconds."""
+
 _UNREADABLE = (InvalidRequest, InconsistentPush, LimitExceeded)
 
 
@@ -130,6 +134,12 @@ class Importing:
     def _group(self, line: _Line) -> Group:
         key = parse_labels(line.labels, utf8_names=self._utf8_names)
         check_grouping_labels(key, self._limits)
+        times = [line.pushed_at, line.failed_at, *line.families_pushed_at.values()]
+        if max(times) > time.time_ns() + _CLOCKS_DIFFER:
+            raise InvalidRequest(
+                "it has a time in the future and would stay fresh until long after "
+                "then; compare the clocks of both machines"
+            )
         push = self._reader.read(
             line.families, PushFormat.PROTOBUF, key, Mode.REPLACE, line.pushed_at
         )
@@ -142,7 +152,6 @@ class Importing:
             )
             for family in push.payload.families()
         )
-        times = [line.pushed_at, line.failed_at, *line.families_pushed_at.values()]
         created_at = min([at for at in times if at], default=0)
         return Group(key, 0, line.pushed_at, line.failed_at, payload, created_at)
 

@@ -120,6 +120,17 @@ def test_pages_are_fetched_until_there_is_enough(
     assert done.stderr == ""
 
 
+def test_a_server_that_promises_more_and_gives_nothing_is_asked_once_more() -> None:
+    def promising(asked: Asked) -> Canned:
+        groups = [] if "cursor" in asked.parameters else [group(0)]
+        return data({"groups": groups, "matching": 2, "next": "more"})
+
+    with CannedServer(promising) as server:
+        done = run("groups", "--url", server.url, "--all")
+    assert "job-0000" in done.stdout
+    assert len(server.asked) == 2
+
+
 def test_progress_is_shown_on_a_terminal() -> None:
     with CannedServer(MANY) as server:
         code, shown = run_on_terminal("", "groups", "--all", "--url", server.url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 from typing import Any
 
 import pytest
@@ -141,9 +142,27 @@ def test_the_newer_group_is_kept(relay: HTTPClient) -> None:
     relay.put("/metrics/job/a", "x 5\n")
     assert send(relay, line(gauge()))["imported"] == 0
     assert value(relay.page(), "x", job="a") == 5
-    later = line(gauge("x", 7), at=THEN * 2)
+    later = line(gauge("x", 7), at=time.time_ns() + SECOND)
     assert send(relay, later)["imported"] == 1
     assert value(relay.page(), "x", job="a") == 7
+
+
+@pytest.mark.parametrize(
+    "field", ["pushed_at_ns", "failed_at_ns", "families_pushed_at_ns"]
+)
+def test_a_time_in_the_future_is_refused(relay: HTTPClient, field: str) -> None:
+    later = time.time_ns() + 3600 * SECOND
+    times = {"x": later} if field == "families_pushed_at_ns" else later
+    answer = send(relay, line(gauge("x"), **{field: times}) + line(job="b"))
+    (refused,) = answer["refused"]
+    assert refused["labels"] == {"job": "a"}
+    assert "a time in the future" in refused["reason"]
+    assert answer["imported"] == 1
+
+
+def test_clocks_may_differ_a_little(relay: HTTPClient) -> None:
+    soon = time.time_ns() + 200 * SECOND
+    assert send(relay, line(gauge("x"), pushed_at_ns=soon)) == nothing_else(imported=1)
 
 
 def test_a_dry_run_changes_nothing(relay: HTTPClient) -> None:
