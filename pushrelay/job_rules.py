@@ -26,8 +26,9 @@ from pushrelay.config import MIB, Limits
 from pushrelay.durations import parse_duration
 from pushrelay.errors import InvalidRules, PushrelayError
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.matchers import Selector, parse_selector
+from pushrelay.matchers import Selector
 from pushrelay.quoting import quote
+from pushrelay.selector_parser import parse_selector
 from pushrelay.toml_lines import TomlLines
 
 MAX_FILE_BYTES = MIB

@@ -14,9 +14,9 @@ from pushrelay import batch, beside
 from pushrelay.aggregation import MERGING, Mode
 from pushrelay.errors import InconsistentPush, LimitExceeded, StoreUnavailable
 from pushrelay.groups import Payload
-from pushrelay.matchers import parse_selector
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
+from pushrelay.selector_parser import parse_selector
 from pushrelay.writes import PushAll, receipt_of
 
 A, B = key_of("a"), key_of("b")

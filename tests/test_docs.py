@@ -23,7 +23,7 @@ from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
-from pushrelay.matchers import parse_selector
+from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
 from pushrelay.web import gateway
 from pushrelay.web.errors import RequestTimeout, problem_of

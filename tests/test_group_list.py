@@ -21,7 +21,7 @@ from pushrelay.group_list import (
 )
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
-from pushrelay.matchers import parse_selector
+from pushrelay.selector_parser import parse_selector
 
 EVERYTHING = Condition()
 

@@ -19,7 +19,7 @@ from pushrelay.job_rules import (
     parse_rules,
     read_rules,
 )
-from pushrelay.matchers import parse_selector
+from pushrelay.selector_parser import parse_selector
 
 HOUR = 3600 * 10**9
 

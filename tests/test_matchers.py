@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from promtool import accepted, needs_promtool
 
 from pushrelay.errors import InvalidSelector
-from pushrelay.matchers import (
+from pushrelay.matchers import Matcher, MatchType, Selector
+from pushrelay.selector_parser import (
     MAX_MATCHERS,
     MAX_SELECTOR_CHARACTERS,
-    Matcher,
-    MatchType,
-    Selector,
     parse_selector,
 )
 

@@ -30,10 +30,10 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavaila
 from pushrelay.freshness import Policy
 from pushrelay.group_list import Condition
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.matchers import parse_selector
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
+from pushrelay.selector_parser import parse_selector
 from pushrelay.store import engine
 from pushrelay.telemetry import Telemetry
 

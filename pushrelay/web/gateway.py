@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -20,11 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pushrelay.config import Settings
-from pushrelay.errors import (
-    InvalidRequest,
-    LimitExceeded,
-    PushrelayError,
-)
+from pushrelay.errors import PushrelayError
 from pushrelay.exposition.compression import check_encoding
 from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.relay import Relay
@@ -34,6 +29,7 @@ from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
+from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.pushes import Pushes
@@ -155,13 +151,7 @@ class Gateway:
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
-        self._check_head(exchange)
-        if (exchange.header("expect") or "100-continue").lower() != "100-continue":
-            raise HTTPError(
-                HTTPStatus.EXPECTATION_FAILED,
-                "the only Expect header that can be met is 100-continue",
-                plain="",
-            )
+        check_head(exchange, self._limits)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         encoding = exchange.header("content-encoding")
         if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
@@ -177,21 +167,6 @@ class Gateway:
             case _:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
-
-    def _check_head(self, exchange: Exchange) -> None:
-        limit, path = self._limits.target_bytes, exchange.raw_path
-        if len(path) + len(exchange.query) > limit:
-            raise LimitExceeded(
-                "target_bytes",
-                f"the request target is longer than the limit of {limit} bytes",
-            )
-        host = exchange.header("host")
-        if host is None and exchange.scope["http_version"] == "1.1":
-            raise InvalidRequest("missing required Host header")
-        if host is not None and not _HOST.fullmatch(host):
-            raise InvalidRequest("malformed Host header")
-        if "%" in path and _MALFORMED_ESCAPE.search(path):
-            raise InvalidRequest("the path has a % without two hexadecimal digits")
 
     def _is_free_of_encoding(self, exchange: Exchange, resolution: Resolution) -> bool:
         """Whether a compressed body with a bad head is none of our business."""
@@ -310,11 +285,6 @@ _SUMMARISED = ("push", "delete")
 
 _CHANGING_GROUPS = (*_SUMMARISED, "push_groups")
 """Handlers whose refusals are counted and logged."""
-
-_MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
-)
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:

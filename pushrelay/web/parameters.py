@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl
 
 from pushrelay.durations import parse_duration
 from pushrelay.errors import InvalidDuration, InvalidRequest
-from pushrelay.matchers import Selector, parse_selector
+from pushrelay.matchers import Selector
 from pushrelay.quoting import quote
+from pushrelay.selector_parser import parse_selector
 
 MOST_PARAMETERS = 1000
 

@@ -15,9 +15,9 @@ from pushrelay.exposition.negotiation import FormatKind, ScrapeFormat
 from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
-from pushrelay.matchers import parse_selector
 from pushrelay.model import Metric, MetricFamily, MetricType
 from pushrelay.policies import Policies
+from pushrelay.selector_parser import parse_selector
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.selection import select
 from pushrelay.view.view import View
