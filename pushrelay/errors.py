@@ -6,6 +6,7 @@
     │   ├── InvalidLabels         labels that become equal once they are escaped
     │   ├── InvalidSelector       label matchers, with the column
     │   ├── InvalidDuration       a span of time
+    │   ├── InvalidCronLine       the schedule of a job
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
@@ -66,6 +67,10 @@ class InvalidSelector(InvalidRequest):
 
 class InvalidDuration(InvalidRequest):
     """Text that is no duration, or one that is too long to be one."""
+
+
+class InvalidCronLine(InvalidRequest):
+    """Text that is no cron line, or one that never comes round."""
 
 
 class ParseError(InvalidRequest):
