@@ -6,6 +6,8 @@
     │   ├── InvalidLabels         labels that become equal once they are escaped
     │   ├── InvalidSelector       label matchers, with the column
     │   ├── InvalidDuration       a span of time
+    │   ├── InvalidCronLine       the schedule of a job
+    │   ├── InvalidExpectation    what a job should do, with the field
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
     ├── InconsistentPush          refused, and booked as a failure of its group
@@ -67,6 +69,23 @@ class InvalidSelector(InvalidRequest):
 
 class InvalidDuration(InvalidRequest):
     """Text that is no duration, or one that is too long to be one."""
+
+
+class InvalidCronLine(InvalidRequest):
+    """Text that is no cron line, or one that never comes round."""
+
+
+class InvalidExpectation(InvalidRequest):
+    """An expectation that cannot be understood or met.
+
+    field: where the problem is, empty if it is the whole. problem: a sentence about it.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        where = f"expectation.{field}" if field else "expectation"
+        super().__init__(f"{where}: {problem}")
+        self.field = field
+        self.problem = problem
 
 
 class ParseError(InvalidRequest):
