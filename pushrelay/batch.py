@@ -225,7 +225,7 @@ class Batch:
             group = self._staging.group(key)
             if group is None or not write.wanted(group):
                 continue
-            if job_of(group) not in write.ended_jobs:
+            if not (write.ended_jobs and job_of(group) in write.ended_jobs):
                 self._staging.keep_of_job(group)
             self._staging.remove(group)
             ended.append(group.key)

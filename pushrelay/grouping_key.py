@@ -67,7 +67,14 @@ class GroupingKey:
     @property
     def names(self) -> tuple[str, ...]:
         """The label names, in the order of `labels`."""
-        return tuple([name for name, _ in self.labels])
+        pairs = self.canonical.split(_PAIR_END)
+        return tuple([pair.partition(_NAME_END)[0].decode() for pair in pairs[:-1]])
+
+    @property
+    def job(self) -> str:
+        """The value of the label `job`, which always comes first."""
+        first = self.canonical.partition(_PAIR_END)[0]
+        return first.partition(_NAME_END)[2].decode()
 
     @property
     def exposed(self) -> bytes:

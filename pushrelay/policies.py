@@ -37,6 +37,7 @@ class Policies:
         self._timestamps = re.compile("|".join(patterns) or r"(?!)")
         self._known_timestamp = lru_cache(_REMEMBERED)(self._matches_timestamps)
         self._known_rule = lru_cache(_REMEMBERED)(self.rules.of)
+        self._default = self._policy(_NO_RULE, None)
 
     def with_rules(self, rules: JobRules) -> Policies:
         """Return these policies with other job rules."""
@@ -57,8 +58,12 @@ class Policies:
     def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
         """Return the policy of the group `key` whose last push said `stale_after`
         (nanoseconds); None if nothing ever becomes of it."""
+        if stale_after is None and not self.rules:
+            return self._default
+        return self._policy(self.rule_of(key) or _NO_RULE, stale_after)
+
+    def _policy(self, rule: JobRule, stale_after: int | None) -> Policy | None:
         default = self._freshness
-        rule = self.rule_of(key) or _NO_RULE
         policy = Policy(
             _first(stale_after, rule.stale_after, default.stale_after),
             _first(rule.forget_after, default.forget_after),
@@ -76,4 +81,7 @@ class Policies:
 
 
 def _first(*durations: int | None) -> int | None:
-    return next((found for found in durations if found is not None), None)
+    for duration in durations:  # next() and a generator take twice as long
+        if duration is not None:
+            return duration
+    return None

@@ -102,7 +102,7 @@ class Jobs:
 
 def job_of(holder: Holder) -> str:
     """Return the name of the job of a group, or of a job."""
-    return holder.key.labels[0][1]
+    return holder.key.job
 
 
 def outlives_groups(group: Group) -> bool:

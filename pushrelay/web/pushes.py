@@ -152,7 +152,7 @@ class Pushes:
             key = parse_path(path, utf8_names=self._utf8_names)
         except InvalidGroupingKey:
             return None
-        return key.labels[0][1]
+        return key.job
 
     def _mode(self, asked: PushRequest, key: GroupingKey) -> Mode:
         rule = self._relay.policies.rule_of(key)
