@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Holder, Payload
+from pushrelay.janitor import keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.store.engine import Database
@@ -47,11 +47,7 @@ from pushrelay.writes import (
     Write,
 )
 
-log = logging.getLogger(__name__)
-
 WRITE_DEADLINE_SECONDS = 15.0
-JANITOR_SECONDS = 5.0
-"""How often the rows of forgotten groups are removed."""
 
 
 class Relay:
@@ -89,7 +85,7 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
-        self._janitor = self._loop.create_task(self._remove_forgotten())
+        self._janitor = self._loop.create_task(keep_tidy(self._remove_forgotten))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
@@ -202,8 +198,7 @@ class Relay:
         If the database does not answer in time, with what was known last.
         """
         await self.refresh()
-        if self._decider.is_due():
-            await asyncio.to_thread(self._decider.advance)
+        await self._advance()
         self._health.look_for_recovery()
         return self._expose(self._view.snapshot(), format_)
 
@@ -262,6 +257,11 @@ class Relay:
     def _refresh(self) -> None:
         self._decider.catch_up(lambda since: read_snapshot(self._database, since))
 
+    async def _advance(self) -> None:
+        """Let go stale, and let be forgotten, what is due."""
+        if self._decider.is_due():
+            await asyncio.to_thread(self._decider.advance)
+
     async def _payload_of(self, key: GroupingKey) -> Payload:
         await self.require_refresh()
         group = self._view.groups.get(key.id)
@@ -276,22 +276,11 @@ class Relay:
     # --- writing ---
 
     async def _remove_forgotten(self) -> None:
-        """Remove the rows of forgotten groups, for ever. That they are gone does not
-        depend on it."""
-        while True:
-            await asyncio.sleep(JANITOR_SECONDS)
-            try:
-                if self._decider.is_due():
-                    await asyncio.to_thread(self._decider.advance)
-                forgotten = self._view.forgotten_groups()
-                removed = await self.delete_groups(
-                    forgotten, lambda group: group.is_forgotten
-                )
-                self.telemetry.forgotten(len(removed))
-            except StoreUnavailable as error:
-                log.info("forgotten groups are removed later: %s", error)
-            except Exception:
-                log.exception("forgotten groups could not be removed")
+        """Remove the rows of what is forgotten. Raises StoreUnavailable."""
+        await self._advance()
+        forgotten = self._view.forgotten_groups()
+        removed = await self.delete_groups(forgotten, lambda group: group.is_forgotten)
+        self.telemetry.forgotten(len(removed))
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

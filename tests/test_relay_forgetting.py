@@ -23,8 +23,7 @@ from relay_use import (
     stored_groups,
 )
 
-from pushrelay import deletions
-from pushrelay import relay as relay_module
+from pushrelay import deletions, janitor
 from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness
 from pushrelay.errors import InconsistentPush
@@ -66,13 +65,13 @@ PODS = Policies(
 @pytest.fixture(autouse=True)
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let rows stay until a test wants them removed."""
-    monkeypatch.setattr(relay_module, "JANITOR_SECONDS", 3600)
+    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the rows of forgotten groups go soon."""
-    monkeypatch.setattr(relay_module, "JANITOR_SECONDS", 0.02)
+    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 0.02)
 
 
 async def wait_until(is_so: Callable[[], bool]) -> None:
