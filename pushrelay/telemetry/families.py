@@ -81,20 +81,24 @@ def _single(value: float | None) -> Reading:
     return {} if value is None else {(): float(value)}
 
 
+# What follows reads copies, because the event loop may add a label set meanwhile. A list
+# of the items is none: making its pairs may start a garbage collection, whose callbacks
+# let other threads run.
+
+
 def _counts(counts: dict[LabelValues, int]) -> Reading:
-    # A copy, because the event loop may add a label set meanwhile.
-    return {values: float(count) for values, count in list(counts.items())}
+    return {values: float(count) for values, count in counts.copy().items()}
 
 
 def _requests(
     scrape: Scrape, read: Callable[[RequestValues], float | Histogram]
 ) -> Reading:
-    requests = list(scrape.telemetry.requests.items())
-    return {values: read(observed) for values, observed in requests}
+    requests = scrape.telemetry.requests.copy()
+    return {values: read(observed) for values, observed in requests.items()}
 
 
 def _pushes(scrape: Scrape, read: Callable[[PushValues], SlidingSummary]) -> Reading:
-    pushes = list(scrape.telemetry.pushes.items())
+    pushes = scrape.telemetry.pushes.copy().items()
     return {(method,): read(observed).value(scrape.now) for method, observed in pushes}
 
 

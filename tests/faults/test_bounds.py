@@ -29,7 +29,10 @@ SETTLED = 5_000
 
 AT_ONCE = 100
 TEMPLATE_BYTES = 50_000
-NOISE = 300
+NOISE = 1_500
+"""One object in ten pushes would be more; the threads and the pool of connections come
+and go by some hundreds."""
+
 MOST = {
     "seen skeletons": template_memo.SEEN,
     "bytes of templates": TEMPLATE_BYTES,

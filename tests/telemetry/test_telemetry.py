@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -238,6 +239,28 @@ def test_the_process_is_measured() -> None:
     assert value("process_cpu_seconds_total") > 0
     assert abs(value("process_start_time_seconds") - time.time()) < 60
     assert found["process_cpu_seconds_total"].type is MetricType.COUNTER
+
+
+def test_a_scrape_may_be_interrupted_wherever_python_collects_garbage() -> None:
+    telemetry = Telemetry()
+    for number in range(100):
+        telemetry.rejected(f"r{number}")
+        telemetry.request(f"h{number}", "GET", 200, 0.1, 1)
+
+    def record(*_: object) -> None:
+        if len(telemetry.requests) < 1000:  # it makes garbage itself
+            telemetry.rejected(f"r{len(telemetry.rejections)}")
+            telemetry.request(f"h{len(telemetry.requests)}", "GET", 200, 0.1, 1)
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(record)
+    gc.set_threshold(5)
+    try:
+        families(telemetry)
+    finally:
+        gc.callbacks.remove(record)
+        gc.set_threshold(*thresholds)
+    assert len(telemetry.rejections) > 110
 
 
 def test_a_scrape_may_happen_while_numbers_are_recorded() -> None:
