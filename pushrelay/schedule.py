@@ -58,6 +58,11 @@ class Expectation:
     min_interval: int | None = None
     per_instance: bool = False
 
+    @property
+    def has_slots(self) -> bool:
+        """Whether it says when runs are expected."""
+        return self.schedule is not None or self.every is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
