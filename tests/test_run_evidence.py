@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -196,7 +197,7 @@ def test_the_evidence_is_what_a_look_at_all_runs_gives(runs: list[Run]) -> None:
     in_order = sorted(ran, key=place_of)
     early = [
         run
-        for before, run in zip(in_order, in_order[1:], strict=False)
+        for before, run in pairwise(in_order)
         if run.min_interval and run.started_at - before.started_at < run.min_interval
     ]
     evidence = after(*runs)
