@@ -11,8 +11,9 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.store.books import Books
 from pushrelay.store.receipts import Receipt
-from pushrelay.store.writer import Decision, FindReceipt
+from pushrelay.store.writer import Decision
 from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.jobs import job_of
 from pushrelay.view.overlay import Overlay
@@ -25,14 +26,14 @@ class Staging:
     catalog: the groups that are not forgotten. decision: what is to be stored.
     """
 
-    def __init__(self, view: View, revision: int, find_receipt: FindReceipt) -> None:
+    def __init__(self, view: View, revision: int, books: Books) -> None:
         self.revision = revision
         self.catalog = Overlay(view, OWN_TYPES)
         self.decision = Decision()
         self._jobs = view.jobs
         self._policies = view.standings.policies
         self._forgotten = view.standings.forgotten
-        self._find_receipt = find_receipt
+        self._books = books
         # Ids of the groups that this batch replaces or removes.
         self._gone: set[bytes] = set()
         self._last_pushes: dict[str, int] = {}
@@ -82,7 +83,7 @@ class Staging:
 
     def pushed_under(self, receipt: Receipt) -> bytes | None:
         """Return what was pushed under the id of `receipt`, None for nothing."""
-        return self._receipts.get(receipt.id) or self._find_receipt(receipt.id)
+        return self._receipts.get(receipt.id) or self._books.receipt(receipt.id)
 
     def add_receipt(self, receipt: Receipt) -> None:
         """Store `receipt`."""
