@@ -160,17 +160,20 @@ def _zone(name: str) -> tzinfo | None:
         return None
 
 
-def parse_expectation(document: Mapping[str, object]) -> tuple[Expectation, list[str]]:
+def parse_expectation(
+    document: Mapping[str, object], *, needs_known_tz: bool = False
+) -> tuple[Expectation, list[str]]:
     """Return the expectation that a JSON object states, and warnings for a person.
 
-    A field that is null is one that is left out. Raises InvalidExpectation. A time zone
-    that is not known only makes a warning, and the schedule is read as UTC: better a
-    job that is expected at a wrong hour than one that nobody waits for.
+    A field that is null is one that is left out. Raises InvalidExpectation. Unless it
+    must be known, a time zone that is not only makes a warning, and the schedule is
+    read as UTC: better a job that is expected at a wrong hour than one that nobody
+    waits for.
     """
     given = {name: value for name, value in document.items() if value is not None}
     _refuse_unknown(given)
     _refuse_contradictions(given)
-    tz, warnings = _known_tz(given)
+    tz, warnings = _known_tz(given, needs_known_tz)
     grace = _duration(given, "grace", least=0)
     expectation = Expectation(
         schedule=_schedule(given),
@@ -218,10 +221,6 @@ def _refuse_contradictions(given: dict[str, object]) -> None:
         raise InvalidExpectation(
             "every", f"{_shown(given['every'])} stands beside a schedule; write one"
         )
-    if not given.keys() & {"schedule", "every", "max_runtime", "min_interval"}:
-        raise InvalidExpectation(
-            "", "says nothing; write a schedule, every, max_runtime or min_interval"
-        )
     if "grace" in given and not given.keys() & {"schedule", "every"}:
         raise InvalidExpectation(
             "grace", f"{_shown(given['grace'])} needs a schedule or every beside it"
@@ -229,6 +228,10 @@ def _refuse_contradictions(given: dict[str, object]) -> None:
     if "tz" in given and "schedule" not in given:
         raise InvalidExpectation(
             "tz", f"{_shown(given['tz'])} needs a schedule beside it"
+        )
+    if not given.keys() & {"schedule", "every", "max_runtime", "min_interval"}:
+        raise InvalidExpectation(
+            "", "says nothing; write a schedule, every, max_runtime or min_interval"
         )
 
 
@@ -260,7 +263,7 @@ def _duration(
     return nanoseconds
 
 
-def _known_tz(given: dict[str, object]) -> tuple[str, list[str]]:
+def _known_tz(given: dict[str, object], is_needed: bool) -> tuple[str, list[str]]:
     if "tz" not in given:
         return "UTC", []
     name = _text(given, "tz", "Europe/Berlin")
@@ -268,8 +271,12 @@ def _known_tz(given: dict[str, object]) -> tuple[str, list[str]]:
         return name, []
     near = get_close_matches(name[:_SHOWN_CHARACTERS], _zone_names(), 1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    warning = f"expectation.tz: {_shown(name)} is not a time zone known here, so that "
-    return "UTC", [f"{warning}the schedule is read as UTC{hint}"]
+    problem = f"{_shown(name)} is not a time zone known here"
+    if is_needed:
+        raise InvalidExpectation("tz", problem + hint)
+    return "UTC", [
+        f"expectation.tz: {problem}, so that the schedule is read as UTC{hint}"
+    ]
 
 
 @cache
