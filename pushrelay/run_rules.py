@@ -14,8 +14,9 @@ from math import inf
 from typing import Any
 
 from pushrelay.errors import InvalidExpectation
+from pushrelay.expectation_documents import parse_expectation
 from pushrelay.rule_tables import RuleTable, WrongValue, shown
-from pushrelay.schedule import Expectation, parse_expectation
+from pushrelay.schedule import Expectation
 
 MOST_BUCKETS = 50
 """So many series, and a few more, the durations of each grouping key may have."""
