@@ -8,16 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushrelay.errors import InvalidExpectation
 from pushrelay.schedule import (
     MOST_MISSED_SLOTS,
     Expectation,
     Outlook,
     next_slot,
     outlook,
-    parse_expectation,
     slots_between,
-    to_document,
 )
 
 MILLISECOND = 1_000_000
@@ -168,139 +165,6 @@ def test_a_zone_that_this_machine_has_lost_is_read_as_utc() -> None:
     assert slots_between(expectation, SINCE, FIRST, 9) == 1
 
 
-DOCUMENTS = [
-    (
-        {
-            "schedule": " 0 3 *  * 1-5",
-            "tz": "Europe/Berlin",
-            "grace": "30m",
-            "max_runtime": "2h",
-        },
-        Expectation(
-            schedule="0 3 * * 1-5",
-            tz="Europe/Berlin",
-            grace=30 * MINUTE,
-            max_runtime=2 * HOUR,
-        ),
-    ),
-    ({"schedule": "@daily"}, Expectation(schedule="0 0 * * *", grace=5 * MINUTE)),
-    ({"every": "1s", "grace": "0"}, Expectation(every=SECOND, grace=0)),
-    ({"every": "10y", "per_instance": True},
-     Expectation(every=10 * YEAR, per_instance=True)),
-    ({"max_runtime": "1ms"}, Expectation(max_runtime=MILLISECOND)),
-    ({"min_interval": "1d", "every": None}, Expectation(min_interval=DAY)),
-    ({"every": "1h", "schedule": None, "tz": None, "grace": None},
-     Expectation(every=HOUR)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("document", "expectation"), DOCUMENTS)
-def test_a_document_states_an_expectation(
-    document: dict[str, object], expectation: Expectation
-) -> None:
-    assert parse_expectation(document) == (expectation, [])
-
-
-def test_an_expectation_is_stated_without_what_it_does_not_say() -> None:
-    assert to_document(NIGHTLY) == {
-        "schedule": "0 3 * * *",
-        "tz": "UTC",
-        "grace": "30m",
-    }
-    assert to_document(Expectation(max_runtime=HOUR, per_instance=True)) == {
-        "max_runtime": "1h",
-        "per_instance": True,
-    }
-
-
-@pytest.mark.parametrize(
-    ("tz", "hint"),
-    [
-        ("Europe/Berlim", "; did you mean Europe/Berlin?"),
-        ("europe/berlin", "; did you mean Europe/Berlin?"),
-        ("America", ""),
-        ("", ""),
-        ("/etc/passwd", ""),
-        ("../UTC", "; did you mean UTC?"),
-        ("\udc80", ""),
-    ],
-)
-def test_a_zone_that_is_not_known_warns_and_means_utc(tz: str, hint: str) -> None:
-    expectation, warnings = parse_expectation({"schedule": "0 3 * * *", "tz": tz})
-    assert expectation == Expectation(schedule="0 3 * * *", tz="UTC")
-    shown = "\\x80" if tz == "\udc80" else tz
-    text = f'expectation.tz: "{shown}" is not a time zone known here, so that the '
-    (warning,) = warnings
-    assert warning.startswith(text + "schedule is read as UTC")
-    assert warning.endswith(hint)
-
-
-SLOTS = {"schedule": "0 3 * * *"}
-REFUSED = [
-    ({}, "expectation: says nothing; write a schedule, every, max_runtime or "
-         "min_interval"),
-    ({"schedule": None}, "expectation: says nothing; write a schedule, every, "
-                         "max_runtime or min_interval"),
-    ({"per_instance": True}, "expectation: says nothing; write a schedule, every, "
-                             "max_runtime or min_interval"),
-    ({**SLOTS, "every": "1h"}, 'expectation.every: "1h" stands beside a schedule; '
-                               "write one"),
-    ({"max_runtime": "1h", "grace": "5m"}, 'expectation.grace: "5m" needs a schedule '
-                                           "or every beside it"),
-    ({"every": "1h", "tz": "UTC"}, 'expectation.tz: "UTC" needs a schedule beside it'),
-    ({"shedule": "0 3 * * *"}, 'expectation: there is no field "shedule"; did you mean '
-                               "schedule?"),
-    ({**SLOTS, "x": 1}, 'expectation: there is no field "x"; write schedule, every, '
-                        "grace, tz, max_runtime, min_interval, per_instance"),
-    ({"schedule": "0 3 * *"}, 'expectation.schedule: "0 3 * *" is not a cron line: '
-                              "there must be 5 fields and not 4, minute, hour, day of "
-                              "month, month, day of week; no seconds, no user, no "
-                              "command"),
-    ({"schedule": "0 0 30 2 *"}, 'expectation.schedule: "0 0 30 2 *" never comes '
-                                 "round: none of its months has such a day"),
-    ({"schedule": 5}, 'expectation.schedule: must be text such as "0 3 * * *", not 5'),
-    ({"every": 3600}, 'expectation.every: must be text such as "1h30m", not 3600'),
-    ({"every": "1.5h"}, 'expectation.every: "1.5h" is not a duration: write whole '
-                        "numbers with their units, the larger units first, such as "
-                        "1h30m or 26h; the units are y, w, d, h, m, s and ms"),
-    ({"every": "999ms"}, 'expectation.every: "999ms" is out of bounds: write 1s to '
-                         "10y"),
-    ({"every": "10y1ms"}, 'expectation.every: "10y1ms" is out of bounds: write 1s to '
-                          "10y"),
-    ({**SLOTS, "grace": "11y"}, 'expectation.grace: "11y" is out of bounds: write 0s '
-                                "to 10y"),
-    ({"max_runtime": "0"}, 'expectation.max_runtime: "0" is out of bounds: write 1ms '
-                           "to 10y"),
-    ({"min_interval": "0s"}, 'expectation.min_interval: "0s" is out of bounds: write '
-                             "1ms to 10y"),
-    ({**SLOTS, "grace": ["5m"]}, 'expectation.grace: must be text such as "1h30m", not '
-                                 "an array"),
-    ({**SLOTS, "tz": False}, 'expectation.tz: must be text such as "Europe/Berlin", '
-                             "not false"),
-    ({**SLOTS, "per_instance": "yes"}, "expectation.per_instance: must be true or "
-                                       'false, not "yes"'),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("document", "message"), REFUSED)
-def test_a_refusal_names_the_field_the_value_and_what_is_right(
-    document: dict[str, object], message: str
-) -> None:
-    with pytest.raises(InvalidExpectation) as refused:
-        parse_expectation(document)
-    assert str(refused.value) == message
-    field = refused.value.field
-    where = f"expectation.{field}" if field else "expectation"
-    assert f"{where}: {refused.value.problem}" == message
-
-
-def test_a_refusal_does_not_repeat_a_long_value() -> None:
-    for field in ("schedule", "every", "per_instance", "x" * 100_000):
-        with pytest.raises(InvalidExpectation) as refused:
-            parse_expectation({field: "x" * 100_000})
-        assert len(str(refused.value)) < 500
-
-
 LINES = ["0 3 * * *", "*/5 * * * *", "30 2 * * *", "30 * * * 1-5", "0 0 29 2 *"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 lengths = st.none() | st.integers(1, 10 * YEAR // MILLISECOND).map(MILLISECOND.__mul__)
@@ -319,11 +183,6 @@ intervals = st.builds(
     grace=st.integers(0, 10 * YEAR // MILLISECOND).map(MILLISECOND.__mul__),
 )
 moments = st.integers(at("2026-03-01"), at("2026-11-30"))
-
-
-@given(cron_lines | intervals)
-def test_what_is_stated_is_read_back(expectation: Expectation) -> None:
-    assert parse_expectation(to_document(expectation)) == (expectation, [])
 
 
 @given(cron_lines, moments, moments)
