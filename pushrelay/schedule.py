@@ -8,11 +8,9 @@ is read: all follows from the expectation, the last start and `now`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -20,6 +18,7 @@ from pushrelay.cron_line import parse_cron_line
 from pushrelay.durations import format_duration, parse_duration
 from pushrelay.errors import InvalidCronLine, InvalidDuration, InvalidExpectation
 from pushrelay.quoting import quote
+from pushrelay.shown import meant, shown
 
 _MILLISECOND = 1_000_000
 _SECOND = 1000 * _MILLISECOND
@@ -34,7 +33,7 @@ MOST_MISSED_SLOTS = 10_000
 _EARLIEST_START = 300 * _SECOND
 
 _LONGEST = 10 * 365 * 24 * 3600 * _SECOND
-_SHOWN_CHARACTERS = 100
+_MOST_ZONE_CHARACTERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +207,14 @@ def to_document(expectation: Expectation) -> dict[str, str | bool]:
 def _refuse_unknown(given: dict[str, object]) -> None:
     known = [field.name for field in fields(Expectation)]
     for name in [name for name in given if name not in known]:
-        near = get_close_matches(name[:_SHOWN_CHARACTERS], known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"write {', '.join(known)}"
-        raise InvalidExpectation("", f"there is no field {_shown(name)}; {hint}")
+        hint = meant(name, known) or f"write {', '.join(known)}"
+        raise InvalidExpectation("", f"there is no field {shown(name)}; {hint}")
 
 
 def _refuse_contradictions(given: dict[str, object]) -> None:
     if "schedule" in given and "every" in given:
         raise InvalidExpectation(
-            "every", f"{_shown(given['every'])} stands beside a schedule; write one"
+            "every", f"{shown(given['every'])} stands beside a schedule; write one"
         )
     if not given.keys() & {"schedule", "every", "max_runtime", "min_interval"}:
         raise InvalidExpectation(
@@ -224,11 +222,11 @@ def _refuse_contradictions(given: dict[str, object]) -> None:
         )
     if "grace" in given and not given.keys() & {"schedule", "every"}:
         raise InvalidExpectation(
-            "grace", f"{_shown(given['grace'])} needs a schedule or every beside it"
+            "grace", f"{shown(given['grace'])} needs a schedule or every beside it"
         )
     if "tz" in given and "schedule" not in given:
         raise InvalidExpectation(
-            "tz", f"{_shown(given['tz'])} needs a schedule beside it"
+            "tz", f"{shown(given['tz'])} needs a schedule beside it"
         )
 
 
@@ -254,7 +252,7 @@ def _duration(
     if not least <= nanoseconds <= _LONGEST:
         raise InvalidExpectation(
             name,
-            f"{_shown(text)} is out of bounds: write {format_duration(least)} to "
+            f"{shown(text)} is out of bounds: write {format_duration(least)} to "
             f"{format_duration(_LONGEST)}",
         )
     return nanoseconds
@@ -264,11 +262,11 @@ def _known_tz(given: dict[str, object]) -> tuple[str, list[str]]:
     if "tz" not in given:
         return "UTC", []
     name = _text(given, "tz", "Europe/Berlin")
-    if len(name) <= _SHOWN_CHARACTERS and _zone(name) is not None:
+    if len(name) <= _MOST_ZONE_CHARACTERS and _zone(name) is not None:
         return name, []
-    near = get_close_matches(name[:_SHOWN_CHARACTERS], _zone_names(), 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    warning = f"expectation.tz: {_shown(name)} is not a time zone known here, so that "
+    near = meant(name, _zone_names())
+    hint = f"; {near}" if near else ""
+    warning = f"expectation.tz: {shown(name)} is not a time zone known here, so that "
     return "UTC", [f"{warning}the schedule is read as UTC{hint}"]
 
 
@@ -281,7 +279,7 @@ def _text(given: dict[str, object], name: str, example: str) -> str:
     value = given[name]
     if not isinstance(value, str):
         raise InvalidExpectation(
-            name, f"must be text such as {quote(example)}, not {_shown(value)}"
+            name, f"must be text such as {quote(example)}, not {shown(value)}"
         )
     return value
 
@@ -290,16 +288,6 @@ def _per_instance(given: dict[str, object]) -> bool:
     value = given.get("per_instance", False)
     if not isinstance(value, bool):
         raise InvalidExpectation(
-            "per_instance", f"must be true or false, not {_shown(value)}"
+            "per_instance", f"must be true or false, not {shown(value)}"
         )
     return value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else "an array"
-    if not isinstance(value, str):
-        return json.dumps(value, default=str)[:_SHOWN_CHARACTERS]
-    if len(value) > _SHOWN_CHARACTERS:
-        value = value[:_SHOWN_CHARACTERS] + "..."
-    return quote(value)
