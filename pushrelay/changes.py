@@ -68,3 +68,15 @@ class Changes:
     jobs: list[JobRecord] = field(default_factory=list)
     runs: list[EvidenceChange] = field(default_factory=list)
     expectations: list[ExpectationRecord] = field(default_factory=list)
+
+    def after(self, position: Position) -> Changes:
+        """Return those of them that were written after `position`."""
+        held = position.revision
+        return Changes(
+            position,
+            self.position,
+            [change for change in self.groups if change.revision > held],
+            [record for record in self.jobs if record.revision > held],
+            [change for change in self.runs if change.revision > held],
+            [record for record in self.expectations if record.revision > held],
+        )

@@ -77,9 +77,10 @@ class ViewDecider:
         return self._view.is_due(self._clock())
 
     def advance(self) -> None:
-        """Let go stale, and let be forgotten, what is due."""
+        """Let go stale, and let be forgotten, what is due; show what runs come to."""
         with self._lock:
             self._view.advance(self._clock())
+            self._view.settle()
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""

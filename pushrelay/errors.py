@@ -12,6 +12,8 @@
     │   ├── InvalidJSON           a body that should be a JSON object
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
+    ├── RunConflict               another run has the same id, or it ended otherwise
+    ├── UnknownJob                nothing is known of the job that is asked about
     ├── RunTooOld                 a report so late that it might count twice
     ├── InconsistentPush          refused, and booked as a failure of its group
     ├── TooLargeToMerge           not on the writer's thread; nobody is told
@@ -129,6 +131,18 @@ class LimitExceeded(PushrelayError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class RunConflict(PushrelayError):
+    """A report with the id of another run, or of an end that was reported otherwise."""
+
+    reason = "run_conflict"
+
+
+class UnknownJob(PushrelayError):
+    """A job that never ran and of which nothing is expected."""
+
+    reason = "unknown_job"
 
 
 class RunTooOld(PushrelayError):

@@ -27,6 +27,7 @@ from pushrelay.groups import EMPTY, Group, Holder, Payload
 from pushrelay.janitor import keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
+from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
@@ -74,6 +75,9 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._payload_of, self._write)
+        self.runs = RunCases(
+            self._view, database, self._write, self._catch_up, clock
+        )
 
     @property
     def policies(self) -> Policies:
@@ -186,11 +190,13 @@ class Relay:
         groups: list[Group] = await self._write(Look())
         # The view may not have the last commit yet, and so not the newest jobs.
         known: list[Holder] = [*groups, *self._view.jobs.all()]
-        await self.delete_groups(groups, ended_jobs=frozenset(map(job_of, known)))
+        jobs = {*map(job_of, known), *self._view.board.jobs()}
+        await self.delete_groups(groups, ended_jobs=frozenset(jobs))
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         await asyncio.to_thread(self._decider.follow, policies)
+        await self.runs.follow_rules()
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
@@ -261,6 +267,10 @@ class Relay:
         """Let go stale, and let be forgotten, what is due."""
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
+
+    async def _catch_up(self) -> None:
+        await self.require_refresh()
+        await self._advance()
 
     async def _payload_of(self, key: GroupingKey) -> Payload:
         await self.require_refresh()

@@ -54,23 +54,21 @@ def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenR
     )
 
 
-def outlook_of(
-    expected: JobExpectation, last_start: int, now: int
-) -> tuple[Expectation | None, Outlook]:
-    """Return what is expected of a job or an instance that started last at
-    `last_start`, 0 for never, and what that comes to at `now`. While it is paused, it
-    is neither overdue nor does it miss anything."""
+def outlook_of(expected: JobExpectation, last_start: int, now: int) -> Outlook:
+    """Return what is to be said at `now` of a job, or an instance, that started last at
+    `last_start`, 0 for never. While it is paused, it is neither overdue nor does it
+    miss anything."""
     expectation = expected.effective
     if expectation is None:
-        return None, Outlook(None, 0, None)
+        return Outlook(None, 0, None)
     since = max(expected.since, expected.paused_until)
     found = outlook(expectation, since, last_start or None, now)
     if expected.paused_until <= now:
-        return expectation, found
+        return found
     next_expected = found.next_expected
     if next_expected is not None and next_expected <= expected.paused_until:
         next_expected = next_slot(expectation, expected.paused_until)
-    return expectation, Outlook(next_expected, 0, expected.paused_until)
+    return Outlook(next_expected, 0, expected.paused_until)
 
 
 def interval_of(expectation: Expectation, slot: int) -> int | None:
@@ -121,15 +119,9 @@ def job_state(
     """Return the state of `job` at `now`; evidences: of all its keys."""
     held = list(evidences)
     last_start = max([one.last_start for one in held], default=0)
-    expectation, ahead = outlook_of(expected, last_start, now)
-    if expectation is not None and expectation.per_instance:
-        ahead = _worst(
-            [
-                outlook_of(expected, start, now)[1]
-                for start in by_instance(held).values()
-            ]
-            or [ahead]
-        )
+    expectation = expected.effective
+    starts = last_starts(held, expected).values()
+    ahead = _worst([outlook_of(expected, start, now) for start in starts])
     limit = expectation.max_runtime if expectation else None
     opened = [open_runs(each, limit, now) for each in held]
     finished = [each.last_run for each in held if each.last_run is not None]
@@ -153,13 +145,21 @@ def job_state(
     )
 
 
-def by_instance(evidences: Iterable[RunEvidence]) -> dict[str, int]:
-    """Return the last start of any run with each value of the label `instance`."""
+def last_starts(
+    evidences: Iterable[RunEvidence], expected: JobExpectation
+) -> dict[str, int]:
+    """Return the last starts, 0 for never, that count for what is expected of a job: of
+    any run under "", or by the value of the label `instance`."""
     starts: dict[str, int] = {}
     for evidence in evidences:
         instance = dict(evidence.key.labels).get("instance", "")
         starts[instance] = max(starts.get(instance, 0), evidence.last_start)
-    return starts
+    expectation = expected.effective
+    if expectation is not None and expectation.per_instance:
+        starts = {**dict.fromkeys(expected.instances, 0), **starts}
+        if starts:
+            return starts
+    return {"": max(starts.values(), default=0)}
 
 
 def _worst(outlooks: list[Outlook]) -> Outlook:

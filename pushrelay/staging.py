@@ -11,6 +11,7 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.run_staging import RunStaging
 from pushrelay.store.books import Books
 from pushrelay.store.receipts import Receipt
 from pushrelay.store.writer import Decision
@@ -23,7 +24,8 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-    catalog: the groups that are not forgotten. decision: what is to be stored.
+    catalog: the groups that are not forgotten. runs: what is known of runs. decision:
+    what is to be stored.
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
@@ -32,6 +34,9 @@ class Staging:
         self.decision = Decision()
         self._jobs = view.jobs
         self._policies = view.standings.policies
+        self.runs = RunStaging(
+            view.board, self._policies, books.runs, self.decision, revision
+        )
         self._forgotten = view.standings.forgotten
         self._books = books
         # Ids of the groups that this batch replaces or removes.
@@ -77,6 +82,7 @@ class Staging:
 
     def end_job(self, job: str) -> None:
         """Keep nothing of `job`."""
+        self.runs.end_job(job)
         if self._jobs.get(job) is not None or job in self._last_pushes:
             self._last_pushes[job] = 0
             self.decision.jobs.append(JobRecord(job, self.revision, None))

@@ -54,4 +54,5 @@ def _unpack(packed: bytes) -> JobExpectation:
     for source in Source:
         if source.value in document:
             document[source.value] = Expectation(**document[source.value])
-    return JobExpectation(**document)
+    instances = tuple(document.pop("instances", ()))
+    return JobExpectation(**document, instances=instances)

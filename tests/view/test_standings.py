@@ -20,7 +20,7 @@ def test_groups_that_are_no_more_are_not_kept_until_they_would_have_been_due() -
         group = replace(group_of("x 1\n"), key=key_of(f"run-{number}"))
         standings.place(group)
         standings.drop(group.key.id)
-    assert len(standings._entries) == 0
+    assert len(standings._dues._entries) == 0
     assert len(standings._dues._heap) < PUSHES / 5
 
 
