@@ -25,6 +25,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Payload
 from pushrelay.policies import Policies
 from pushrelay.staging import Staging
+from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
 from pushrelay.writes import (
     NOT_OLDER,
@@ -59,6 +60,9 @@ class Batch:
             answer: Any = self._decide(write)
         except PushrelayError as error:
             answer = error
+        except DatabaseErrors:
+            # What it could not do may be half done, and only goes with the commit.
+            raise
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
             log.exception("a write could not be decided")
