@@ -29,6 +29,7 @@ from pushrelay.policies import Policies
 from pushrelay.quoting import quote
 from pushrelay.reporting import Reporter
 from pushrelay.staging import Staging
+from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
 from pushrelay.writes import (
     NOT_OLDER,
@@ -67,6 +68,9 @@ class Batch:
             answer: Any = self._decide(write)
         except PushrelayError as error:
             answer = error
+        except DatabaseErrors:
+            # What it could not do may be half done, and only goes with the commit.
+            raise
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
             log.exception("a write could not be decided")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pushrelay.aggregation import combine, without_series
 from pushrelay.beside import Beside
-from pushrelay.config import Limits
+from pushrelay.config import Limits, Settings
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
 from pushrelay.errors import (
@@ -24,7 +24,7 @@ from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Holder, Payload
-from pushrelay.janitor import keep_tidy
+from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
 from pushrelay.run_cases import RunCases
@@ -64,6 +64,8 @@ class Relay:
         policies: Policies | None = None,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
+        runs_keep: int = Settings().runs_keep,
+        runs_max_age: int = Settings().runs_max_age,
     ) -> None:
         self.telemetry = telemetry
         self._clock = clock
@@ -75,9 +77,13 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._payload_of, self._write)
+<<<<<<< HEAD
         self.runs = RunCases(
             self._view, database, self._write, self._catch_up, clock
         )
+=======
+        self._run_janitor = RunJanitor(database, runs_keep, runs_max_age, clock)
+>>>>>>> runs-store
 
     @property
     def policies(self) -> Policies:
@@ -89,7 +95,11 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
-        self._janitor = self._loop.create_task(keep_tidy(self._remove_forgotten))
+        chores = {
+            "forgotten groups": self._remove_forgotten,
+            "old runs": self._prune_runs,
+        }
+        self._janitor = self._loop.create_task(keep_tidy(chores))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
@@ -291,6 +301,11 @@ class Relay:
         forgotten = self._view.forgotten_groups()
         removed = await self.delete_groups(forgotten, lambda group: group.is_forgotten)
         self.telemetry.forgotten(len(removed))
+
+    async def _prune_runs(self) -> None:
+        """Forget runs that are old, or too many. Raises StoreUnavailable."""
+        if (position := self._view.position) is not None:
+            await self._run_janitor.prune(position.revision)
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

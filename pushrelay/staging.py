@@ -24,8 +24,13 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-    catalog: the groups that are not forgotten. runs: what is known of runs. decision:
-    what is to be stored.
+    <<<<<<< HEAD
+        catalog: the groups that are not forgotten. runs: what is known of runs. decision:
+        what is to be stored.
+    =======
+        catalog: the groups that are not forgotten. decision: what is to be stored. books:
+        what only the store knows.
+    >>>>>>> runs-store
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
