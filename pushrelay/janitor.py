@@ -1,4 +1,4 @@
-"""Removes what nobody sees any more, now and then: no answer depends on it."""
+"""What is done now and then: mostly to remove what nobody sees any more."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ JANITOR_SECONDS = 5.0
 
 
 async def keep_tidy(chores: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Do `chores`, each named for what it removes, again and again, for ever, whatever
-    they raise."""
+    """Do `chores`, each named for what it is about, again and again, for ever,
+    whatever they raise."""
     while True:
-        await asyncio.sleep(JANITOR_SECONDS)
         for name, do in chores.items():
             try:
                 await do()
             except StoreUnavailable as error:
-                log.info("%s are removed later: %s", name, error)
+                log.info("%s: this is done later: %s", name, error)
             except Exception:
-                log.exception("%s could not be removed", name)
+                log.exception("%s: this could not be done", name)
+        await asyncio.sleep(JANITOR_SECONDS)
 
 
 class RunJanitor:

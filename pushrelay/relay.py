@@ -77,13 +77,10 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._payload_of, self._write)
-<<<<<<< HEAD
+        kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         self.runs = RunCases(
-            self._view, database, self._write, self._catch_up, clock
+            self._view, database, self._write, self._catch_up, kept, clock
         )
-=======
-        self._run_janitor = RunJanitor(database, runs_keep, runs_max_age, clock)
->>>>>>> runs-store
 
     @property
     def policies(self) -> Policies:
@@ -96,8 +93,9 @@ class Relay:
         self._load()
         self._writer.start()
         chores = {
+            "what job rules expect": self.runs.note_rules,
             "forgotten groups": self._remove_forgotten,
-            "old runs": self._prune_runs,
+            "old runs": self.runs.prune,
         }
         self._janitor = self._loop.create_task(keep_tidy(chores))
 
@@ -206,7 +204,8 @@ class Relay:
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         await asyncio.to_thread(self._decider.follow, policies)
-        await self.runs.follow_rules()
+        self.runs.rules_are_noted = False
+        await self.runs.note_rules()
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
@@ -301,11 +300,6 @@ class Relay:
         forgotten = self._view.forgotten_groups()
         removed = await self.delete_groups(forgotten, lambda group: group.is_forgotten)
         self.telemetry.forgotten(len(removed))
-
-    async def _prune_runs(self) -> None:
-        """Forget runs that are old, or too many. Raises StoreUnavailable."""
-        if (position := self._view.position) is not None:
-            await self._run_janitor.prune(position.revision)
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

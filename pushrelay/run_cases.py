@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pushrelay.expectations import JobExpectation
+from pushrelay.janitor import RunJanitor
 from pushrelay.run_states import JobState
 from pushrelay.runs import Run
 from pushrelay.store.engine import Database
@@ -25,7 +26,8 @@ class RunCases:
     """What may be done with runs and expectations.
 
     write: has a write done. catch_up: brings the view up to this moment, or raises
-    StoreUnavailable. clock: Unix nanoseconds.
+    StoreUnavailable. janitor: removes old runs. clock: Unix nanoseconds.
+    rules_are_noted: whether what the job rules expect is in the store.
     """
 
     def __init__(
@@ -34,13 +36,16 @@ class RunCases:
         database: Database,
         write: Callable[[Write], Awaitable[Any]],
         catch_up: Callable[[], Awaitable[None]],
+        janitor: RunJanitor,
         clock: Callable[[], int],
     ) -> None:
         self._view = view
         self._database = database
         self._write = write
         self._catch_up = catch_up
+        self._janitor = janitor
         self._clock = clock
+        self.rules_are_noted = False
 
     async def report(self, report: ReportRun) -> Reported:
         """Store what is said of a run; on return it is on disk.
@@ -56,9 +61,18 @@ class RunCases:
         expected: JobExpectation = await self._write(change)
         return expected
 
-    async def follow_rules(self) -> None:
-        """Let jobs be expected to run as the job rules say. Raises StoreUnavailable."""
-        await self._write(FollowRules(self._clock()))
+    async def note_rules(self) -> None:
+        """Store what the job rules expect, unless that is done. Raises
+        StoreUnavailable."""
+        if not self.rules_are_noted:
+            await self._write(FollowRules(self._clock()))
+            self.rules_are_noted = True
+
+    async def prune(self) -> None:
+        """Let go of old runs, and of those that are too many. Raises
+        StoreUnavailable."""
+        if (position := self._view.position) is not None:
+            await self._janitor.prune(position.revision)
 
     async def states(self) -> list[JobState]:
         """Return what all jobs are like that have runs or should have, by name. Raises
@@ -66,7 +80,7 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._states)
 
-    async def list(self, wanted: RunFilter) -> list[Run]:
+    async def listed(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""
         return await asyncio.to_thread(list_runs, self._database, wanted)

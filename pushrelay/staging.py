@@ -24,13 +24,8 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-    <<<<<<< HEAD
-        catalog: the groups that are not forgotten. runs: what is known of runs. decision:
-        what is to be stored.
-    =======
-        catalog: the groups that are not forgotten. decision: what is to be stored. books:
-        what only the store knows.
-    >>>>>>> runs-store
+        catalog: the groups that are not forgotten. runs: what is known of runs. books:
+    what only the store knows. decision: what is to be stored.
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
