@@ -111,9 +111,7 @@ def _end(given: Fields, now: int) -> End | None:
     code = given.read("exit_code", _WRITTEN_EXIT_CODE)
     if status is _Status.START:
         if code is not None:
-            raise given.wrong(
-                "exit_code", f"{code} is nothing that a start has; leave it out"
-            )
+            raise given.wrong("exit_code", f"{code} belongs to a finish; leave it out")
         return None
     if status is None and code is None:
         raise given.wrong("status", f"is missing; write {_STATUS.what}, or exit_code")
