@@ -41,9 +41,9 @@ def parse_ping(fields: list[tuple[str, str]], now: int, *, utf8_names: bool) -> 
 
     now: Unix nanoseconds. utf8_names: whether any UTF-8 text may be a label name.
 
-    With `rid`, the client's name for its run, a start and an end are of one run; the
-    relay finds the start of an end without it. An end has no duration, since its start
-    is not known here. Raises InvalidRun and InvalidExpectation.
+    With `rid`, a name that no other run of this key has, a start and an end are of one
+    run; the relay finds the start of an end without it. An end has no duration, since
+    its start is not known here. Raises InvalidRun and InvalidExpectation.
     """
     given = _once(fields)
     _refuse_unknown(given)
