@@ -1,4 +1,4 @@
-"""Runs as reports are decided by them: known by id, and asked about their neighbours."""
+"""Runs as reports are decided by them: known by their ids, asked about others."""
 
 from __future__ import annotations
 
