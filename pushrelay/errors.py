@@ -7,6 +7,7 @@
     │   ├── InvalidSelector       label matchers, with the column
     │   ├── InvalidDuration       a span of time
     │   ├── InvalidCronLine       the schedule of a job
+    │   ├── InvalidCalendarExpression  the same, as systemd writes it
     │   ├── InvalidExpectation    what a job should do, with the field
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
@@ -73,6 +74,10 @@ class InvalidDuration(InvalidRequest):
 
 class InvalidCronLine(InvalidRequest):
     """Text that is no cron line, or one that never comes round."""
+
+
+class InvalidCalendarExpression(InvalidRequest):
+    """Text that is no calendar expression, or one that cannot be met."""
 
 
 class InvalidExpectation(InvalidRequest):
