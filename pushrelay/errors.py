@@ -7,6 +7,7 @@
     │   ├── InvalidSelector       label matchers, with the column
     │   ├── InvalidDuration       a span of time
     │   ├── InvalidCronLine       the schedule of a job
+    │   ├── InvalidCalendarExpression  the same, as systemd writes it
     │   ├── InvalidExpectation    what a job should do, with the field
     │   ├── InvalidRun            what is reported of a run, with the field
     │   ├── InvalidJSON           a body that should be a JSON object
@@ -78,6 +79,10 @@ class InvalidDuration(InvalidRequest):
 
 class InvalidCronLine(InvalidRequest):
     """Text that is no cron line, or one that never comes round."""
+
+
+class InvalidCalendarExpression(InvalidRequest):
+    """Text that is no calendar expression, or one that cannot be met."""
 
 
 class InvalidExpectation(InvalidRequest):

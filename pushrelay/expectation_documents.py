@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import cache
 from zoneinfo import available_timezones
 
+from pushrelay.calendar_expression import parse_calendar_expression
+from pushrelay.clock_times import ClockTimes
 from pushrelay.cron_line import parse_cron_line
 from pushrelay.durations import format_duration, parse_duration
-from pushrelay.errors import InvalidCronLine, InvalidDuration, InvalidExpectation
+from pushrelay.errors import InvalidDuration, InvalidExpectation, InvalidRequest
 from pushrelay.quoting import quote
 from pushrelay.schedule import DEFAULT_GRACE, Expectation, zone_of
 from pushrelay.shown import meant, shown
@@ -21,6 +24,15 @@ _MILLISECOND = 1_000_000
 _SECOND = 1000 * _MILLISECOND
 _LONGEST = 10 * 365 * 24 * 3600 * _SECOND
 _MOST_ZONE_CHARACTERS = 100
+
+_SYNTAXES: dict[str, tuple[Callable[[str], ClockTimes], str]] = {
+    "schedule": (parse_cron_line, "0 3 * * *"),
+    "on_calendar": (parse_calendar_expression, "Mon..Fri *-*-* 03:00"),
+}
+"""The fields that state times of day: how they are read, and an example."""
+
+_SLOTS = [*_SYNTAXES, "every"]
+"""The fields that say when runs are expected."""
 
 
 def parse_expectation(
@@ -39,8 +51,9 @@ def parse_expectation(
     tz, warnings = _known_tz(given, needs_known_tz)
     grace = _duration(given, "grace", least=0)
     expectation = Expectation(
-        schedule=_schedule(given),
+        schedule=_clock_times(given, "schedule"),
         every=_duration(given, "every", least=_SECOND),
+        on_calendar=_clock_times(given, "on_calendar"),
         grace=DEFAULT_GRACE if grace is None else grace,
         tz=tz,
         max_runtime=_duration(given, "max_runtime"),
@@ -56,11 +69,12 @@ def to_document(expectation: Expectation) -> dict[str, str | bool]:
     `parse_expectation` gives the same expectation back if one came from there.
     """
     document: dict[str, str | bool] = {}
-    if expectation.schedule is not None:
-        document["schedule"] = expectation.schedule
-        document["tz"] = expectation.tz
+    for name in _SYNTAXES:
+        if (text := getattr(expectation, name)) is not None:
+            document[name] = text
+            document["tz"] = expectation.tz
     durations = ["every", "grace", "max_runtime", "min_interval"]
-    if expectation.schedule is None and expectation.every is None:
+    if not expectation.has_slots:
         durations.remove("grace")
     for name in durations:
         nanoseconds = getattr(expectation, name)
@@ -79,31 +93,47 @@ def _refuse_unknown(given: dict[str, object]) -> None:
 
 
 def _refuse_contradictions(given: dict[str, object]) -> None:
-    if "schedule" in given and "every" in given:
+    slots = [name for name in _SLOTS if name in given]
+    if len(slots) > 1:
+        first, second, *_ = slots
+        problem = f"{shown(given[second])} stands beside {first}; write one of them"
+        raise InvalidExpectation(second, problem)
+    if "grace" in given and not slots:
         raise InvalidExpectation(
-            "every", f"{shown(given['every'])} stands beside a schedule; write one"
+            "grace",
+            f"{shown(given['grace'])} needs schedule, on_calendar or every beside it",
         )
-    if "grace" in given and not given.keys() & {"schedule", "every"}:
+    if "tz" in given and not given.keys() & _SYNTAXES.keys():
         raise InvalidExpectation(
-            "grace", f"{shown(given['grace'])} needs a schedule or every beside it"
+            "tz", f"{shown(given['tz'])} needs schedule or on_calendar beside it"
         )
-    if "tz" in given and "schedule" not in given:
+    if not slots and not given.keys() & {"max_runtime", "min_interval"}:
         raise InvalidExpectation(
-            "tz", f"{shown(given['tz'])} needs a schedule beside it"
-        )
-    if not given.keys() & {"schedule", "every", "max_runtime", "min_interval"}:
-        raise InvalidExpectation(
-            "", "says nothing; write a schedule, every, max_runtime or min_interval"
+            "",
+            "says nothing; write schedule, on_calendar, every, max_runtime or "
+            "min_interval",
         )
 
 
-def _schedule(given: dict[str, object]) -> str | None:
-    if "schedule" not in given:
+def _clock_times(given: dict[str, object], name: str) -> str | None:
+    """Return the text of a field in one of the two syntaxes, in its normal form."""
+    if name not in given:
         return None
+    parse, example = _SYNTAXES[name]
+    text = _text(given, name, example)
     try:
-        return str(parse_cron_line(_text(given, "schedule", "0 3 * * *")))
-    except InvalidCronLine as error:
-        raise InvalidExpectation("schedule", str(error)) from None
+        return str(parse(text))
+    except InvalidRequest as error:
+        raise InvalidExpectation(name, f"{error}{_hint(text, name)}") from None
+
+
+def _hint(text: str, wrong: str) -> str:
+    for name, (parse, _) in _SYNTAXES.items():
+        if name != wrong:
+            with suppress(InvalidRequest):
+                parse(text)
+                return f". It can be read as {name}: is that what you mean?"
+    return ""
 
 
 def _duration(

@@ -102,4 +102,5 @@ def _together(said: list[Expectation]) -> Expectation | None:
 def _slots_of(expectation: Expectation | None) -> tuple[object, ...] | None:
     if expectation is None or not expectation.has_slots:
         return None
-    return expectation.schedule, expectation.every, expectation.tz
+    written = expectation.schedule, expectation.on_calendar, expectation.every
+    return *written, expectation.tz

@@ -30,6 +30,7 @@ RUN_KEYS = [*_EXPECTATION_KEYS, _BUCKETS_KEY]
 # Values that stand in for wrong ones while the others are checked.
 _STAND_INS: dict[str, object] = {
     "schedule": "@daily",
+    "on_calendar": "daily",
     "tz": "UTC",
     "per_instance": True,
 } | dict.fromkeys(["every", "grace", "max_runtime", "min_interval"], "1h")

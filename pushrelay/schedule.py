@@ -13,6 +13,8 @@ from datetime import UTC, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from pushrelay.calendar_expression import parse_calendar_expression
+from pushrelay.clock_times import ClockTimes
 from pushrelay.cron_line import parse_cron_line
 
 _SECOND = 1_000_000_000
@@ -31,10 +33,11 @@ _EARLIEST_START = 300 * _SECOND
 class Expectation:
     """When a job should run; durations in nanoseconds, None where nothing is said.
 
-    schedule: a valid cron line of five fields; every: counts from each start. At most
-        one of the two is there; without either, the job has no slots.
+    schedule: a valid cron line of five fields. every: counts from each start.
+        on_calendar: a valid calendar expression. At most one of the three is there;
+        without any, the job has no slots.
     grace: how long after its slot a run may start.
-    tz: the time zone of `schedule`, an IANA name.
+    tz: the time zone of `schedule` or `on_calendar`, an IANA name.
     max_runtime: after which a run that has not finished counts as abandoned.
     min_interval: a run that starts sooner after the one before is early.
     per_instance: whether each instance must meet it, instead of any.
@@ -42,6 +45,7 @@ class Expectation:
 
     schedule: str | None = None
     every: int | None = None
+    on_calendar: str | None = None
     grace: int = DEFAULT_GRACE
     tz: str = "UTC"
     max_runtime: int | None = None
@@ -51,7 +55,12 @@ class Expectation:
     @property
     def has_slots(self) -> bool:
         """Whether it says when runs are expected."""
-        return self.schedule is not None or self.every is not None
+        return self.every is not None or self.follows_clocks
+
+    @property
+    def follows_clocks(self) -> bool:
+        """Whether its slots are times of day, in its time zone."""
+        return self.schedule is not None or self.on_calendar is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ def _satisfied_until(expectation: Expectation, start: int) -> int:
 
     That is its start, or the next slot if that is the nearest and close by.
     """
-    if expectation.schedule is None:
+    if expectation.every is not None:
         return start
     slot = next_slot(expectation, start)
     if slot is None or slot - start > _EARLIEST_START:
@@ -122,10 +131,10 @@ def next_slot(expectation: Expectation, after: int) -> int | None:
     slots are counted from `after`."""
     if expectation.every is not None:
         return after + expectation.every
-    if expectation.schedule is None:
+    times = _clock_times(expectation)
+    if times is None:
         return None
-    line = parse_cron_line(expectation.schedule)
-    return line.next_slot(zone_of(expectation.tz) or UTC, after)
+    return times.next_slot(zone_of(expectation.tz) or UTC, after)
 
 
 def slots_between(expectation: Expectation, after: int, until: int, most: int) -> int:
@@ -133,10 +142,18 @@ def slots_between(expectation: Expectation, after: int, until: int, most: int) -
     `most` if there are more. With `every`, slots are counted from `after`."""
     if expectation.every is not None:
         return min(max(until - after, 0) // expectation.every, most)
-    if expectation.schedule is None:
+    times = _clock_times(expectation)
+    if times is None:
         return 0
-    line = parse_cron_line(expectation.schedule)
-    return line.slots_between(zone_of(expectation.tz) or UTC, after, until, most)
+    return times.slots_between(zone_of(expectation.tz) or UTC, after, until, most)
+
+
+def _clock_times(expectation: Expectation) -> ClockTimes | None:
+    if expectation.schedule is not None:
+        return parse_cron_line(expectation.schedule)
+    if expectation.on_calendar is not None:
+        return parse_calendar_expression(expectation.on_calendar)
+    return None
 
 
 @lru_cache(maxsize=1024)

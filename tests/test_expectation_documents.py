@@ -30,6 +30,9 @@ DOCUMENTS = [
         ),
     ),
     ({"schedule": "@daily"}, Expectation(schedule="0 0 * * *", grace=5 * MINUTE)),
+    ({"on_calendar": " Mon..Fri  03:00", "tz": "Europe/Berlin"},
+     Expectation(on_calendar="Mon..Fri 03:00", tz="Europe/Berlin")),
+    ({"on_calendar": "Daily"}, Expectation(on_calendar="*-*-* 00:00:00")),
     ({"every": "1s", "grace": "0"}, Expectation(every=SECOND, grace=0)),
     ({"every": "10y", "per_instance": True},
      Expectation(every=10 * YEAR, per_instance=True)),
@@ -83,28 +86,43 @@ def test_a_zone_that_is_not_known_warns_and_means_utc(tz: str, hint: str) -> Non
 
 
 SLOTS = {"schedule": "0 3 * * *"}
+SAYS_NOTHING = (
+    "says nothing; write schedule, on_calendar, every, max_runtime or min_interval"
+)
 REFUSED = [
-    ({}, "expectation: says nothing; write a schedule, every, max_runtime or "
-         "min_interval"),
-    ({"schedule": None}, "expectation: says nothing; write a schedule, every, "
-                         "max_runtime or min_interval"),
-    ({"per_instance": True}, "expectation: says nothing; write a schedule, every, "
-                             "max_runtime or min_interval"),
-    ({**SLOTS, "every": "1h"}, 'expectation.every: "1h" stands beside a schedule; '
-                               "write one"),
-    ({"max_runtime": "1h", "grace": "5m"}, 'expectation.grace: "5m" needs a schedule '
-                                           "or every beside it"),
-    ({"every": "1h", "tz": "UTC"}, 'expectation.tz: "UTC" needs a schedule beside it'),
+    ({}, f"expectation: {SAYS_NOTHING}"),
+    ({"schedule": None, "on_calendar": None}, f"expectation: {SAYS_NOTHING}"),
+    ({"per_instance": True}, f"expectation: {SAYS_NOTHING}"),
+    ({**SLOTS, "every": "1h"}, 'expectation.every: "1h" stands beside schedule; write '
+                               "one of them"),
+    ({**SLOTS, "on_calendar": "daily", "every": "1h"},
+     'expectation.on_calendar: "daily" stands beside schedule; write one of them'),
+    ({"on_calendar": "daily", "every": "1h"}, 'expectation.every: "1h" stands beside '
+                                              "on_calendar; write one of them"),
+    ({"max_runtime": "1h", "grace": "5m"}, 'expectation.grace: "5m" needs schedule, '
+                                           "on_calendar or every beside it"),
+    ({"tz": "UTC"}, 'expectation.tz: "UTC" needs schedule or on_calendar beside it'),
+    ({"every": "1h", "tz": "UTC"}, 'expectation.tz: "UTC" needs schedule or '
+                                   "on_calendar beside it"),
     ({"shedule": "0 3 * * *"}, 'expectation: there is no field "shedule"; did you mean '
                                "schedule?"),
     ({**SLOTS, "x": 1}, 'expectation: there is no field "x"; write schedule, every, '
-                        "grace, tz, max_runtime, min_interval, per_instance"),
+                        "on_calendar, grace, tz, max_runtime, min_interval, "
+                        "per_instance"),
     ({"schedule": "0 3 * *"}, 'expectation.schedule: "0 3 * *" is not a cron line: '
                               "there must be 5 fields and not 4, minute, hour, day of "
                               "month, month, day of week; no seconds, no user, no "
                               "command"),
     ({"schedule": "0 0 30 2 *"}, 'expectation.schedule: "0 0 30 2 *" never comes '
                                  "round: none of its months has such a day"),
+    ({"on_calendar": "*-02-30"}, 'expectation.on_calendar: "*-02-30" never comes '
+                                 "round: there is no such day"),
+    ({"on_calendar": "*-*-* 03:60"}, 'expectation.on_calendar: "*-*-* 03:60" is not a '
+                                     "calendar expression: its minute cannot be read; "
+                                     "write *, numbers from 0 to 59, ranges (1..5), "
+                                     "lists (1,5) or steps (1/2)"),
+    ({"on_calendar": 5}, "expectation.on_calendar: must be text such as "
+                         '"Mon..Fri *-*-* 03:00", not 5'),
     ({"schedule": 5}, 'expectation.schedule: must be text such as "0 3 * * *", not 5'),
     ({"every": 3600}, 'expectation.every: must be text such as "1h30m", not 3600'),
     ({"every": "1.5h"}, 'expectation.every: "1.5h" is not a duration: write whole '
@@ -141,8 +159,26 @@ def test_a_refusal_names_the_field_the_value_and_what_is_right(
     assert f"{where}: {refused.value.problem}" == message
 
 
+@pytest.mark.parametrize(
+    ("field", "other", "text"),
+    [
+        ("schedule", "on_calendar", "Mon..Fri *-*-* 03:00"),
+        ("schedule", "on_calendar", "daily"),
+        ("on_calendar", "schedule", "0 3 * * *"),
+        ("on_calendar", "schedule", "@daily"),
+    ],
+)
+def test_who_takes_one_syntax_for_the_other_is_told(
+    field: str, other: str, text: str
+) -> None:
+    with pytest.raises(InvalidExpectation) as refused:
+        parse_expectation({field: text})
+    hint = f". It can be read as {other}: is that what you mean?"
+    assert str(refused.value).endswith(hint)
+
+
 def test_a_refusal_does_not_repeat_a_long_value() -> None:
-    for field in ("schedule", "every", "per_instance", "x" * 100_000):
+    for field in ("schedule", "on_calendar", "every", "per_instance", "x" * 100_000):
         with pytest.raises(InvalidExpectation) as refused:
             parse_expectation({field: "x" * 100_000})
         assert len(str(refused.value)) < 500
@@ -159,6 +195,13 @@ cron_lines = st.builds(
     per_instance=st.booleans(),
     **limits,
 )
+calendars = st.builds(
+    Expectation,
+    on_calendar=st.sampled_from(["Mon..Fri 03:00", "*-*-* *:0/5", "*-02~01"]),
+    tz=st.sampled_from(["UTC", "Europe/Berlin"]),
+    grace=graces,
+    **limits,
+)
 intervals = st.builds(
     Expectation,
     every=st.integers(1000, 10 * YEAR // MILLISECOND).map(MILLISECOND.__mul__),
@@ -167,6 +210,6 @@ intervals = st.builds(
 )
 
 
-@given(cron_lines | intervals)
+@given(cron_lines | calendars | intervals)
 def test_what_is_stated_is_read_back(expectation: Expectation) -> None:
     assert parse_expectation(to_document(expectation)) == (expectation, [])

@@ -30,6 +30,7 @@ def rule_of(written: str) -> JobRule:
         ("duration_buckets = [1]", None),
         ("schedule = '0 3 * * *'", Expectation(schedule="0 3 * * *")),
         ("schedule = '@daily'", Expectation(schedule="0 0 * * *")),
+        ("on_calendar = 'Mon 03:00'", Expectation(on_calendar="Mon 03:00")),
         (
             "schedule = '0 3 * * *'\ntz = 'Europe/Berlin'",
             Expectation(schedule="0 3 * * *", tz="Europe/Berlin"),
@@ -74,18 +75,29 @@ WRONG = [
         ['3: schedule: "0 3 * *" is not a cron line: there must be 5 fields and not 4'],
     ),
     ("schedule = 5", ['3: schedule: must be text such as "0 3 * * *", not 5']),
+    (
+        "on_calendar = '0 3 * * *'",
+        ['3: on_calendar: "0 3 * * *" is not a calendar expression: its day-of-week '],
+    ),
+    (
+        "on_calendar = 'dayly'\nmax_runtime = 5",
+        [
+            '3: on_calendar: "dayly" is not a calendar expression: its day-of-week ',
+            "4: max_runtime: must be text ",
+        ],
+    ),
     ("every = 3600", ['3: every: must be text such as "1h30m", not 3600']),
     ("every = '1.5h'", ['3: every: "1.5h" is not a duration: ']),
     ("every = '1ms'", ['3: every: "1ms" is out of bounds: write 1s to 10y']),
     (
         "schedule = '@daily'\n\nevery = '1h'",
-        ['5: every: "1h" stands beside a schedule; write one'],
+        ['5: every: "1h" stands beside schedule; write one of them'],
     ),
     ("every = '1h'\ngrace = '-5m'", ['4: grace: "-5m" is not a duration: ']),
-    ("grace = '5m'", ['3: grace: "5m" needs a schedule or every beside it']),
+    ("grace = '5m'", ['3: grace: "5m" needs schedule, on_calendar or every beside it']),
     (
         "every = '1h'\ntz = 'UTC'",
-        ['4: tz: "UTC" needs a schedule beside it'],
+        ['4: tz: "UTC" needs schedule or on_calendar beside it'],
     ),
     (
         "schedule = '@daily'\ntz = 'Europe/Berlim'",
@@ -103,8 +115,8 @@ WRONG = [
     (
         "per_instance = true",
         [
-            "3: per_instance: says nothing; write a schedule, every, max_runtime or "
-            "min_interval"
+            "3: per_instance: says nothing; write schedule, on_calendar, every, "
+            "max_runtime or min_interval"
         ],
     ),
     (
@@ -131,7 +143,7 @@ WRONG = [
         "every = 'x'\ntz = 'y'\nmax_runtime = 'z'",
         [
             '3: every: "x" is not a duration',
-            '4: tz: "y" needs a schedule beside it',
+            '4: tz: "y" needs schedule or on_calendar beside it',
             '5: max_runtime: "z" is not a duration',
         ],
     ),

@@ -159,6 +159,25 @@ def test_a_run_in_the_first_of_two_hours_is_enough() -> None:
     assert seen == Outlook(following, 0, following)
 
 
+def test_a_calendar_expression_has_slots() -> None:
+    weekly = Expectation(on_calendar="Mon 03:00", tz="Europe/Berlin", grace=HOUR)
+    assert weekly.has_slots
+    slot = at("2026-01-05T03:00+01:00")
+    assert outlook(weekly, SINCE, None, SINCE) == Outlook(slot, 0, slot + HOUR)
+    late = outlook(weekly, SINCE, None, slot + 7 * DAY + HOUR)
+    assert late == Outlook(slot, 2, slot + 14 * DAY + HOUR)
+    early = outlook(weekly, SINCE, slot - 5 * MINUTE, slot - 5 * MINUTE)
+    assert early.next_expected == slot + 7 * DAY
+
+
+def test_after_the_last_slot_nothing_changes_any_more() -> None:
+    once = Expectation(on_calendar="2026-01-05 03:00", grace=0)
+    slot = at("2026-01-05T03:00")
+    assert outlook(once, SINCE, None, slot - 1) == Outlook(slot, 0, slot)
+    assert outlook(once, SINCE, None, slot + YEAR) == Outlook(slot, 1, None)
+    assert outlook(once, SINCE, slot, slot) == Outlook(None, 0, None)
+
+
 def test_a_zone_that_this_machine_has_lost_is_read_as_utc() -> None:
     expectation = Expectation(schedule="0 3 * * *", tz="Europe/Atlantis")
     assert next_slot(expectation, SINCE) == FIRST
@@ -166,11 +185,14 @@ def test_a_zone_that_this_machine_has_lost_is_read_as_utc() -> None:
 
 
 LINES = ["0 3 * * *", "*/5 * * * *", "30 2 * * *", "30 * * * 1-5", "0 0 29 2 *"]
+CALENDARS = ["*:0/20", "Mon..Fri 02:30", "*-*~01 01:30", "*-03..09-29 03:00"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 lengths = st.none() | st.integers(1, 10 * YEAR // MILLISECOND).map(MILLISECOND.__mul__)
-cron_lines = st.builds(
-    Expectation,
-    schedule=st.sampled_from(LINES),
+slots = [{"schedule": line} for line in LINES]
+slots += [{"on_calendar": text} for text in CALENDARS]
+on_clocks = st.builds(
+    lambda slots, **others: Expectation(**slots, **others),
+    st.sampled_from(slots),
     tz=st.sampled_from(ZONES),
     grace=st.integers(0, 2 * DAY // MILLISECOND).map(MILLISECOND.__mul__),
     max_runtime=lengths,
@@ -185,7 +207,7 @@ intervals = st.builds(
 moments = st.integers(at("2026-03-01"), at("2026-11-30"))
 
 
-@given(cron_lines, moments, moments)
+@given(on_clocks, moments, moments)
 def test_the_next_slot_is_later_and_never_goes_back(
     expectation: Expectation, one: int, other: int
 ) -> None:
@@ -199,7 +221,7 @@ def test_the_next_slot_is_later_and_never_goes_back(
     assert slots_between(expectation, earlier, first - 1, 9) == 0
 
 
-@given(cron_lines, st.lists(moments, min_size=3, max_size=3).map(sorted))
+@given(on_clocks, st.lists(moments, min_size=3, max_size=3).map(sorted))
 def test_slots_add_up(expectation: Expectation, times: list[int]) -> None:
     begin, middle, end = times
     most = 10**6
@@ -208,9 +230,7 @@ def test_slots_add_up(expectation: Expectation, times: list[int]) -> None:
     ) + slots_between(expectation, middle, end, most)
 
 
-@given(
-    cron_lines | intervals, moments, st.none() | moments, moments, st.integers(0, 99)
-)
+@given(on_clocks | intervals, moments, st.none() | moments, moments, st.integers(0, 99))
 def test_an_outlook_changes_when_it_is_due_and_not_before(
     expectation: Expectation,
     since: int,
@@ -229,7 +249,7 @@ def test_an_outlook_changes_when_it_is_due_and_not_before(
     assert changed.missed_slots == seen.missed_slots + 1
 
 
-@given(cron_lines | intervals, moments, st.none() | moments, moments)
+@given(on_clocks | intervals, moments, st.none() | moments, moments)
 def test_a_job_is_overdue_exactly_when_its_slot_and_grace_have_passed(
     expectation: Expectation, since: int, last_start: int | None, now: int
 ) -> None:
