@@ -44,10 +44,10 @@ class Reporter:
     def report(self, write: ReportRun) -> Reported:
         """Take over what `write` says; return what became of it. Raises RunConflict if
         the id is that of another run, or of one that ended otherwise."""
-        run = self._joined(write)
+        run, is_ping = self._joined(write), write.report.is_ping
         known = self._staging.rows.get(run.id)
         warnings = write.report.warnings
-        if known is not None and _is_replay(run, known):
+        if known is not None and _is_replay(run, known, is_ping=is_ping):
             return Reported(known, warnings, is_replay=True)
         evidence = self._staging.evidence(run.key)
         if run.end is None:
@@ -62,25 +62,28 @@ class Reporter:
         return Reported(run, warnings)
 
     def _joined(self, write: ReportRun) -> Run:
-        """Return the run that is reported, an anonymous end with its start."""
+        """Return the run that is reported, the end of a ping with its start."""
         run = write.report.run
         run = replace(run, min_interval=self._min_interval(run))
-        if run.end is None or not write.report.is_anonymous:
+        end = run.end
+        if end is None or not write.report.is_ping:
             return run
-        opened = [
+        is_anonymous = write.report.is_anonymous
+        starts = [
             each
             for each in self._staging.evidence(run.key).open
-            if each.is_anonymous and each.started_at <= run.end.finished_at
+            if each.started_at <= end.finished_at
+            and (each.is_anonymous if is_anonymous else each.id == run.id)
         ]
-        if not opened:
+        if not starts:
             return run
-        start = opened[-1]
-        duration = run.end.finished_at - start.started_at
+        start = starts[-1]
+        duration = end.finished_at - start.started_at
         return replace(
             run,
             id=start.id,
             started_at=start.started_at,
-            end=replace(run.end, duration=duration),
+            end=replace(end, duration=duration),
         )
 
     def _min_interval(self, run: Run) -> int | None:
@@ -132,16 +135,19 @@ class Reporter:
         self._staging.expect(job, after)
 
 
-def _is_replay(run: Run, known: Run) -> bool:
-    """Whether `run` says nothing new about the run that is known by its id."""
+def _is_replay(run: Run, known: Run, *, is_ping: bool) -> bool:
+    """Whether `run` says nothing new about the run that is known by its id.
+
+    is_ping: whether its end is merely when somebody said so, perhaps again.
+    """
     if run.key.id != known.key.id:
         raise RunConflict(
             "the run id belongs to a run with other labels; give each run its own"
         )
     if run.end is None or known.end is None:
         return run.end is None
-    told = (run.end.finished_at, run.end.outcome)
-    if told != (known.end.finished_at, known.end.outcome):
+    is_same_time = is_ping or run.end.finished_at == known.end.finished_at
+    if not is_same_time or run.end.outcome is not known.end.outcome:
         raise RunConflict(
             f"the run has ended already, otherwise: {known.end.outcome.value}; give "
             "each run an id of its own"
