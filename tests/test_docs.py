@@ -22,8 +22,10 @@ from pushrelay.cli.main import cli
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
+from pushrelay.exposition.run_families import RUN_TYPES
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.policies import Policies
+from pushrelay.run_states import State
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
@@ -291,13 +293,44 @@ def test_the_examples_of_freshness_are_job_rules() -> None:
     assert [len(parse_rules(text, "freshness.md")) for text in examples] == [1, 1]
 
 
-def test_every_numbered_sentence_on_freshness_has_a_test() -> None:
-    page = (DOCS / "freshness.md").read_text()
+@pytest.mark.parametrize("name", ["freshness.md", "runs.md"])
+def test_every_numbered_sentence_has_a_test(name: str) -> None:
+    page = (DOCS / name).read_text()
     numbers = [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
-    notes = re.findall(r"^# freshness\.md: (.*)$", "\n".join(sources), re.MULTILINE)
+    notes = re.findall(rf"^# {name}: (.*)$", "\n".join(sources), re.MULTILINE)
     assert {int(number) for note in notes for number in note.split(", ")} == {*numbers}
+
+
+def test_every_series_about_runs_is_documented() -> None:
+    shown = table("runs.md", "## What is shown of runs")
+    shown += [
+        [cell, "gauge"] for cell, _ in table("runs.md", "or for each of its instances:")
+    ]
+    documented = {
+        f"pushrelay_job_{name.partition('{')[0]}": type_
+        for cell, type_, *_ in shown
+        for name in code_words(cell)
+    }
+    assert documented == {name: t.name.lower() for name, t in RUN_TYPES.items()}
+
+
+def test_the_states_of_jobs_are_documented_in_their_order() -> None:
+    rows = table("runs.md", "## States")
+    assert [code_words(row[0]) for row in rows] == [[state.value] for state in State]
+
+
+def test_the_alerts_about_runs_are_documented() -> None:
+    rules = (ROOT / "contrib/prometheus/runs.rules.yml").read_text()
+    documented = [word for row in table("runs.md", "## Alerts") for word in row[:1]]
+    assert documented == [f"`{name}`" for name in re.findall(r"alert: (\w+)", rules)]
+
+
+def test_what_may_be_expected_is_documented() -> None:
+    rows = table("runs.md", "## What is expected")
+    documented = [word for row in rows for word in code_words(row[0])]
+    assert sorted(documented) == sorted(field.name for field in fields(Expectation))
 
 
 @pytest.mark.system

@@ -13,6 +13,7 @@ KNOWN, LATER = 1000, 2000
 CALENDAR = Expectation(on_calendar="Mon 03:00", tz="Europe/Berlin")
 
 
+# runs.md: 18
 @pytest.mark.parametrize(
     ("before", "after", "since"),
     [
@@ -45,6 +46,7 @@ def test_slots_count_from_when_they_became_what_they_are(
     assert job.since == since
 
 
+# runs.md: 17
 def test_who_speaks_of_slots_first_decides_about_them() -> None:
     limit = Expectation(max_runtime=HOUR)
     job = JobExpectation(api=limit, rule=CALENDAR)
@@ -52,3 +54,27 @@ def test_who_speaks_of_slots_first_decides_about_them() -> None:
     assert job.effective == Expectation(
         on_calendar="Mon 03:00", tz="Europe/Berlin", max_runtime=HOUR
     )
+
+
+# runs.md: 17
+def test_the_api_comes_before_reports_and_reports_before_rules() -> None:
+    daily, hourly = Expectation(every=24 * HOUR, grace=0), Expectation(every=HOUR)
+    rule = Expectation(every=2 * HOUR, max_runtime=HOUR, min_interval=1)
+    job = JobExpectation(rule=rule).reported(hourly, LATER)
+    assert job.effective == Expectation(every=HOUR, max_runtime=HOUR, min_interval=1)
+    job = job.told(Source.API, daily, LATER)
+    assert job.effective == Expectation(
+        every=24 * HOUR, grace=0, max_runtime=HOUR, min_interval=1
+    )
+    assert job.told(Source.API, None, LATER).slots_from is Source.REPORT
+
+
+# runs.md: 17
+def test_of_reports_the_last_run_to_start_decides() -> None:
+    daily, hourly = Expectation(every=24 * HOUR), Expectation(every=HOUR)
+    one, other = (
+        JobExpectation().reported(daily, 1),
+        JobExpectation().reported(hourly, 2),
+    )
+    assert one.reported(hourly, 2).effective == hourly
+    assert other.reported(daily, 1).effective == hourly

@@ -7,8 +7,6 @@ at three o'clock, scraped every quarter of an hour. Times are hours since the be
 from __future__ import annotations
 
 import asyncio
-import json
-import uuid
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +16,12 @@ import pytest
 from doc_examples import ROOT
 from promtool import Firing, alerts_in, assert_alerts, needs_promtool
 from relay_use import SECOND, Clock, open_relay, series_of
+from run_use import Reports
 
 from pushrelay.job_rules import parse_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
-from pushrelay.run_documents import parse_run
-from pushrelay.writes import ChangeExpectation, ReportRun
+from pushrelay.writes import ChangeExpectation
 
 pytestmark = [pytest.mark.system, needs_promtool]
 
@@ -110,22 +108,15 @@ FIRING: Firing = {
 }
 
 
-async def tell(relay: Relay, clock: Clock, run: Ran, *, end: bool) -> None:
+async def tell(reports: Reports, run: Ran, *, end: bool) -> None:
     """Report that `run` began, or how it ended."""
-    document: dict[str, Any] = {
-        "job": run.job,
-        "labels": {"instance": run.instance},
-        "state": "finished" if end else "started",
-        "started_at": run.began_at * 3600,
-        "expectation": run.expectation,
-    }
+    name, began_at = run.began_at, run.began_at * 3600
+    more = {"labels": {"instance": run.instance}, "expectation": run.expectation}
     if end:
         assert run.ended_at is not None
-        document |= {"finished_at": run.ended_at * 3600, "outcome": run.outcome}
-    id_ = uuid.uuid5(uuid.NAMESPACE_OID, f"{run.job} {run.began_at}")
-    body = json.dumps(document).encode()
-    report = parse_run(body, id_, clock.now, utf8_names=False)
-    await relay.runs.report(ReportRun(report))
+        await reports.ended(name, began_at, run.ended_at * 3600, run.outcome, **more)
+    else:
+        await reports.began(name, began_at, **more)
 
 
 def plan() -> dict[float, list[tuple[Ran, bool]]]:
@@ -139,7 +130,7 @@ def plan() -> dict[float, list[tuple[Ran, bool]]]:
     return told
 
 
-async def happen(relay: Relay, clock: Clock, hour: float) -> None:
+async def happen(relay: Relay, hour: float) -> None:
     """Let happen what the one who runs the relay does at `hour`."""
     if hour == PAUSED_AT:
         until = PAUSED_UNTIL * 3600 * SECOND
@@ -158,13 +149,14 @@ async def scraped(directory: Path) -> list[dict[str, float]]:
             await relay.runs.note_rules()
             for step in range(int(since / STEP), int(until / STEP)):
                 clock.now = round(step * STEP * 3600) * SECOND
-                await happen(relay, clock, step * STEP)
+                await happen(relay, step * STEP)
                 for run, end in told[step * STEP]:
-                    await tell(relay, clock, run, end=end)
+                    await tell(Reports(relay, clock, run.job), run, end=end)
                 scrapes.append(await series_of(relay))
     return scrapes
 
 
+# runs.md: 7, 10, 11, 14, 15, 19, 22, 23, 25
 def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
     scrapes = asyncio.run(scraped(tmp_path))
     assert_alerts(RULES, FIRING, scrapes, STEP, tmp_path)
