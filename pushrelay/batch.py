@@ -18,22 +18,30 @@ from pushrelay.errors import (
     LimitExceeded,
     PushrelayError,
     TooLargeToMerge,
+    UnknownJob,
 )
+from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Payload
 from pushrelay.policies import Policies
+from pushrelay.quoting import quote
+from pushrelay.reporting import Reporter
 from pushrelay.staging import Staging
+from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
 from pushrelay.writes import (
     NOT_OLDER,
+    ChangeExpectation,
     Delete,
     DeleteSeries,
+    FollowRules,
     Import,
     Look,
     Push,
     PushAll,
+    ReportRun,
     Write,
 )
 
@@ -52,6 +60,7 @@ class Batch:
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
+        self._reporter = Reporter(staging.runs, self._catalog, policies, self._push)
 
     def add(self, write: Write) -> None:
         """Decide `write`: note its answer and what it changes."""
@@ -59,6 +68,9 @@ class Batch:
             answer: Any = self._decide(write)
         except PushrelayError as error:
             answer = error
+        except DatabaseErrors:
+            # What it could not do may be half done, and only goes with the commit.
+            raise
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
             log.exception("a write could not be decided")
@@ -77,6 +89,12 @@ class Batch:
                 return self._delete_series(write)
             case Import():
                 return self._import_all(write)
+            case ReportRun():
+                return self._reporter.report(write)
+            case ChangeExpectation():
+                return self._change_expectation(write)
+            case FollowRules():
+                return self._staging.runs.follow_rules(write.at)
             case Look():
                 return self._staging.all_groups()
 
@@ -241,6 +259,18 @@ class Batch:
         revision = self._staging.revision
         self._staging.replace(replace(held, revision=revision, payload=write.left))
         return True
+
+    # --- what is expected ---
+
+    def _change_expectation(self, write: ChangeExpectation) -> JobExpectation:
+        runs, job = self._staging.runs, write.job
+        if not (write.makes_known or runs.is_known(job)):
+            raise UnknownJob(
+                f"nothing is known of a job {quote(job)}; it is once it has reported a "
+                "run, or once someone has said when it should run"
+            )
+        runs.expect(job, write.change(runs.expected(job)))
+        return runs.expected(job)
 
     # --- imports ---
 

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -20,11 +18,12 @@ from pushrelay.durations import format_duration, parse_duration
 from pushrelay.errors import InvalidDuration, InvalidExpectation, InvalidRequest
 from pushrelay.quoting import quote
 from pushrelay.schedule import DEFAULT_GRACE, Expectation, zone_of
+from pushrelay.shown import meant, shown
 
 _MILLISECOND = 1_000_000
 _SECOND = 1000 * _MILLISECOND
 _LONGEST = 10 * 365 * 24 * 3600 * _SECOND
-_SHOWN_CHARACTERS = 100
+_MOST_ZONE_CHARACTERS = 100
 
 _SYNTAXES: dict[str, tuple[Callable[[str], ClockTimes], str]] = {
     "schedule": (parse_cron_line, "0 3 * * *"),
@@ -89,25 +88,24 @@ def to_document(expectation: Expectation) -> dict[str, str | bool]:
 def _refuse_unknown(given: dict[str, object]) -> None:
     known = [field.name for field in fields(Expectation)]
     for name in [name for name in given if name not in known]:
-        near = get_close_matches(name[:_SHOWN_CHARACTERS], known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"write {', '.join(known)}"
-        raise InvalidExpectation("", f"there is no field {_shown(name)}; {hint}")
+        hint = meant(name, known) or f"write {', '.join(known)}"
+        raise InvalidExpectation("", f"there is no field {shown(name)}; {hint}")
 
 
 def _refuse_contradictions(given: dict[str, object]) -> None:
     slots = [name for name in _SLOTS if name in given]
     if len(slots) > 1:
         first, second, *_ = slots
-        problem = f"{_shown(given[second])} stands beside {first}; write one of them"
+        problem = f"{shown(given[second])} stands beside {first}; write one of them"
         raise InvalidExpectation(second, problem)
     if "grace" in given and not slots:
         raise InvalidExpectation(
             "grace",
-            f"{_shown(given['grace'])} needs schedule, on_calendar or every beside it",
+            f"{shown(given['grace'])} needs schedule, on_calendar or every beside it",
         )
     if "tz" in given and not given.keys() & _SYNTAXES.keys():
         raise InvalidExpectation(
-            "tz", f"{_shown(given['tz'])} needs schedule or on_calendar beside it"
+            "tz", f"{shown(given['tz'])} needs schedule or on_calendar beside it"
         )
     if not slots and not given.keys() & {"max_runtime", "min_interval"}:
         raise InvalidExpectation(
@@ -151,7 +149,7 @@ def _duration(
     if not least <= nanoseconds <= _LONGEST:
         raise InvalidExpectation(
             name,
-            f"{_shown(text)} is out of bounds: write {format_duration(least)} to "
+            f"{shown(text)} is out of bounds: write {format_duration(least)} to "
             f"{format_duration(_LONGEST)}",
         )
     return nanoseconds
@@ -161,11 +159,11 @@ def _known_tz(given: dict[str, object], is_needed: bool) -> tuple[str, list[str]
     if "tz" not in given:
         return "UTC", []
     name = _text(given, "tz", "Europe/Berlin")
-    if len(name) <= _SHOWN_CHARACTERS and zone_of(name) is not None:
+    if len(name) <= _MOST_ZONE_CHARACTERS and zone_of(name) is not None:
         return name, []
-    near = get_close_matches(name[:_SHOWN_CHARACTERS], _zone_names(), 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    problem = f"{_shown(name)} is not a time zone known here"
+    near = meant(name, _zone_names())
+    hint = f"; {near}" if near else ""
+    problem = f"{shown(name)} is not a time zone known here"
     if is_needed:
         raise InvalidExpectation("tz", problem + hint)
     return "UTC", [
@@ -182,7 +180,7 @@ def _text(given: dict[str, object], name: str, example: str) -> str:
     value = given[name]
     if not isinstance(value, str):
         raise InvalidExpectation(
-            name, f"must be text such as {quote(example)}, not {_shown(value)}"
+            name, f"must be text such as {quote(example)}, not {shown(value)}"
         )
     return value
 
@@ -191,16 +189,6 @@ def _per_instance(given: dict[str, object]) -> bool:
     value = given.get("per_instance", False)
     if not isinstance(value, bool):
         raise InvalidExpectation(
-            "per_instance", f"must be true or false, not {_shown(value)}"
+            "per_instance", f"must be true or false, not {shown(value)}"
         )
     return value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else "an array"
-    if not isinstance(value, str):
-        return json.dumps(value, default=str)[:_SHOWN_CHARACTERS]
-    if len(value) > _SHOWN_CHARACTERS:
-        value = value[:_SHOWN_CHARACTERS] + "..."
-    return quote(value)

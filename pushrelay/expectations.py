@@ -36,6 +36,7 @@ class JobExpectation:
     reported_at: int = 0
     since: int = 0
     paused_until: int = 0
+    instances: tuple[str, ...] = ()
 
     @property
     def effective(self) -> Expectation | None:

@@ -277,5 +277,22 @@ class Job:
     payload: Payload = EMPTY
 
 
-Holder = Group | Job
+@dataclass(frozen=True, slots=True, eq=False)
+class RunPage:
+    """What is shown of the runs with a key, or of what is expected of a job; immutable.
+
+    payload: the families, ready to be shown.
+    """
+
+    key: GroupingKey
+    payload: Payload
+    pushed_at: int = 0
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Nothing ever is."""
+        return _NOTHING
+
+
+Holder = Group | Job | RunPage
 """Who has evidence."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from pushrelay.aggregation import combine, without_series
 from pushrelay.beside import Beside
-from pushrelay.config import Limits
+from pushrelay.config import Limits, Settings
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
 from pushrelay.errors import (
@@ -24,9 +24,10 @@ from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Holder, Payload
-from pushrelay.janitor import keep_tidy
+from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
+from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
@@ -63,6 +64,8 @@ class Relay:
         policies: Policies | None = None,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
+        runs_keep: int = Settings().runs_keep,
+        runs_max_age: int = Settings().runs_max_age,
     ) -> None:
         self.telemetry = telemetry
         self._clock = clock
@@ -74,6 +77,10 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._payload_of, self._write)
+        kept = RunJanitor(database, runs_keep, runs_max_age, clock)
+        self.runs = RunCases(
+            self._view, database, self._write, self._catch_up, kept, clock
+        )
 
     @property
     def policies(self) -> Policies:
@@ -85,7 +92,12 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
-        self._janitor = self._loop.create_task(keep_tidy(self._remove_forgotten))
+        chores = {
+            "what job rules expect": self.runs.note_rules,
+            "forgotten groups": self._remove_forgotten,
+            "old runs": self.runs.prune,
+        }
+        self._janitor = self._loop.create_task(keep_tidy(chores))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
@@ -186,11 +198,14 @@ class Relay:
         groups: list[Group] = await self._write(Look())
         # The view may not have the last commit yet, and so not the newest jobs.
         known: list[Holder] = [*groups, *self._view.jobs.all()]
-        await self.delete_groups(groups, ended_jobs=frozenset(map(job_of, known)))
+        jobs = {*map(job_of, known), *self._view.board.jobs()}
+        await self.delete_groups(groups, ended_jobs=frozenset(jobs))
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         await asyncio.to_thread(self._decider.follow, policies)
+        self.runs.rules_are_noted = False
+        await self.runs.note_rules()
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
@@ -261,6 +276,10 @@ class Relay:
         """Let go stale, and let be forgotten, what is due."""
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
+
+    async def _catch_up(self) -> None:
+        await self.require_refresh()
+        await self._advance()
 
     async def _payload_of(self, key: GroupingKey) -> Payload:
         await self.require_refresh()
