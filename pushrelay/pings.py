@@ -42,9 +42,9 @@ def parse_ping(fields: list[tuple[str, str]], now: int, *, utf8_names: bool) -> 
 
     now: Unix nanoseconds. utf8_names: whether any UTF-8 text may be a label name.
 
-    With `rid`, the client's name for its run, a start and an end are of one run; the
-    relay finds the start of an end without it. An end has no duration, since its start
-    is not known here. Raises InvalidRun and InvalidExpectation.
+    With `rid`, a name that no other run of this key has, a start and an end are of one
+    run; the relay finds the start of an end without it. An end has no duration, since
+    its start is not known here. Raises InvalidRun and InvalidExpectation.
     """
     given = _once(fields)
     _refuse_unknown(given)
@@ -112,9 +112,7 @@ def _end(given: Fields, now: int) -> End | None:
     code = given.read("exit_code", _WRITTEN_EXIT_CODE)
     if status is _Status.START:
         if code is not None:
-            raise given.wrong(
-                "exit_code", f"{code} is nothing that a start has; leave it out"
-            )
+            raise given.wrong("exit_code", f"{code} belongs to a finish; leave it out")
         return None
     if status is None and code is None:
         raise given.wrong("status", f"is missing; write {_STATUS.what}, or exit_code")

@@ -33,6 +33,7 @@ from pushrelay.strict_json import parse_object
 
 _SECOND = 10**9
 _DAY = 24 * 3600 * _SECOND
+_LONGEST = 10 * 365 * _DAY
 
 _START_FIELDS = ["job", "labels", "state", "started_at", "attempt", "host", "trace_id"]
 _START_FIELDS += ["expectation", "id"]
@@ -204,29 +205,40 @@ def _end(document: Fields, state: _State, started_at: int, now: int) -> End | No
             if name in document.values:
                 raise document.wrong(
                     name,
-                    "is nothing that a start has; leave it out, or write the "
-                    "state finished",
+                    "belongs to a finish; leave it out, or write the state finished",
                 )
         return None
     finished_at = _moment(document, "finished_at", now)
-    if finished_at < started_at:
-        raise document.wrong(
-            "finished_at",
-            f"{shown(document.values['finished_at'])} is before started_at, "
-            f"{shown(document.values['started_at'])}; write when the run ended",
-        )
-    duration = document.read("duration_seconds", _DURATION)
     tail = _object(document, "output_tail", ["stdout", "stderr"])
     return End(
         finished_at=finished_at,
         outcome=document.need("outcome", _OUTCOME),
-        duration=finished_at - started_at if duration is None else duration,
+        duration=_duration(document, finished_at - started_at),
         exit_code=document.read("exit_code", EXIT_CODE),
         signal=document.read("signal", _SIGNAL),
         usage=_usage(document),
         stdout=_tail(tail.read("stdout", _OUTPUT)),
         stderr=_tail(tail.read("stderr", _OUTPUT)),
     )
+
+
+def _duration(document: Fields, between: int) -> int:
+    """Return how long the run took; `between` its times if nothing else is said."""
+    started = shown(document.values["started_at"])
+    finished = shown(document.values["finished_at"])
+    if between < 0:
+        raise document.wrong(
+            "finished_at",
+            f"{finished} is before started_at, {started}; write when the run ended",
+        )
+    duration = document.read("duration_seconds", _DURATION)
+    if duration is None and between > _LONGEST:
+        raise document.wrong(
+            "started_at",
+            f"{started} is more than 10 years before finished_at, {finished}; write "
+            "the duration_seconds that were measured beside it",
+        )
+    return between if duration is None else duration
 
 
 def _usage(document: Fields) -> Usage:
@@ -274,7 +286,7 @@ _STATE = one_of(_State)
 _OUTCOME = one_of(Outcome)
 _ATTEMPT = whole(1, 2**31 - 1)
 _SIGNAL = whole(1, 127)
-_DURATION = seconds(10 * 365 * 24 * 3600)
+_DURATION = seconds(_LONGEST // _SECOND)
 _CPU_TIME = seconds((2**63 - 1) // _SECOND)
 _COUNT = whole(0, 2**63 - 1)
 _HOST = text("1 to 255 printable characters", most=255)

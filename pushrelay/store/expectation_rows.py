@@ -26,7 +26,7 @@ def write_expectations(session: Session, records: Iterable[ExpectationRecord]) -
 def read_expectations(session: Session, since: int | None) -> list[ExpectationRecord]:
     """Return all records, or those that were written after the revision `since`."""
     return [
-        ExpectationRecord(name.decode(), revision, packed and _unpack(packed))
+        ExpectationRecord(name.decode(), revision, packed and unpack_expected(packed))
         for name, revision, packed in EXPECTATIONS.read(session, since)
     ]
 
@@ -37,11 +37,12 @@ def _row(record: ExpectationRecord) -> dict[str, Any]:
         "id": job_id(record.job),
         "revision": record.revision,
         "name": record.job.encode(),
-        "expectation": None if expected is None else _pack(expected),
+        "expectation": None if expected is None else pack_expected(expected),
     }
 
 
-def _pack(expected: JobExpectation) -> bytes:
+def pack_expected(expected: JobExpectation) -> bytes:
+    """Return what is expected as JSON."""
     document = fields_of(expected)
     for source in Source:
         if source.value in document:
@@ -49,7 +50,8 @@ def _pack(expected: JobExpectation) -> bytes:
     return pack(document)
 
 
-def _unpack(packed: bytes) -> JobExpectation:
+def unpack_expected(packed: bytes) -> JobExpectation:
+    """Return what is expected that was packed."""
     document = unpack(packed)
     for source in Source:
         if source.value in document:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     literal_column,
+    null,
     select,
     update,
 )
@@ -27,7 +28,7 @@ from pushrelay.store.job_rows import job_id
 from pushrelay.store.schema import LET_GO, LISTED, run_evidence, runs
 
 AT_ONCE = 250
-"""Runs in a transaction: those of 20 kB each take 15 ms."""
+"""Runs in a transaction: 3 ms of small ones, 10 to 30 ms of those with 20 kB each."""
 
 KNOWN = REMEMBERED + 24 * 3600 * 10**9
 """So long after what it reports is a run known: a day longer than reports of it are
@@ -60,11 +61,13 @@ _SURPLUS = sql(
     select(runs.c.id)
     .where(LISTED, runs.c.job == bindparam("job"))
     .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+    # Without a limit, the dialect writes a parameter of its own.
+    .limit(literal_column(str(2**63 - 1)))
     .offset(bindparam("keep"))
 )
-_LET_GO = sql(update(runs).where(_THIS).values(document=None))
+_LET_GO = sql(update(runs).where(_THIS).values(document=null()))
 # They may have been reported again meanwhile.
-_LET_OLD_GO = sql(update(runs).where(_THIS, _OLD).values(document=None))
+_LET_OLD_GO = sql(update(runs).where(_THIS, _OLD).values(document=null()))
 _REMOVE_OLD = sql(delete(runs).where(_THIS, _OLD))
 
 

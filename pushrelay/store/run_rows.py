@@ -37,10 +37,9 @@ _KEY_OF = sql(
 )
 _UPSERT = sql(upsert(runs))
 # Each by an index of its own.
-_END_JOB = [
-    sql(delete(runs).where(runs.c.job == bindparam("job"), some))
-    for some in (LISTED, LET_GO)
-]
+_OF_JOB = runs.c.job == bindparam("job")
+_END_LISTED = sql(delete(runs).where(LISTED, _OF_JOB))
+_END_LET_GO = sql(delete(runs).where(LET_GO, _OF_JOB))
 _END_ALL = sql(delete(runs))
 
 _OF_KEY = (RAN, runs.c.key == bindparam("key"))
@@ -127,7 +126,7 @@ class RunRows:
 
     def end_job(self, job: str) -> None:
         """Remove all runs of `job`."""
-        for statement in _END_JOB:
+        for statement in (_END_LISTED, _END_LET_GO):
             self._session.run(statement, {"job": job_id(job)})
 
     def end_all(self) -> None:
