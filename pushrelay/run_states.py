@@ -87,7 +87,7 @@ class State(Enum):
     ABANDONED = "abandoned"
     RUNNING = "running"
     FAILED = "failed"
-    NEVER_RAN = "never_ran"
+    NEVER_RAN = "never ran"
     OK = "ok"
 
 
