@@ -235,7 +235,7 @@ class Batch:
                 held.key if held else push.key,
                 self._staging.revision,
                 pushed_at,
-                max(failed_at or 0, held.failed_at if held else 0),
+                failed_at or (held.failed_at if held else 0),
                 payload,
                 held.created_at if held else push.at,
                 stale_after,

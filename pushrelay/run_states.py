@@ -7,7 +7,7 @@ is stored. Unix nanoseconds throughout.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pushrelay.errors import UnknownJob
@@ -43,7 +43,7 @@ def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenR
             continue
         if max_runtime is None or now < run.started_at + max_runtime:
             running.append(run)
-            limit = REMEMBERED if max_runtime is None else max_runtime
+            limit = REMEMBERED if max_runtime is None else min(max_runtime, REMEMBERED)
             dues.append(run.started_at + limit)
         elif run.started_at >= evidence.success_start:
             abandoned += 1
@@ -67,10 +67,7 @@ def outlook_of(expected: JobExpectation, last_start: int, now: int) -> Outlook:
     found = outlook(expectation, since, last_start or None, now)
     if expected.paused_until <= now:
         return found
-    next_expected = found.next_expected
-    if next_expected is not None and next_expected <= expected.paused_until:
-        next_expected = next_slot(expectation, expected.paused_until)
-    return Outlook(next_expected, 0, expected.paused_until)
+    return replace(found, missed_slots=0, due=expected.paused_until)
 
 
 def interval_of(expectation: Expectation, slot: int) -> int | None:
@@ -87,7 +84,7 @@ class State(Enum):
     ABANDONED = "abandoned"
     RUNNING = "running"
     FAILED = "failed"
-    NEVER_RAN = "never_ran"
+    NEVER_RAN = "never ran"
     OK = "ok"
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from pushrelay.expectation_documents import to_document
 from pushrelay.expectations import JobExpectation
 from pushrelay.run_evidence import LastRun
-from pushrelay.run_states import JobState
+from pushrelay.run_states import JobState, State
 from pushrelay.web.answers import seconds
 
 
-def job_document(state: JobState, now: int) -> dict[str, Any]:
+def job_document(state: JobState) -> dict[str, Any]:
     """Return the JSON object of a job; its times are Unix seconds, None for never or
     unknown."""
     expected, ahead = state.expected, state.outlook
-    is_paused = expected.paused_until > now
+    is_paused = state.state is State.PAUSED
     return {
         "job": state.job,
         "state": state.state.value,

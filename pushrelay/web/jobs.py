@@ -9,7 +9,7 @@ from pushrelay.config import Settings
 from pushrelay.durations import format_duration
 from pushrelay.errors import InvalidExpectation, InvalidJSON, InvalidRequest
 from pushrelay.expectation_documents import parse_expectation
-from pushrelay.expectations import JobExpectation, Source
+from pushrelay.expectations import Source
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.grouping_key import GroupingKey, parse_job
 from pushrelay.relay import Relay
@@ -72,13 +72,13 @@ class Jobs:
         parameters = exchange.parameters
         parameters.require_known("state", "limit", "cursor")
         states = await self._relay.runs.states()
-        parts = _listing(states, parameters, time.time_ns())
+        parts = _listing(states, parameters)
         await self._streamer.send(exchange, 200, READ, parts)
 
     async def show(self, exchange: Exchange, path: str) -> None:
         """Show a job; path: as `parse_job` takes it, here and below."""
         state = await self._relay.runs.state(parse_job(path))
-        await answer(exchange, job_document(state, time.time_ns()), READ)
+        await answer(exchange, job_document(state), READ)
 
     async def retire(self, exchange: Exchange, path: str) -> None:
         """Forget a job."""
@@ -119,11 +119,10 @@ class Jobs:
         """Take back what was said at the API of what is expected of a job."""
         exchange.parameters.require_known()
         now = time.time_ns()
-
-        def change(expected: JobExpectation) -> JobExpectation:
-            return expected.told(Source.API, None, now)
-
-        await self._change(exchange, ChangeExpectation(parse_job(path), change))
+        change = ChangeExpectation(
+            parse_job(path), lambda expected: expected.told(Source.API, None, now)
+        )
+        await self._change(exchange, change)
 
     async def pause(self, exchange: Exchange, path: str) -> None:
         """Let nothing be expected of a job until a moment."""
@@ -138,12 +137,10 @@ class Jobs:
         """End the pause of a job."""
         exchange.parameters.require_known()
         now = time.time_ns()
-
-        def change(expected: JobExpectation) -> JobExpectation:
-            # Slots of the pause stay unexpected.
-            return expected.paused(min(expected.paused_until, now))
-
-        await self._change(exchange, ChangeExpectation(parse_job(path), change))
+        job = parse_job(path)
+        await self._change(
+            exchange, ChangeExpectation(job, lambda expected: expected.resumed(now))
+        )
 
     async def _change(
         self,
@@ -155,7 +152,7 @@ class Jobs:
         await self._relay.runs.expect(change)
         note("changed what is expected of a job", exchange, {"job": change.job})
         state = await self._relay.runs.state(change.job, must_be_known=False)
-        document = job_document(state, time.time_ns())
+        document = job_document(state)
         await answer(exchange, {**document, "warnings": warnings or []})
 
     def _job(self, path: str) -> str:
@@ -165,9 +162,7 @@ class Jobs:
         return job
 
 
-def _listing(
-    states: list[JobState], parameters: Parameters, now: int
-) -> Iterator[bytes]:
+def _listing(states: list[JobState], parameters: Parameters) -> Iterator[bytes]:
     state = parameters.choice("state", State)
     limit = parameters.number("limit", MOST_ENTRIES) or USUAL_LIMIT
     cursor = parameters.one("cursor")
@@ -180,7 +175,7 @@ def _listing(
     if len(left) > limit:
         next_ = cursor_of(left[limit - 1].job.encode())
     data = {"matching": len(found), "next": next_}
-    documents = (job_document(each, now) for each in left[:limit])
+    documents = (job_document(each) for each in left[:limit])
     yield from listing(data, "jobs", documents)
 
 
