@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pushrelay.aggregation import MERGING
 from pushrelay.catalog import Catalog
 from pushrelay.errors import PushrelayError, RunConflict
 from pushrelay.expectations import Source
+from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_staging import RunStaging
 from pushrelay.runs import End, Run
-from pushrelay.schedule import Expectation
 from pushrelay.writes import Push, Reported, ReportRun
 
 _NEWER = "metrics: left out, because newer ones were pushed since the run finished"
@@ -88,13 +87,10 @@ class Reporter:
         if run.min_interval is not None:
             return run.min_interval
         expected = self._staging.expected(run.key.job)
-        for said in (expected.api, self._rule_of(run)):
+        for said in (expected.api, self._staging.rule_of(run.key)):
             if said is not None and said.min_interval is not None:
                 return said.min_interval
         return None
-
-    def _rule_of(self, run: Run) -> Expectation | None:
-        return self._staging.rule_of(run.key.job, [run.key])
 
     def _with_metrics(
         self, run: Run, end: End, push: Push | None, problem: str | None
@@ -104,9 +100,11 @@ class Reporter:
         problems = [problem] if problem is not None else []
         if push is not None:
             held = self._catalog.group(push.key)
-            is_newer = held is not None and held.pushed_at > push.at
-            if is_newer and push.mode not in MERGING:
-                return run, (_NEWER,)
+            if held is not None and held.pushed_at > push.at:
+                late = still_to_add(push, held)
+                if late is None:
+                    return run, (_NEWER,)
+                push = late
             try:
                 self._push(push)
             except PushrelayError as error:
@@ -123,9 +121,11 @@ class Reporter:
         """Take over what is expected of the job from now on."""
         job = run.key.job
         before = self._staging.expected(job)
-        # Another key of the job may have a rule.
-        rule = self._rule_of(run) or before.rule
-        after = before.told(Source.RULE, rule, run.started_at)
+        after = before
+        if before.rule is None:
+            # All else about rules is found out when they are read.
+            rule = self._staging.rule_of(run.key)
+            after = before.told(Source.RULE, rule, run.started_at)
         said = write.report.expectation
         if said is not None:
             after = after.reported(said, run.started_at)
