@@ -98,8 +98,8 @@ class Report:
     expects of the job from now on; None says nothing. warnings: for the client, of what
     was understood otherwise than it was said. is_anonymous: whether the client has no
     id for its run: then an end belongs to the last anonymous start of the same key.
-    is_ping: whether it is of the moment at which it came, so that only what is known of
-    the run tells when it began, and an end that comes again has another time.
+    is_ping: whether it is of the moment at which it came, so that an end that comes
+    again has another time.
     """
 
     run: Run

@@ -79,11 +79,17 @@ def test_an_end_without_a_name_belongs_to_the_last_start(relay: HTTPClient) -> N
 
 
 def test_a_named_run_is_reported_once(relay: HTTPClient) -> None:
-    ping(relay, "job=a&status=start&rid=7")
+    ping(relay, "job=a&status=start&rid=7&min_interval=10m")
+    [begun] = runs_of(relay)["runs"]
     assert ping(relay, "job=a&status=start&rid=7") == "OK\n"
     ping(relay, "job=b&status=start&rid=7")
     ping(relay, "job=a&status=success&rid=7")
     assert [run["job"] for run in runs_of(relay)["runs"]] == ["b", "a"]
+    # An end is of the run that its name says, with all that was said at its start.
+    run = run_of(relay, begun["id"])
+    assert run["started_at"] == begun["started_at"]
+    assert run["duration_seconds"] > 0
+    assert run["expectation"] == {"min_interval": "10m"}
     response = relay.post(PING, "job=a&status=fail&rid=7", FORM)
     assert response.status == 409
 
