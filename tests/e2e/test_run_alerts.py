@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 from doc_examples import ROOT
-from http_runs import answered, ping, run_once
 from prometheus_process import Prometheus, require_prometheus
 from relay_process import RelayProcess, StartRelay
+from run_http import data_of, ping, run_once
 
 pytestmark = pytest.mark.system
 
@@ -74,14 +74,14 @@ def day(
         began_at = time.time()
         for job in ("comes back", "retired", "paused"):
             run_once(relay, job, **EXPECTED)
-        answered(relay.post("/api/v1/jobs/paused/pause?until=1h"))
+        data_of(relay.post("/api/v1/jobs/paused/pause?until=1h"))
         ping(relay, "hangs", status="start", rid="1", max_runtime=f"{LIMIT}s")
         run_until(relay, began_at + LATE + SEEN + 1)
         back_at = time.time()
         run_once(relay, "comes back", every="1h")
         ping(relay, "hangs", status="start", rid="2")
         ping(relay, "hangs", status="success", rid="2")
-        answered(relay.delete("/api/v1/jobs/retired"))
+        data_of(relay.delete("/api/v1/jobs/retired"))
         run_until(relay, back_at + SEEN + 1)
         yield Day(prometheus, began_at, back_at, time.time())
 
