@@ -332,7 +332,7 @@ REFUSED = {
     "a counter that goes down": (
         counter("value: 1"),
         counter(f"value: -1 {EXEMPLAR % 1}"),
-        "the pushed value -1 is no increment",
+        "the pushed value -1 is not finite and at least 0",
     ),
 }
 
