@@ -9,7 +9,7 @@ from typing import Any
 
 from pushrelay.errors import StoreUnavailable, TooLargeToMerge
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Payload
+from pushrelay.groups import Contents
 from pushrelay.writes import DeleteSeries, Push
 
 TRIES = 5
@@ -22,25 +22,25 @@ class Beside:
     """Makes one change after the other, and has it written if its group is still what
     it was made of.
 
-    payload_of: returns what a group holds, with all that was committed by now.
+    contents_of: returns what a group has, with all that was committed by now.
     """
 
     def __init__(
         self,
-        payload_of: Callable[[GroupingKey], Awaitable[Payload]],
+        contents_of: Callable[[GroupingKey], Awaitable[Contents]],
         write: Callable[[Change], Awaitable[Any]],
     ) -> None:
-        self._payload_of = payload_of
+        self._contents_of = contents_of
         self._write = write
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="beside")
         # Two that change one group would only undo each other.
         self._turn = asyncio.Lock()
 
     async def change(
-        self, key: GroupingKey, make: Callable[[Payload], Change | None]
+        self, key: GroupingKey, make: Callable[[Contents], Change | None]
     ) -> Any:
         """Return the answer to the change of the group `key` that `make` gives for what
-        it holds; None if that is no change.
+        it has; None if that is no change.
 
         Raises what the change is answered with, and StoreUnavailable if others change
         the group again and again.
@@ -48,7 +48,7 @@ class Beside:
         loop = asyncio.get_running_loop()
         async with self._turn:
             for _ in range(TRIES):
-                held = await self._payload_of(key)
+                held = await self._contents_of(key)
                 change = await loop.run_in_executor(self._thread, make, held)
                 if change is None:
                     return None

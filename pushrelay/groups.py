@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from pushrelay.freshness import Standing, Times
@@ -173,6 +174,10 @@ class Payload:
         """How many bytes its text and its messages have."""
         return len(self.text) + sum(map(len, filter(None, self.messages or ())))
 
+    def or_none(self) -> Payload | None:
+        """Return the same payload, or None if it has no families."""
+        return self if self.layout.families else None
+
     def families(self) -> Iterator[StoredFamily]:
         """Yield all families in the order they were pushed."""
         return map(self.family, range(len(self.layout.families)))
@@ -183,10 +188,23 @@ def bounds_of(parts: Iterable[bytes]) -> array[int]:
     return array("I", accumulate(map(len, parts), initial=0))
 
 
-_NOTHING: frozenset[str] = frozenset()
+_NONE: frozenset[str] = frozenset()
 
 EMPTY = Payload.of(())
 """What a group holds of which only refused pushes are known."""
+
+
+class Contents(NamedTuple):
+    """What pushes left in a group, and the next one meets; compared by identity.
+
+    payload: what it holds. running_totals: as in Group.
+    """
+
+    payload: Payload = EMPTY
+    running_totals: Payload | None = None
+
+
+NOTHING_HELD = Contents()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,6 +216,8 @@ class Group:
     created_at: time of the push, accepted or refused, that made the group.
     stale_after: what the last accepted push said of it, nanoseconds.
     standing: the state of a group that has a policy, as the view knows it.
+    running_totals: the counters, summaries and histograms that were pushed last in mode
+        accumulate, as they were pushed; None if there are none. Nobody is shown them.
     """
 
     key: GroupingKey
@@ -208,6 +228,12 @@ class Group:
     created_at: int = 0
     stale_after: int | None = None
     standing: Standing | None = None
+    running_totals: Payload | None = None
+
+    @property
+    def contents(self) -> Contents:
+        """What the next push meets."""
+        return Contents(self.payload, self.running_totals)
 
     @property
     def times(self) -> Times:
@@ -244,12 +270,13 @@ class Group:
             self.created_at,
             self.stale_after,
             standing,
+            self.running_totals,
         )
 
     @property
     def withheld(self) -> frozenset[str]:
         """The names of the families that scrapes do not show."""
-        return _NOTHING if self.standing is None else self.standing.withheld
+        return _NONE if self.standing is None else self.standing.withheld
 
     @property
     def families(self) -> dict[str, StoredFamily]:

@@ -17,7 +17,7 @@ def increase_of(last: Value, pushed: Value) -> Value | None:
     Raises InvalidRequest for histograms with unlike buckets.
     """
     if isinstance(last, float) and isinstance(pushed, float):
-        return pushed - last if _goes_on(last, pushed) else None
+        return increase_of_counter(last, pushed)
     if isinstance(last, Summary) and isinstance(pushed, Summary):
         count = pushed.sample_count - last.sample_count
         total = _increase_of_sum(last.sample_sum, pushed.sample_sum)
@@ -25,6 +25,11 @@ def increase_of(last: Value, pushed: Value) -> Value | None:
     assert isinstance(last, Histogram)  # noqa: S101  # they are of one type
     assert isinstance(pushed, Histogram)  # noqa: S101  # they are of one type
     return _increase_of_histogram(last, pushed)
+
+
+def increase_of_counter(last: float, pushed: float) -> float | None:
+    """Do `increase_of` for the values of a counter."""
+    return pushed - last if _goes_on(last, pushed) else None
 
 
 def _increase_of_histogram(last: Histogram, pushed: Histogram) -> Histogram | None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pushrelay.aggregation import combine, without_series
+from pushrelay.accumulation import push_onto
+from pushrelay.aggregation import without_series
 from pushrelay.beside import Beside
 from pushrelay.config import Limits
 from pushrelay.deciding import ViewDecider
@@ -23,7 +24,7 @@ from pushrelay.errors import (
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import EMPTY, Group, Holder, Payload
+from pushrelay.groups import NOTHING_HELD, Contents, Group, Holder
 from pushrelay.janitor import keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
@@ -73,7 +74,7 @@ class Relay:
             database, self._decider, self._deliver, telemetry.commit, clock
         )
         self._health = StoreHealth(self._refresh, self._writer)
-        self._beside = Beside(self._payload_of, self._write)
+        self._beside = Beside(self._contents_of, self._write)
 
     @property
     def policies(self) -> Policies:
@@ -124,9 +125,9 @@ class Relay:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
 
-        def left_of(held: Payload) -> DeleteSeries | None:
+        def left_of(held: Contents) -> DeleteSeries | None:
             left = without_series(held, selectors)
-            is_all = left.layout.size == held.layout.size
+            is_all = left.payload.layout.size == held.payload.layout.size
             return None if is_all else DeleteSeries(key, held, left)
 
         await self._beside.change(key, left_of)
@@ -134,10 +135,10 @@ class Relay:
     async def _merge_beside(self, push: Push) -> bool:
         is_timestamp = self.policies.is_timestamp
 
-        def merged_into(held: Payload) -> Push:
-            after: Payload | InconsistentPush
+        def merged_into(held: Contents) -> Push:
+            after: Contents | InconsistentPush
             try:
-                after = combine(push.mode, held, push.payload, is_timestamp, push.key)
+                after = push_onto(held, push.mode, push.payload, is_timestamp, push.key)
             except InconsistentPush as refusal:
                 after = refusal
             return replace(push, merged=Merged(held, after))
@@ -262,10 +263,10 @@ class Relay:
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
 
-    async def _payload_of(self, key: GroupingKey) -> Payload:
+    async def _contents_of(self, key: GroupingKey) -> Contents:
         await self.require_refresh()
         group = self._view.groups.get(key.id)
-        return group.payload if group else EMPTY
+        return group.contents if group else NOTHING_HELD
 
     def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""

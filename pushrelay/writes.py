@@ -10,17 +10,17 @@ from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group, Payload
+from pushrelay.groups import Contents, Group, Payload
 from pushrelay.model import Metric, MetricFamily
 from pushrelay.store.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a push makes of a group that holds `before`: `after`, or a refusal."""
+    """What a push makes of a group that has `before`: `after`, or a refusal."""
 
-    before: Payload
-    after: Payload | InconsistentPush
+    before: Contents
+    after: Contents | InconsistentPush
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSeries:
-    """The end of some series of the group `key`, which holds `held` and shall hold
-    `left`. Its answer is whether it held that."""
+    """The end of some series of the group `key`, which has `held` and shall have
+    `left`. Its answer is whether it had that."""
 
     key: GroupingKey
-    held: Payload
-    left: Payload
+    held: Contents
+    left: Contents
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pushrelay.store.engine import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema that this version works with; importing Alembic to find out is slow."""
 
 
