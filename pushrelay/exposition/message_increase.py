@@ -19,10 +19,10 @@ def message_increase(
     """
     if _began_later(last, pushed):
         return None
+    if is_native(last.histogram) is not is_native(pushed.histogram):
+        return None
     native = None
     if isinstance(value, Histogram) and is_native(pushed.histogram):
-        if not is_native(last.histogram):
-            return None
         native = native_increase(last.histogram, pushed.histogram, value.sample_count)
         if native is None:
             return None
