@@ -60,8 +60,8 @@ def classic(low: int, count: int, total: float = 0.5, bound: float = 2) -> str:
 
 def native(first: int, second: int, more: str = "") -> str:
     return histogram(
-        f"sample_count: {first + second} sample_sum: 2 schema: 1 zero_threshold: 0.5 zero_count: 0 "
-        f"positive_span {{ offset: 1 length: 2 }} "
+        f"sample_count: {first + second} sample_sum: 2 schema: 1 zero_threshold: 0.5 "
+        f"zero_count: 0 positive_span {{ offset: 1 length: 2 }} "
         f"positive_delta: [{first}, {second - first}] {more}"
     )
 
