@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pushrelay.aggregation import ADDED, Mode, combine
+from pushrelay.contents import Contents
 from pushrelay.freshness import IsTimestamp
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import EMPTY, Contents, Payload
+from pushrelay.groups import EMPTY, Payload
 from pushrelay.increments import increments_of
 
 

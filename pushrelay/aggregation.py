@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
+from pushrelay.contents import Contents
 from pushrelay.exposition.stored import from_stored, pick_metrics, to_stored
 from pushrelay.findings import Findings
 from pushrelay.freshness import IsTimestamp
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Contents, Payload, StoredFamily
+from pushrelay.groups import Payload, StoredFamily
 from pushrelay.matchers import METRIC_NAME, Selector
 from pushrelay.merged_family import merge_families
 from pushrelay.merged_lines import merge_lines

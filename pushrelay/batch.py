@@ -12,6 +12,7 @@ from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import MERGING
 from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
+from pushrelay.contents import Contents, contents_of
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
@@ -19,22 +20,30 @@ from pushrelay.errors import (
     LimitExceeded,
     PushrelayError,
     TooLargeToMerge,
+    UnknownJob,
 )
+from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import NOTHING_HELD, Contents, Group
+from pushrelay.groups import Group
 from pushrelay.policies import Policies
+from pushrelay.quoting import quote
+from pushrelay.reporting import Reporter
 from pushrelay.staging import Staging
+from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
 from pushrelay.writes import (
     NOT_OLDER,
+    ChangeExpectation,
     Delete,
     DeleteSeries,
+    FollowRules,
     Import,
     Look,
     Push,
     PushAll,
+    ReportRun,
     Write,
 )
 
@@ -53,6 +62,7 @@ class Batch:
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
+        self._reporter = Reporter(staging.runs, self._catalog, policies, self._push)
 
     def add(self, write: Write) -> None:
         """Decide `write`: note its answer and what it changes."""
@@ -60,6 +70,9 @@ class Batch:
             answer: Any = self._decide(write)
         except PushrelayError as error:
             answer = error
+        except DatabaseErrors:
+            # What it could not do may be half done, and only goes with the commit.
+            raise
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
             log.exception("a write could not be decided")
@@ -78,6 +91,12 @@ class Batch:
                 return self._delete_series(write)
             case Import():
                 return self._import_all(write)
+            case ReportRun():
+                return self._reporter.report(write)
+            case ChangeExpectation():
+                return self._change_expectation(write)
+            case FollowRules():
+                return self._staging.runs.follow_rules(write.at)
             case Look():
                 return self._staging.all_groups()
 
@@ -142,7 +161,7 @@ class Batch:
         if push.refusal is not None:
             raise push.refusal
         held = self._catalog.group(push.key)
-        before = held.contents if held else NOTHING_HELD
+        before = contents_of(held)
         after = self._combined(push, before)
         payload = after.payload
         if payload is not push.payload:
@@ -199,8 +218,9 @@ class Batch:
     def _book(self, push: Push) -> None:
         """Note that `push` failed; what its group holds stays."""
         held = self._catalog.group(push.key)
-        pushed_at, kept = (held.pushed_at, held.contents) if held else (0, NOTHING_HELD)
-        self._put(push, pushed_at, push.at, kept, held.stale_after if held else None)
+        pushed_at = held.pushed_at if held else 0
+        stale_after = held.stale_after if held else None
+        self._put(push, pushed_at, push.at, contents_of(held), stale_after)
 
     def _put(
         self,
@@ -245,11 +265,23 @@ class Batch:
     def _delete_series(self, write: DeleteSeries) -> bool:
         """Put what is left in place, if the group still has what it is left of."""
         held = self._catalog.group(write.key)
-        if held is None or held.contents != write.held:
+        if held is None or contents_of(held) != write.held:
             return False
         left, revision = write.left, self._staging.revision
         self._staging.replace(replace(held, revision=revision, **left._asdict()))
         return True
+
+    # --- what is expected ---
+
+    def _change_expectation(self, write: ChangeExpectation) -> JobExpectation:
+        runs, job = self._staging.runs, write.job
+        if not (write.makes_known or runs.is_known(job)):
+            raise UnknownJob(
+                f"nothing is known of a job {quote(job)}; it is once it has reported a "
+                "run, or once someone has said when it should run"
+            )
+        runs.expect(job, write.change(runs.expected(job)))
+        return runs.expected(job)
 
     # --- imports ---
 

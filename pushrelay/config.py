@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+_DAY = 24 * 3600 * 10**9
 
 _RENDERED_TO_BODY = 4
 
@@ -54,6 +55,8 @@ class Settings:
     listen_addresses: `host:port` each; an empty host is every address.
     route_prefix: normalised, without a slash at its end; empty for none.
     external_path: the path of the external URL, likewise.
+    runs_keep: how many runs of a job are kept with all that is known of them.
+    runs_max_age: for how long, nanoseconds.
     flags: every flag of the command line with its value as text.
     """
 
@@ -69,6 +72,8 @@ class Settings:
     utf8_names: bool = False
     limits: Limits = Limits()
     freshness: Freshness = Freshness()
+    runs_keep: int = 1000
+    runs_max_age: int = 90 * _DAY
     config_file: str = ""
     flags: Mapping[str, str] = field(default_factory=dict)
 

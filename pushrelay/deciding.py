@@ -12,8 +12,9 @@ from pushrelay.changes import Changes, Position
 from pushrelay.config import Limits
 from pushrelay.policies import Policies
 from pushrelay.staging import Staging
+from pushrelay.store.books import Books
 from pushrelay.store.reader import ReadChanges
-from pushrelay.store.writer import Decision, FindReceipt
+from pushrelay.store.writer import Decision
 from pushrelay.view.view import View
 from pushrelay.writes import Write
 
@@ -76,22 +77,21 @@ class ViewDecider:
         return self._view.is_due(self._clock())
 
     def advance(self) -> None:
-        """Let go stale, and let be forgotten, what is due."""
+        """Let go stale, and let be forgotten, what is due; show what runs come to."""
         with self._lock:
             self._view.advance(self._clock())
+            self._view.settle()
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         with self._lock:
             self._view.follow(policies)
 
-    def decide(
-        self, writes: list[Write], revision: int, find_receipt: FindReceipt
-    ) -> Decision:
+    def decide(self, writes: list[Write], revision: int, books: Books) -> Decision:
         with self._lock:
             # Read here: who waited for the lock comes after a later moment.
             self._view.advance(self._clock())
-            staging = Staging(self._view, revision, find_receipt)
+            staging = Staging(self._view, revision, books)
             batch = Batch(staging, self._view.standings.policies, self._limits)
             for write in writes:
                 batch.add(write)

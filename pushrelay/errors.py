@@ -7,9 +7,15 @@
     │   ├── InvalidSelector       label matchers, with the column
     │   ├── InvalidDuration       a span of time
     │   ├── InvalidCronLine       the schedule of a job
+    │   ├── InvalidCalendarExpression  the same, as systemd writes it
     │   ├── InvalidExpectation    what a job should do, with the field
+    │   ├── InvalidRun            what is reported of a run, with the field
+    │   ├── InvalidJSON           a body that should be a JSON object
     │   └── ParseError            the body of a push, with its line
     ├── LimitExceeded             readable, but larger than this relay takes
+    ├── RunConflict               another run has the same id, or it ended otherwise
+    ├── UnknownJob                nothing is known of the job that is asked about
+    ├── RunTooOld                 a report so late that it might count twice
     ├── InconsistentPush          refused, and booked as a failure of its group
     ├── TooLargeToMerge           not on the writer's thread; nobody is told
     ├── IdempotencyConflict       another push has the same idempotency key
@@ -75,6 +81,10 @@ class InvalidCronLine(InvalidRequest):
     """Text that is no cron line, or one that never comes round."""
 
 
+class InvalidCalendarExpression(InvalidRequest):
+    """Text that is no calendar expression, or one that cannot be met."""
+
+
 class InvalidExpectation(InvalidRequest):
     """An expectation that cannot be understood or met.
 
@@ -86,6 +96,26 @@ class InvalidExpectation(InvalidRequest):
         super().__init__(f"{where}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class InvalidRun(InvalidRequest):
+    """A report of a run that cannot be understood.
+
+    field: where the problem is, empty if it is the whole. problem: a sentence about it.
+    """
+
+    reason = "invalid_run"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field or 'run'}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidJSON(InvalidRequest):
+    """A body that is no JSON object; the text says why, without a subject."""
+
+    reason = "invalid_body"
 
 
 class ParseError(InvalidRequest):
@@ -106,6 +136,24 @@ class LimitExceeded(PushrelayError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class RunConflict(PushrelayError):
+    """A report with the id of another run, or of an end that was reported otherwise."""
+
+    reason = "run_conflict"
+
+
+class UnknownJob(PushrelayError):
+    """A job that never ran and of which nothing is expected."""
+
+    reason = "unknown_job"
+
+
+class RunTooOld(PushrelayError):
+    """A report of a run from longer ago than ids of runs are remembered."""
+
+    reason = "run_too_old"
 
 
 REFUSAL = "pushed metrics are invalid or inconsistent with existing metrics: "

@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from pushrelay.freshness import Standing, Times
@@ -188,23 +187,10 @@ def bounds_of(parts: Iterable[bytes]) -> array[int]:
     return array("I", accumulate(map(len, parts), initial=0))
 
 
-_NONE: frozenset[str] = frozenset()
+_NOTHING: frozenset[str] = frozenset()
 
 EMPTY = Payload.of(())
 """What a group holds of which only refused pushes are known."""
-
-
-class Contents(NamedTuple):
-    """What pushes left in a group, and the next one meets; compared by identity.
-
-    payload: what it holds. running_totals: as in Group.
-    """
-
-    payload: Payload = EMPTY
-    running_totals: Payload | None = None
-
-
-NOTHING_HELD = Contents()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,11 +215,6 @@ class Group:
     stale_after: int | None = None
     standing: Standing | None = None
     running_totals: Payload | None = None
-
-    @property
-    def contents(self) -> Contents:
-        """What the next push meets."""
-        return Contents(self.payload, self.running_totals)
 
     @property
     def times(self) -> Times:
@@ -276,7 +257,7 @@ class Group:
     @property
     def withheld(self) -> frozenset[str]:
         """The names of the families that scrapes do not show."""
-        return _NONE if self.standing is None else self.standing.withheld
+        return _NOTHING if self.standing is None else self.standing.withheld
 
     @property
     def families(self) -> dict[str, StoredFamily]:
@@ -304,5 +285,22 @@ class Job:
     payload: Payload = EMPTY
 
 
-Holder = Group | Job
+@dataclass(frozen=True, slots=True, eq=False)
+class RunPage:
+    """What is shown of the runs with a key, or of what is expected of a job; immutable.
+
+    payload: the families, ready to be shown.
+    """
+
+    key: GroupingKey
+    payload: Payload
+    pushed_at: int = 0
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Nothing ever is."""
+        return _NOTHING
+
+
+Holder = Group | Job | RunPage
 """Who has evidence."""

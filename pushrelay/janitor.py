@@ -1,29 +1,58 @@
-"""Removes the rows of forgotten groups, now and then."""
+"""What is done now and then: mostly to remove what nobody sees any more."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from pushrelay.errors import StoreUnavailable
+from pushrelay.store.engine import Database
+from pushrelay.store.run_pruning import prune_in_portions
 
 log = logging.getLogger(__name__)
 
 JANITOR_SECONDS = 5.0
-"""How often the rows of forgotten groups are removed."""
+"""How often it is looked for."""
 
 
-async def keep_tidy(remove_forgotten: Callable[[], Awaitable[None]]) -> None:
-    """Call `remove_forgotten` again and again, for ever, whatever it raises.
-
-    That groups are gone does not depend on it.
-    """
+async def keep_tidy(chores: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+    """Do `chores`, each named for what it is about, again and again, for ever,
+    whatever they raise."""
     while True:
+        for name, do in chores.items():
+            try:
+                await do()
+            except StoreUnavailable as error:
+                log.info("%s: this is done later: %s", name, error)
+            except Exception:
+                log.exception("%s: this could not be done", name)
         await asyncio.sleep(JANITOR_SECONDS)
-        try:
-            await remove_forgotten()
-        except StoreUnavailable as error:
-            log.info("forgotten groups are removed later: %s", error)
-        except Exception:
-            log.exception("forgotten groups could not be removed")
+
+
+class RunJanitor:
+    """Lets the documents of old runs go, and forgets runs in the end.
+
+    keep: how many documents a job has. max_age: of a document, nanoseconds.
+    """
+
+    def __init__(
+        self, database: Database, keep: int, max_age: int, clock: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._keep = keep
+        self._max_age = max_age
+        self._clock = clock
+        self._done_through = 0
+
+    async def prune(self, revision: int) -> None:
+        """Prune what there is at `revision` at least. Raises StoreUnavailable."""
+        # A restored backup may be before what was done.
+        since = self._done_through if self._done_through <= revision else 0
+        portions = prune_in_portions(
+            self._database, self._keep, self._max_age, self._clock(), since
+        )
+        # One at a time, for a relay that stops waits for what other threads do.
+        while await asyncio.to_thread(next, portions, None) is not None:
+            pass
+        self._done_through = revision

@@ -14,24 +14,33 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import MIB, Limits
 from pushrelay.durations import parse_duration
-from pushrelay.errors import InvalidRules, PushrelayError
+from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
-from pushrelay.quoting import quote
+from pushrelay.rule_tables import (
+    Problem,
+    RuleTable,
+    WrongValue,
+    one_of,
+    text_of,
+    whole_number,
+)
+from pushrelay.run_rules import RUN_KEYS, read_buckets, read_expectation
+from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.toml_lines import TomlLines
 
 MAX_FILE_BYTES = MIB
+
+_KEYS = ["match", "stale_after", "forget_after", "on_stale", "mode", "limits"]
 
 
 class OnStale(Enum):
@@ -67,6 +76,8 @@ class JobRule:
 
     stale_after, forget_after: nanoseconds; None where the rule says nothing.
     mode: what POST means; None where the rule says nothing. Never Mode.REPLACE.
+    expectation: what is expected of the runs. duration_buckets: upper bounds of their
+        durations' buckets, in seconds, ascending. None where the rule says nothing.
     """
 
     selector: Selector
@@ -75,6 +86,8 @@ class JobRule:
     on_stale: OnStale = OnStale.WITHHOLD
     mode: Mode | None = None
     limits: RuleLimits = RuleLimits()
+    expectation: Expectation | None = None
+    duration_buckets: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,65 +138,17 @@ def parse_rules(text: str, file: str) -> JobRules:
     Raises InvalidRules with all that is wrong, each problem after `file`, its line and
     its key.
     """
-    problems: list[_Problem] = []
-    document = _Table(_parse_toml(text, file), "", problems)
+    problems: list[Problem] = []
+    document = RuleTable(_parse_toml(text, file), "", problems)
     document.refuse_all_but(["jobs"])
     tables = document.read("jobs", _tables) or []
     rules = [
-        _rule(_Table(values, f"jobs[{number}]", problems))
+        _rule(RuleTable(values, f"jobs[{number}]", problems))
         for number, values in enumerate(tables, 1)
     ]
     if problems:
         raise InvalidRules(_located(problems, text, file))
     return JobRules(tuple(rule for rule in rules if rule is not None))
-
-
-_Problem = tuple[str, str]
-"""The path of a key, and what is wrong with it."""
-
-_Value = TypeVar("_Value")
-
-
-class _WrongValue(PushrelayError):
-    """A value that cannot stand for its key."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of the file. What is wrong in it is noted in `problems`."""
-
-    values: dict[str, Any]
-    path: str
-    problems: list[_Problem]
-
-    def refuse(self, key: str, problem: str) -> None:
-        """Note a problem of `key`, or of the table where that is empty."""
-        shown = key if key.isprintable() else quote(key)
-        path = f"{self.path}.{shown}" if self.path and key else self.path or shown
-        self.problems.append((path, problem))
-
-    def refuse_all_but(self, known: list[str]) -> None:
-        """Note every key that is not `known`."""
-        for key in self.values.keys() - known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"write {_list(known)}"
-            self.refuse(key, f"is not known here; {hint}")
-
-    def read(self, key: str, convert: Callable[[Any], _Value]) -> _Value | None:
-        """Return what `convert` makes of the value of `key`; None if there is none, or
-        if `convert` raises a PushrelayError, which is noted."""
-        if key not in self.values:
-            return None
-        try:
-            return convert(self.values[key])
-        except PushrelayError as error:
-            self.refuse(key, str(error))
-            return None
-
-    def table(self, key: str) -> _Table:
-        """Return the table at `key`, which is empty where there is none."""
-        path = f"{self.path}.{key}"
-        return _Table(self.read(key, _table) or {}, path, self.problems)
 
 
 def _parse_toml(text: str, file: str) -> dict[str, Any]:
@@ -195,16 +160,14 @@ def _parse_toml(text: str, file: str) -> dict[str, Any]:
         raise InvalidRules([f"{file}:{line}: is not TOML: {error}"]) from error
 
 
-def _located(problems: list[_Problem], text: str, file: str) -> list[str]:
+def _located(problems: list[Problem], text: str, file: str) -> list[str]:
     lines = TomlLines(text)
     located = [(lines.of(path), f"{path}: {problem}") for path, problem in problems]
     return [f"{file}:{line}: {problem}" for line, problem in sorted(located)]
 
 
-def _rule(table: _Table) -> JobRule | None:
-    table.refuse_all_but(
-        ["match", "stale_after", "forget_after", "on_stale", "mode", "limits"]
-    )
+def _rule(table: RuleTable) -> JobRule | None:
+    table.refuse_all_but([*_KEYS, *RUN_KEYS])
     if "match" not in table.values:
         table.refuse("", "has no match; write for example match = '{job=\"x\"}'")
     selector = table.read("match", _selector)
@@ -220,21 +183,31 @@ def _rule(table: _Table) -> JobRule | None:
         )
     mode = table.read("mode", _mode)
     limits = _limits(table.table("limits"))
+    expectation, buckets = read_expectation(table), read_buckets(table)
     if selector is None:
         return None
-    return JobRule(selector, stale_after, forget_after, on_stale, mode, limits)
+    return JobRule(
+        selector,
+        stale_after,
+        forget_after,
+        on_stale,
+        mode,
+        limits,
+        expectation,
+        buckets,
+    )
 
 
-def _limits(table: _Table) -> RuleLimits:
+def _limits(table: RuleTable) -> RuleLimits:
     names = [field.name for field in fields(RuleLimits)]
     table.refuse_all_but(names)
-    return RuleLimits(**{name: table.read(name, _number) for name in names})
+    return RuleLimits(**{name: table.read(name, whole_number) for name in names})
 
 
 def _selector(value: Any) -> Selector:
-    selector = parse_selector(_text(value, "a selector"))
+    selector = parse_selector(text_of(value, "a selector"))
     if selector.is_empty:
-        raise _WrongValue(
+        raise WrongValue(
             "has no matcher; the flags of the server say what holds for all groups, "
             'and job!="" chooses them all'
         )
@@ -242,60 +215,23 @@ def _selector(value: Any) -> Selector:
 
 
 def _duration(value: Any) -> int:
-    nanoseconds = parse_duration(_text(value, 'a duration such as "26h"'))
+    nanoseconds = parse_duration(text_of(value, 'a duration such as "26h"'))
     if not nanoseconds:
-        raise _WrongValue("must be longer than 0")
+        raise WrongValue("must be longer than 0")
     return nanoseconds
 
 
 def _on_stale(value: Any) -> OnStale:
-    return _one_of({member.value: member for member in OnStale}, value)
+    return one_of({member.value: member for member in OnStale}, value)
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise WrongValue("must be tables that begin with [[jobs]], a rule each")
+    return value
 
 
 def _mode(value: Any) -> Mode:
     # What PUT does is not for rules to say.
     modes = [mode for mode in Mode if mode is not Mode.REPLACE]
-    return _one_of({mode.value: mode for mode in modes}, value)
-
-
-def _one_of(members: dict[str, _Value], value: Any) -> _Value:
-    if not isinstance(value, str) or value not in members:
-        raise _WrongValue(f"must be {_list(map(quote, members))}, not {_shown(value)}")
-    return members[value]
-
-
-def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise _WrongValue(f"must be a whole number from 1 up, not {_shown(value)}")
-    return value
-
-
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise _WrongValue(f"must be {what}, in quotes, not {_shown(value)}")
-    return value
-
-
-def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _WrongValue(f"must be a table, not {_shown(value)}")
-    return value
-
-
-def _tables(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _WrongValue("must be tables that begin with [[jobs]], a rule each")
-    return value
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        return "a table" if isinstance(value, dict) else "an array"
-    if isinstance(value, str):
-        return quote(value)
-    return str(value).lower()  # booleans are lower case in TOML
-
-
-def _list(words: Iterable[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
+    return one_of({mode.value: mode for mode in modes}, value)

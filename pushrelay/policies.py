@@ -1,9 +1,10 @@
 """Which policy a group has: what its last push said, else the job rule, else the
-server's default."""
+server's default. And what job rules say of runs."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import translate
 from functools import lru_cache
 
@@ -12,6 +13,9 @@ from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import JobRule, JobRules, OnStale
 from pushrelay.matchers import Selector
+from pushrelay.named_jobs import NamedJob, find_named_jobs
+from pushrelay.run_evidence import DEFAULT_BUCKETS
+from pushrelay.schedule import Expectation
 
 _REMEMBERED = 4096
 _REMEMBERED_SIZE = 512
@@ -38,6 +42,7 @@ class Policies:
         self._known_timestamp = lru_cache(_REMEMBERED)(self._matches_timestamps)
         self._known_rule = lru_cache(_REMEMBERED)(self.rules.of)
         self._default = self._policy(_NO_RULE, None)
+        self._named_jobs = find_named_jobs(self.rules)
 
     def with_rules(self, rules: JobRules) -> Policies:
         """Return these policies with other job rules."""
@@ -54,6 +59,22 @@ class Policies:
         """Return `limits`, tighter where the job rule of `key` says so."""
         rule = self.rule_of(key)
         return rule.limits.within(limits) if rule else limits
+
+    def expectation_of(self, key: GroupingKey) -> Expectation | None:
+        """Return what the job rule of `key` expects of its runs."""
+        rule = self.rule_of(key)
+        return rule.expectation if rule else None
+
+    def buckets_of(self, key: GroupingKey) -> tuple[float, ...]:
+        """Return the upper bounds of the buckets for the durations of the runs with
+        `key`, in seconds."""
+        rule = self.rule_of(key)
+        chosen = rule.duration_buckets if rule else None
+        return chosen or DEFAULT_BUCKETS
+
+    def named_jobs(self) -> Mapping[str, NamedJob]:
+        """Return the jobs that the rules name and expect to run at certain times."""
+        return self._named_jobs
 
     def policy_of(self, key: GroupingKey, stale_after: int | None) -> Policy | None:
         """Return the policy of the group `key` whose last push said `stale_after`

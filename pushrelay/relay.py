@@ -6,17 +6,14 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from pushrelay.accumulation import push_onto
-from pushrelay.aggregation import without_series
 from pushrelay.beside import Beside
-from pushrelay.config import Limits
+from pushrelay.config import Limits, Settings
+from pushrelay.contents import Contents, contents_of
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
 from pushrelay.errors import (
-    InconsistentPush,
     LimitExceeded,
     StoreUnavailable,
     TooLargeToMerge,
@@ -24,10 +21,11 @@ from pushrelay.errors import (
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import NOTHING_HELD, Contents, Group, Holder
-from pushrelay.janitor import keep_tidy
+from pushrelay.groups import Group, Holder
+from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
+from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
@@ -39,10 +37,8 @@ from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
 from pushrelay.writes import (
     Delete,
-    DeleteSeries,
     Import,
     Look,
-    Merged,
     Push,
     PushAll,
     Write,
@@ -64,6 +60,8 @@ class Relay:
         policies: Policies | None = None,
         clock: Callable[[], int] = time.time_ns,
         limits: Limits | None = None,
+        runs_keep: int = Settings().runs_keep,
+        runs_max_age: int = Settings().runs_max_age,
     ) -> None:
         self.telemetry = telemetry
         self._clock = clock
@@ -75,6 +73,10 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._contents_of, self._write)
+        kept = RunJanitor(database, runs_keep, runs_max_age, clock)
+        self.runs = RunCases(
+            self._view, database, self._write, self._catch_up, kept, clock
+        )
 
     @property
     def policies(self) -> Policies:
@@ -86,7 +88,12 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
-        self._janitor = self._loop.create_task(keep_tidy(self._remove_forgotten))
+        chores = {
+            "what job rules expect": self.runs.note_rules,
+            "forgotten groups": self._remove_forgotten,
+            "old runs": self.runs.prune,
+        }
+        self._janitor = self._loop.create_task(keep_tidy(chores))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
@@ -106,7 +113,7 @@ class Relay:
             return bool(await self._write(push))
         except TooLargeToMerge as error:
             if isinstance(push, Push):
-                return await self._merge_beside(push)
+                return await self._beside.merge(push, self.policies.is_timestamp)
             raise LimitExceeded("merged_series", str(error)) from error
 
     async def import_groups(self, groups: Import) -> list[str | None]:
@@ -124,26 +131,7 @@ class Relay:
     ) -> None:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
-
-        def left_of(held: Contents) -> DeleteSeries | None:
-            left = without_series(held, selectors)
-            is_all = left.payload.layout.size == held.payload.layout.size
-            return None if is_all else DeleteSeries(key, held, left)
-
-        await self._beside.change(key, left_of)
-
-    async def _merge_beside(self, push: Push) -> bool:
-        is_timestamp = self.policies.is_timestamp
-
-        def merged_into(held: Contents) -> Push:
-            after: Contents | InconsistentPush
-            try:
-                after = push_onto(held, push.mode, push.payload, is_timestamp, push.key)
-            except InconsistentPush as refusal:
-                after = refusal
-            return replace(push, merged=Merged(held, after))
-
-        return bool(await self._beside.change(push.key, merged_into))
+        await self._beside.delete_series(key, selectors)
 
     async def delete_groups(
         self,
@@ -187,11 +175,14 @@ class Relay:
         groups: list[Group] = await self._write(Look())
         # The view may not have the last commit yet, and so not the newest jobs.
         known: list[Holder] = [*groups, *self._view.jobs.all()]
-        await self.delete_groups(groups, ended_jobs=frozenset(map(job_of, known)))
+        jobs = {*map(job_of, known), *self._view.board.jobs()}
+        await self.delete_groups(groups, ended_jobs=frozenset(jobs))
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         await asyncio.to_thread(self._decider.follow, policies)
+        self.runs.rules_are_noted = False
+        await self.runs.note_rules()
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.
@@ -263,10 +254,14 @@ class Relay:
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
 
+    async def _catch_up(self) -> None:
+        await self.require_refresh()
+        await self._advance()
+
     async def _contents_of(self, key: GroupingKey) -> Contents:
         await self.require_refresh()
         group = self._view.groups.get(key.id)
-        return group.contents if group else NOTHING_HELD
+        return contents_of(group)
 
     def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""

@@ -8,21 +8,16 @@ is read: all follows from the expectation, the last start and `now`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from difflib import get_close_matches
-from functools import cache, lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
+from pushrelay.calendar_expression import parse_calendar_expression
+from pushrelay.clock_times import ClockTimes
 from pushrelay.cron_line import parse_cron_line
-from pushrelay.durations import format_duration, parse_duration
-from pushrelay.errors import InvalidCronLine, InvalidDuration, InvalidExpectation
-from pushrelay.quoting import quote
 
-_MILLISECOND = 1_000_000
-_SECOND = 1000 * _MILLISECOND
+_SECOND = 1_000_000_000
 
 DEFAULT_GRACE = 300 * _SECOND
 """Enough for a busy cron, a slow start and a report that is tried again."""
@@ -33,18 +28,16 @@ MOST_MISSED_SLOTS = 10_000
 # A host may be ahead by as much, and still its job has not missed its slot.
 _EARLIEST_START = 300 * _SECOND
 
-_LONGEST = 10 * 365 * 24 * 3600 * _SECOND
-_SHOWN_CHARACTERS = 100
-
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """When a job should run; durations in nanoseconds, None where nothing is said.
 
-    schedule: a valid cron line of five fields; every: counts from each start. At most
-        one of the two is there; without either, the job has no slots.
+    schedule: a valid cron line of five fields. every: counts from each start.
+        on_calendar: a valid calendar expression. At most one of the three is there;
+        without any, the job has no slots.
     grace: how long after its slot a run may start.
-    tz: the time zone of `schedule`, an IANA name.
+    tz: the time zone of `schedule` or `on_calendar`, an IANA name.
     max_runtime: after which a run that has not finished counts as abandoned.
     min_interval: a run that starts sooner after the one before is early.
     per_instance: whether each instance must meet it, instead of any.
@@ -52,11 +45,22 @@ class Expectation:
 
     schedule: str | None = None
     every: int | None = None
+    on_calendar: str | None = None
     grace: int = DEFAULT_GRACE
     tz: str = "UTC"
     max_runtime: int | None = None
     min_interval: int | None = None
     per_instance: bool = False
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether it says when runs are expected."""
+        return self.every is not None or self.follows_clocks
+
+    @property
+    def follows_clocks(self) -> bool:
+        """Whether its slots are times of day, in its time zone."""
+        return self.schedule is not None or self.on_calendar is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _satisfied_until(expectation: Expectation, start: int) -> int:
 
     That is its start, or the next slot if that is the nearest and close by.
     """
-    if expectation.schedule is None:
+    if expectation.every is not None:
         return start
     slot = next_slot(expectation, start)
     if slot is None or slot - start > _EARLIEST_START:
@@ -127,10 +131,10 @@ def next_slot(expectation: Expectation, after: int) -> int | None:
     slots are counted from `after`."""
     if expectation.every is not None:
         return after + expectation.every
-    if expectation.schedule is None:
+    times = _clock_times(expectation)
+    if times is None:
         return None
-    line = parse_cron_line(expectation.schedule)
-    return line.next_slot(_zone(expectation.tz) or UTC, after)
+    return times.next_slot(zone_of(expectation.tz) or UTC, after)
 
 
 def slots_between(expectation: Expectation, after: int, until: int, most: int) -> int:
@@ -138,14 +142,22 @@ def slots_between(expectation: Expectation, after: int, until: int, most: int) -
     `most` if there are more. With `every`, slots are counted from `after`."""
     if expectation.every is not None:
         return min(max(until - after, 0) // expectation.every, most)
-    if expectation.schedule is None:
+    times = _clock_times(expectation)
+    if times is None:
         return 0
-    line = parse_cron_line(expectation.schedule)
-    return line.slots_between(_zone(expectation.tz) or UTC, after, until, most)
+    return times.slots_between(zone_of(expectation.tz) or UTC, after, until, most)
+
+
+def _clock_times(expectation: Expectation) -> ClockTimes | None:
+    if expectation.schedule is not None:
+        return parse_cron_line(expectation.schedule)
+    if expectation.on_calendar is not None:
+        return parse_calendar_expression(expectation.on_calendar)
+    return None
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str) -> tzinfo | None:
+def zone_of(name: str) -> tzinfo | None:
     """Return the time zone with this name; None if this machine does not know it."""
     if name == "UTC":
         return UTC
@@ -153,148 +165,3 @@ def _zone(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return None
-
-
-def parse_expectation(document: Mapping[str, object]) -> tuple[Expectation, list[str]]:
-    """Return the expectation that a JSON object states, and warnings for a person.
-
-    A field that is null is one that is left out. Raises InvalidExpectation. A time zone
-    that is not known only makes a warning, and the schedule is read as UTC: better a
-    job that is expected at a wrong hour than one that nobody waits for.
-    """
-    given = {name: value for name, value in document.items() if value is not None}
-    _refuse_unknown(given)
-    _refuse_contradictions(given)
-    tz, warnings = _known_tz(given)
-    grace = _duration(given, "grace", least=0)
-    expectation = Expectation(
-        schedule=_schedule(given),
-        every=_duration(given, "every", least=_SECOND),
-        grace=DEFAULT_GRACE if grace is None else grace,
-        tz=tz,
-        max_runtime=_duration(given, "max_runtime"),
-        min_interval=_duration(given, "min_interval"),
-        per_instance=_per_instance(given),
-    )
-    return expectation, warnings
-
-
-def to_document(expectation: Expectation) -> dict[str, str | bool]:
-    """Return the JSON object that states the expectation, without what is not said.
-
-    `parse_expectation` gives the same expectation back if one came from there.
-    """
-    document: dict[str, str | bool] = {}
-    if expectation.schedule is not None:
-        document["schedule"] = expectation.schedule
-        document["tz"] = expectation.tz
-    durations = ["every", "grace", "max_runtime", "min_interval"]
-    if expectation.schedule is None and expectation.every is None:
-        durations.remove("grace")
-    for name in durations:
-        nanoseconds = getattr(expectation, name)
-        if nanoseconds is not None:
-            document[name] = format_duration(nanoseconds)
-    if expectation.per_instance:
-        document["per_instance"] = True
-    return document
-
-
-def _refuse_unknown(given: dict[str, object]) -> None:
-    known = [field.name for field in fields(Expectation)]
-    for name in [name for name in given if name not in known]:
-        near = get_close_matches(name[:_SHOWN_CHARACTERS], known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"write {', '.join(known)}"
-        raise InvalidExpectation("", f"there is no field {_shown(name)}; {hint}")
-
-
-def _refuse_contradictions(given: dict[str, object]) -> None:
-    if "schedule" in given and "every" in given:
-        raise InvalidExpectation(
-            "every", f"{_shown(given['every'])} stands beside a schedule; write one"
-        )
-    if not given.keys() & {"schedule", "every", "max_runtime", "min_interval"}:
-        raise InvalidExpectation(
-            "", "says nothing; write a schedule, every, max_runtime or min_interval"
-        )
-    if "grace" in given and not given.keys() & {"schedule", "every"}:
-        raise InvalidExpectation(
-            "grace", f"{_shown(given['grace'])} needs a schedule or every beside it"
-        )
-    if "tz" in given and "schedule" not in given:
-        raise InvalidExpectation(
-            "tz", f"{_shown(given['tz'])} needs a schedule beside it"
-        )
-
-
-def _schedule(given: dict[str, object]) -> str | None:
-    if "schedule" not in given:
-        return None
-    try:
-        return str(parse_cron_line(_text(given, "schedule", "0 3 * * *")))
-    except InvalidCronLine as error:
-        raise InvalidExpectation("schedule", str(error)) from None
-
-
-def _duration(
-    given: dict[str, object], name: str, least: int = _MILLISECOND
-) -> int | None:
-    if name not in given:
-        return None
-    text = _text(given, name, "1h30m")
-    try:
-        nanoseconds = parse_duration(text)
-    except InvalidDuration as error:
-        raise InvalidExpectation(name, str(error)) from None
-    if not least <= nanoseconds <= _LONGEST:
-        raise InvalidExpectation(
-            name,
-            f"{_shown(text)} is out of bounds: write {format_duration(least)} to "
-            f"{format_duration(_LONGEST)}",
-        )
-    return nanoseconds
-
-
-def _known_tz(given: dict[str, object]) -> tuple[str, list[str]]:
-    if "tz" not in given:
-        return "UTC", []
-    name = _text(given, "tz", "Europe/Berlin")
-    if len(name) <= _SHOWN_CHARACTERS and _zone(name) is not None:
-        return name, []
-    near = get_close_matches(name[:_SHOWN_CHARACTERS], _zone_names(), 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    warning = f"expectation.tz: {_shown(name)} is not a time zone known here, so that "
-    return "UTC", [f"{warning}the schedule is read as UTC{hint}"]
-
-
-@cache
-def _zone_names() -> set[str]:
-    return available_timezones()  # opens 600 files
-
-
-def _text(given: dict[str, object], name: str, example: str) -> str:
-    value = given[name]
-    if not isinstance(value, str):
-        raise InvalidExpectation(
-            name, f"must be text such as {quote(example)}, not {_shown(value)}"
-        )
-    return value
-
-
-def _per_instance(given: dict[str, object]) -> bool:
-    value = given.get("per_instance", False)
-    if not isinstance(value, bool):
-        raise InvalidExpectation(
-            "per_instance", f"must be true or false, not {_shown(value)}"
-        )
-    return value
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, (dict, list)):
-        return "an object" if isinstance(value, dict) else "an array"
-    if not isinstance(value, str):
-        return json.dumps(value, default=str)[:_SHOWN_CHARACTERS]
-    if len(value) > _SHOWN_CHARACTERS:
-        value = value[:_SHOWN_CHARACTERS] + "..."
-    return quote(value)

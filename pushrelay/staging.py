@@ -11,8 +11,10 @@ from pushrelay.errors import InconsistentPush, InvalidGroupingKey
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.run_staging import RunStaging
+from pushrelay.store.books import Books
 from pushrelay.store.receipts import Receipt
-from pushrelay.store.writer import Decision, FindReceipt
+from pushrelay.store.writer import Decision
 from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.jobs import job_of
 from pushrelay.view.overlay import Overlay
@@ -22,17 +24,21 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-    catalog: the groups that are not forgotten. decision: what is to be stored.
+        catalog: the groups that are not forgotten. runs: what is known of runs. books:
+    what only the store knows. decision: what is to be stored.
     """
 
-    def __init__(self, view: View, revision: int, find_receipt: FindReceipt) -> None:
+    def __init__(self, view: View, revision: int, books: Books) -> None:
         self.revision = revision
         self.catalog = Overlay(view, OWN_TYPES)
         self.decision = Decision()
         self._jobs = view.jobs
         self._policies = view.standings.policies
+        self.runs = RunStaging(
+            view.board, self._policies, books.runs, self.decision, revision
+        )
         self._forgotten = view.standings.forgotten
-        self._find_receipt = find_receipt
+        self._books = books
         # Ids of the groups that this batch replaces or removes.
         self._gone: set[bytes] = set()
         self._last_pushes: dict[str, int] = {}
@@ -76,13 +82,14 @@ class Staging:
 
     def end_job(self, job: str) -> None:
         """Keep nothing of `job`."""
+        self.runs.end_job(job)
         if self._jobs.get(job) is not None or job in self._last_pushes:
             self._last_pushes[job] = 0
             self.decision.jobs.append(JobRecord(job, self.revision, None))
 
     def pushed_under(self, receipt: Receipt) -> bytes | None:
         """Return what was pushed under the id of `receipt`, None for nothing."""
-        return self._receipts.get(receipt.id) or self._find_receipt(receipt.id)
+        return self._receipts.get(receipt.id) or self._books.receipt(receipt.id)
 
     def add_receipt(self, receipt: Receipt) -> None:
         """Store `receipt`."""

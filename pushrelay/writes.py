@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
+from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush
+from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Contents, Group, Payload
+from pushrelay.groups import Group, Payload
 from pushrelay.model import Metric, MetricFamily
+from pushrelay.runs import Report, Run
 from pushrelay.store.receipts import Receipt
 
 
@@ -99,6 +102,52 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportRun:
+    """What a client says of a run. Its answer is a `Reported`.
+
+    push: of the metrics that the run left, at the moment of its end. problem: why they
+    cannot be read.
+    """
+
+    report: Report
+    push: Push | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What became of a report.
+
+    run: as it is known now. warnings: for the client. is_replay: whether the report
+    said nothing new.
+    """
+
+    run: Run
+    warnings: tuple[str, ...] = ()
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeExpectation:
+    """A change of what is expected of `job`. Its answer is what is expected after it.
+
+    makes_known: whether the job may be one of which nothing is known.
+    """
+
+    job: str
+    change: Callable[[JobExpectation], JobExpectation]
+    makes_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRules:
+    """From now on, jobs are expected to run as the job rules say. `at`: Unix
+    nanoseconds."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Changes nothing. The answer is all groups there are in its turn, forgotten ones
     included."""
@@ -107,7 +156,17 @@ class Look:
 NOT_OLDER = "the group is here already, and not older"
 """The answer for a group of an import that has nothing new."""
 
-Write = Push | PushAll | Delete | DeleteSeries | Import | Look
+Write = (
+    Push
+    | PushAll
+    | Delete
+    | DeleteSeries
+    | Import
+    | ReportRun
+    | ChangeExpectation
+    | FollowRules
+    | Look
+)
 
 
 def receipt_of(key: GroupingKey, idempotency_key: str, body: bytes, at: int) -> Receipt:

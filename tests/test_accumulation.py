@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import Mode, without_series
 from pushrelay.config import Limits
+from pushrelay.contents import NOTHING_HELD, Contents
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.native_histogram import native_buckets
 from pushrelay.exposition.protobuf_encoder import delimit
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
-from pushrelay.groups import NOTHING_HELD, Contents, Payload
+from pushrelay.groups import Payload
 from pushrelay.selector_parser import parse_selector
 
 ACC, ADD, MERGE, POST, PUT = (

@@ -8,10 +8,11 @@ from builders import group_of
 
 from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import MERGING, Mode, combine
+from pushrelay.contents import Contents
 from pushrelay.errors import REFUSAL, InconsistentPush
 from pushrelay.exposition.stored import from_stored
 from pushrelay.findings import MAX_PROBLEMS
-from pushrelay.groups import EMPTY, Contents, Payload
+from pushrelay.groups import EMPTY, Payload
 
 HISTOGRAM = "# TYPE h histogram\n"
 SUMMARY = "# TYPE s summary\n"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import Mode
+from pushrelay.contents import NOTHING_HELD
 from pushrelay.errors import InconsistentPush
 from pushrelay.exposition.stored import from_stored
-from pushrelay.groups import EMPTY, NOTHING_HELD, Payload
+from pushrelay.groups import EMPTY, Payload
 from pushrelay.model import Histogram, Summary
 
 TYPES = ("counter", "gauge", "untyped", "summary", "histogram", "gaugehistogram")

@@ -12,8 +12,8 @@ from relay_use import group, on_loop, open_relay, put, samples
 
 from pushrelay import batch, beside
 from pushrelay.aggregation import MERGING, Mode
+from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, LimitExceeded, StoreUnavailable
-from pushrelay.groups import Contents
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector

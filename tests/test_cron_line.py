@@ -156,6 +156,12 @@ def test_a_line_comes_round_while_clocks_change(
     assert count == len(moments)
 
 
+def test_what_clocks_always_skip_never_comes() -> None:
+    line = "*/30 2 25-31 3 */7"
+    assert slots(line, BERLIN, at("2026-01-01"), 1) == [None]
+    assert slots(line, "UTC", at("2026-01-01"), 1) == [at("2026-03-29T02:00")]
+
+
 def test_a_slot_is_later_to_the_nanosecond() -> None:
     slot, following = at("2026-01-01T03:00"), at("2026-01-02T03:00")
     assert slots("0 3 * * *", "UTC", slot - 1, 1) == [slot]

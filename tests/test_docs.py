@@ -25,6 +25,8 @@ from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
+from pushrelay.policies import Policies
+from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
 from pushrelay.web import gateway
@@ -254,8 +256,9 @@ def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
 def test_every_key_of_a_job_rule_is_documented() -> None:
     rows = table("configuration.md", "## The file of job rules")
     documented = {word for key, _ in rows for word in code_words(key)}
-    own = {field.name for field in fields(JobRule)} - {"selector"} | {"match"}
-    assert documented == own
+    own = {field.name for field in fields(JobRule)} - {"selector", "expectation"}
+    of_runs = {field.name for field in fields(Expectation)}
+    assert documented == own | {"match"} | of_runs
     limits = set(code_words(rows[-1][1])) - {"--limit.*"}
     assert limits == {field.name for field in fields(RuleLimits)}
 
@@ -273,10 +276,18 @@ def test_every_push_mode_is_documented_and_may_be_asked_for() -> None:
     assert list(asked.type.choices) == modes
 
 
-def test_the_example_of_job_rules_has_rules() -> None:
+def test_every_word_of_an_expectation_is_explained() -> None:
+    rows = table("configuration.md", "### What is expected of runs")
+    documented = [word for key, _ in rows for word in code_words(key)]
+    assert sorted(documented) == sorted(field.name for field in fields(Expectation))
+
+
+def test_the_examples_of_job_rules_have_rules() -> None:
     page = (DOCS / "configuration.md").read_text()
-    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert len(parse_rules(example, "configuration.md")) == 2
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    rules = [parse_rules(text, "configuration.md") for text in examples]
+    assert [len(each) for each in rules] == [2, 3]
+    assert list(Policies(rules=rules[1]).named_jobs()) == ["nightly-report", "backup"]
 
 
 def test_the_examples_of_selectors_are_selectors() -> None:

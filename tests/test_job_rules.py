@@ -78,7 +78,7 @@ WRONG_KEYS = [
         "zzz = 1",
         3,
         "zzz: is not known here; write match, stale_after, forget_after, on_stale, "
-        "mode or limits",
+        "mode, limits, schedule, every, ",
     ),
     (
         "stale_after = 26",

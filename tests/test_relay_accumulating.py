@@ -24,9 +24,9 @@ from relay_use import (
 from pushrelay import batch
 from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness, Limits
+from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, LimitExceeded
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Contents
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay

@@ -8,16 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushrelay.errors import InvalidExpectation
 from pushrelay.schedule import (
     MOST_MISSED_SLOTS,
     Expectation,
     Outlook,
     next_slot,
     outlook,
-    parse_expectation,
     slots_between,
-    to_document,
 )
 
 MILLISECOND = 1_000_000
@@ -162,151 +159,40 @@ def test_a_run_in_the_first_of_two_hours_is_enough() -> None:
     assert seen == Outlook(following, 0, following)
 
 
+def test_a_calendar_expression_has_slots() -> None:
+    weekly = Expectation(on_calendar="Mon 03:00", tz="Europe/Berlin", grace=HOUR)
+    assert weekly.has_slots
+    slot = at("2026-01-05T03:00+01:00")
+    assert outlook(weekly, SINCE, None, SINCE) == Outlook(slot, 0, slot + HOUR)
+    late = outlook(weekly, SINCE, None, slot + 7 * DAY + HOUR)
+    assert late == Outlook(slot, 2, slot + 14 * DAY + HOUR)
+    early = outlook(weekly, SINCE, slot - 5 * MINUTE, slot - 5 * MINUTE)
+    assert early.next_expected == slot + 7 * DAY
+
+
+def test_after_the_last_slot_nothing_changes_any_more() -> None:
+    once = Expectation(on_calendar="2026-01-05 03:00", grace=0)
+    slot = at("2026-01-05T03:00")
+    assert outlook(once, SINCE, None, slot - 1) == Outlook(slot, 0, slot)
+    assert outlook(once, SINCE, None, slot + YEAR) == Outlook(slot, 1, None)
+    assert outlook(once, SINCE, slot, slot) == Outlook(None, 0, None)
+
+
 def test_a_zone_that_this_machine_has_lost_is_read_as_utc() -> None:
     expectation = Expectation(schedule="0 3 * * *", tz="Europe/Atlantis")
     assert next_slot(expectation, SINCE) == FIRST
     assert slots_between(expectation, SINCE, FIRST, 9) == 1
 
 
-DOCUMENTS = [
-    (
-        {
-            "schedule": " 0 3 *  * 1-5",
-            "tz": "Europe/Berlin",
-            "grace": "30m",
-            "max_runtime": "2h",
-        },
-        Expectation(
-            schedule="0 3 * * 1-5",
-            tz="Europe/Berlin",
-            grace=30 * MINUTE,
-            max_runtime=2 * HOUR,
-        ),
-    ),
-    ({"schedule": "@daily"}, Expectation(schedule="0 0 * * *", grace=5 * MINUTE)),
-    ({"every": "1s", "grace": "0"}, Expectation(every=SECOND, grace=0)),
-    ({"every": "10y", "per_instance": True},
-     Expectation(every=10 * YEAR, per_instance=True)),
-    ({"max_runtime": "1ms"}, Expectation(max_runtime=MILLISECOND)),
-    ({"min_interval": "1d", "every": None}, Expectation(min_interval=DAY)),
-    ({"every": "1h", "schedule": None, "tz": None, "grace": None},
-     Expectation(every=HOUR)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("document", "expectation"), DOCUMENTS)
-def test_a_document_states_an_expectation(
-    document: dict[str, object], expectation: Expectation
-) -> None:
-    assert parse_expectation(document) == (expectation, [])
-
-
-def test_an_expectation_is_stated_without_what_it_does_not_say() -> None:
-    assert to_document(NIGHTLY) == {
-        "schedule": "0 3 * * *",
-        "tz": "UTC",
-        "grace": "30m",
-    }
-    assert to_document(Expectation(max_runtime=HOUR, per_instance=True)) == {
-        "max_runtime": "1h",
-        "per_instance": True,
-    }
-
-
-@pytest.mark.parametrize(
-    ("tz", "hint"),
-    [
-        ("Europe/Berlim", "; did you mean Europe/Berlin?"),
-        ("europe/berlin", "; did you mean Europe/Berlin?"),
-        ("America", ""),
-        ("", ""),
-        ("/etc/passwd", ""),
-        ("../UTC", "; did you mean UTC?"),
-        ("\udc80", ""),
-    ],
-)
-def test_a_zone_that_is_not_known_warns_and_means_utc(tz: str, hint: str) -> None:
-    expectation, warnings = parse_expectation({"schedule": "0 3 * * *", "tz": tz})
-    assert expectation == Expectation(schedule="0 3 * * *", tz="UTC")
-    shown = "\\x80" if tz == "\udc80" else tz
-    text = f'expectation.tz: "{shown}" is not a time zone known here, so that the '
-    (warning,) = warnings
-    assert warning.startswith(text + "schedule is read as UTC")
-    assert warning.endswith(hint)
-
-
-SLOTS = {"schedule": "0 3 * * *"}
-REFUSED = [
-    ({}, "expectation: says nothing; write a schedule, every, max_runtime or "
-         "min_interval"),
-    ({"schedule": None}, "expectation: says nothing; write a schedule, every, "
-                         "max_runtime or min_interval"),
-    ({"per_instance": True}, "expectation: says nothing; write a schedule, every, "
-                             "max_runtime or min_interval"),
-    ({**SLOTS, "every": "1h"}, 'expectation.every: "1h" stands beside a schedule; '
-                               "write one"),
-    ({"max_runtime": "1h", "grace": "5m"}, 'expectation.grace: "5m" needs a schedule '
-                                           "or every beside it"),
-    ({"every": "1h", "tz": "UTC"}, 'expectation.tz: "UTC" needs a schedule beside it'),
-    ({"shedule": "0 3 * * *"}, 'expectation: there is no field "shedule"; did you mean '
-                               "schedule?"),
-    ({**SLOTS, "x": 1}, 'expectation: there is no field "x"; write schedule, every, '
-                        "grace, tz, max_runtime, min_interval, per_instance"),
-    ({"schedule": "0 3 * *"}, 'expectation.schedule: "0 3 * *" is not a cron line: '
-                              "there must be 5 fields and not 4, minute, hour, day of "
-                              "month, month, day of week; no seconds, no user, no "
-                              "command"),
-    ({"schedule": "0 0 30 2 *"}, 'expectation.schedule: "0 0 30 2 *" never comes '
-                                 "round: none of its months has such a day"),
-    ({"schedule": 5}, 'expectation.schedule: must be text such as "0 3 * * *", not 5'),
-    ({"every": 3600}, 'expectation.every: must be text such as "1h30m", not 3600'),
-    ({"every": "1.5h"}, 'expectation.every: "1.5h" is not a duration: write whole '
-                        "numbers with their units, the larger units first, such as "
-                        "1h30m or 26h; the units are y, w, d, h, m, s and ms"),
-    ({"every": "999ms"}, 'expectation.every: "999ms" is out of bounds: write 1s to '
-                         "10y"),
-    ({"every": "10y1ms"}, 'expectation.every: "10y1ms" is out of bounds: write 1s to '
-                          "10y"),
-    ({**SLOTS, "grace": "11y"}, 'expectation.grace: "11y" is out of bounds: write 0s '
-                                "to 10y"),
-    ({"max_runtime": "0"}, 'expectation.max_runtime: "0" is out of bounds: write 1ms '
-                           "to 10y"),
-    ({"min_interval": "0s"}, 'expectation.min_interval: "0s" is out of bounds: write '
-                             "1ms to 10y"),
-    ({**SLOTS, "grace": ["5m"]}, 'expectation.grace: must be text such as "1h30m", not '
-                                 "an array"),
-    ({**SLOTS, "tz": False}, 'expectation.tz: must be text such as "Europe/Berlin", '
-                             "not false"),
-    ({**SLOTS, "per_instance": "yes"}, "expectation.per_instance: must be true or "
-                                       'false, not "yes"'),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("document", "message"), REFUSED)
-def test_a_refusal_names_the_field_the_value_and_what_is_right(
-    document: dict[str, object], message: str
-) -> None:
-    with pytest.raises(InvalidExpectation) as refused:
-        parse_expectation(document)
-    assert str(refused.value) == message
-    field = refused.value.field
-    where = f"expectation.{field}" if field else "expectation"
-    assert f"{where}: {refused.value.problem}" == message
-
-
-def test_a_refusal_does_not_repeat_a_long_value() -> None:
-    for field in ("schedule", "every", "per_instance", "x" * 100_000):
-        with pytest.raises(InvalidExpectation) as refused:
-            parse_expectation({field: "x" * 100_000})
-        assert len(str(refused.value)) < 500
-
-
 LINES = ["0 3 * * *", "*/5 * * * *", "30 2 * * *", "30 * * * 1-5", "0 0 29 2 *"]
+CALENDARS = ["*:0/20", "Mon..Fri 02:30", "*-*~01 01:30", "*-03..09-29 03:00"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 lengths = st.none() | st.integers(1, 10 * YEAR // MILLISECOND).map(MILLISECOND.__mul__)
-cron_lines = st.builds(
-    Expectation,
-    schedule=st.sampled_from(LINES),
+slots = [{"schedule": line} for line in LINES]
+slots += [{"on_calendar": text} for text in CALENDARS]
+on_clocks = st.builds(
+    lambda slots, **others: Expectation(**slots, **others),
+    st.sampled_from(slots),
     tz=st.sampled_from(ZONES),
     grace=st.integers(0, 2 * DAY // MILLISECOND).map(MILLISECOND.__mul__),
     max_runtime=lengths,
@@ -321,12 +207,7 @@ intervals = st.builds(
 moments = st.integers(at("2026-03-01"), at("2026-11-30"))
 
 
-@given(cron_lines | intervals)
-def test_what_is_stated_is_read_back(expectation: Expectation) -> None:
-    assert parse_expectation(to_document(expectation)) == (expectation, [])
-
-
-@given(cron_lines, moments, moments)
+@given(on_clocks, moments, moments)
 def test_the_next_slot_is_later_and_never_goes_back(
     expectation: Expectation, one: int, other: int
 ) -> None:
@@ -340,7 +221,7 @@ def test_the_next_slot_is_later_and_never_goes_back(
     assert slots_between(expectation, earlier, first - 1, 9) == 0
 
 
-@given(cron_lines, st.lists(moments, min_size=3, max_size=3).map(sorted))
+@given(on_clocks, st.lists(moments, min_size=3, max_size=3).map(sorted))
 def test_slots_add_up(expectation: Expectation, times: list[int]) -> None:
     begin, middle, end = times
     most = 10**6
@@ -349,9 +230,7 @@ def test_slots_add_up(expectation: Expectation, times: list[int]) -> None:
     ) + slots_between(expectation, middle, end, most)
 
 
-@given(
-    cron_lines | intervals, moments, st.none() | moments, moments, st.integers(0, 99)
-)
+@given(on_clocks | intervals, moments, st.none() | moments, moments, st.integers(0, 99))
 def test_an_outlook_changes_when_it_is_due_and_not_before(
     expectation: Expectation,
     since: int,
@@ -370,7 +249,7 @@ def test_an_outlook_changes_when_it_is_due_and_not_before(
     assert changed.missed_slots == seen.missed_slots + 1
 
 
-@given(cron_lines | intervals, moments, st.none() | moments, moments)
+@given(on_clocks | intervals, moments, st.none() | moments, moments)
 def test_a_job_is_overdue_exactly_when_its_slot_and_grace_have_passed(
     expectation: Expectation, since: int, last_start: int | None, now: int
 ) -> None:

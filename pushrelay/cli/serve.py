@@ -130,6 +130,21 @@ log = logging.getLogger("pushrelay")
     "they go stale; may be repeated.",
 )
 @option(
+    "--runs.keep",
+    "runs_keep",
+    type=click.IntRange(min=1),
+    default=Settings().runs_keep,
+    metavar="N",
+    help="Runs of a job that are kept with their output, the last ones to start.",
+)
+@option(
+    "--runs.max-age",
+    "runs_max_age",
+    default="90d",
+    metavar="DURATION",
+    help="How long they are kept.",
+)
+@option(
     "--persistence.file",
     "persistence_file",
     default="",
@@ -197,6 +212,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
         freshness=_freshness(values),
+        runs_keep=values["runs_keep"],
+        runs_max_age=_longer_than_none("--runs.max-age", values["runs_max_age"]),
         config_file=values["config_file"]
         and str(Path(values["config_file"]).absolute()),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
@@ -252,12 +269,16 @@ def _freshness(values: dict[str, Any]) -> Freshness:
 def _duration(flag: str, written: str) -> int | None:
     if not written:
         return None
+    return _longer_than_none(flag, written, "; for never, leave it out")
+
+
+def _longer_than_none(flag: str, written: str, hint: str = "") -> int:
     try:
         nanoseconds = parse_duration(written)
     except InvalidDuration as error:
         raise StartupError(f"{flag}: {error}") from error
     if not nanoseconds:
-        raise StartupError(f"{flag}: must be longer than 0; for never, leave it out")
+        raise StartupError(f"{flag}: must be longer than 0{hint}")
     return nanoseconds
 
 

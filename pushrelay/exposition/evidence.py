@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from pushrelay.exposition.floats import format_float
 from pushrelay.grouping_key import GroupingKey
@@ -60,6 +61,7 @@ _JOB_VALUES: dict[str, Callable[[Job], float]] = {
     JOB_GROUPS: lambda job: job.groups,
     JOB_LAST_PUSH: lambda job: job.pushed_at / NANOSECONDS,
 }
+_VALUES: dict[str, Callable[[Any], float]] = {**_GROUP_VALUES, **_JOB_VALUES}
 
 
 def evidence_of(group: Group) -> tuple[str, ...]:
@@ -80,11 +82,7 @@ def is_evidence(name: str) -> bool:
 def evidence_series(holder: Holder, name: str) -> bytes:
     """Return the line of the evidence `name` of a group or job; a time of 0 means
     never."""
-    if isinstance(holder, Job):
-        value = _JOB_VALUES[name](holder)
-    else:
-        value = _GROUP_VALUES[name](holder)
-    shown = format_float(float(value))
+    shown = format_float(float(_VALUES[name](holder)))
     return b"%s{%s} %s\n" % (name.encode(), holder.key.exposed, shown.encode())
 
 

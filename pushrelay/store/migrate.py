@@ -15,7 +15,7 @@ from pushrelay.store.engine import Database
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema that this version works with; importing Alembic to find out is slow."""
 
 

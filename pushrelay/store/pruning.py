@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, select
 
+from pushrelay.store.change_rows import REVISED
 from pushrelay.store.engine import sql
-from pushrelay.store.schema import commits, groups, jobs
+from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 
 KEPT_COMMITS = 100_000
@@ -23,18 +24,6 @@ _PRUNABLE = sql(
     )
 )
 _PRUNE_COMMITS = sql(delete(commits).where(commits.c.revision <= bindparam("through")))
-_PRUNE_GROUPS = sql(
-    delete(groups).where(
-        groups.c.revision.between(bindparam("oldest"), bindparam("through")),
-        groups.c.families.is_(None),
-    )
-)
-_PRUNE_JOBS = sql(
-    delete(jobs).where(
-        jobs.c.revision.between(bindparam("oldest"), bindparam("through")),
-        jobs.c.pushed_at.is_(None),
-    )
-)
 
 
 def prune(session: Session, newest: int, now: int) -> None:
@@ -57,6 +46,6 @@ def prune(session: Session, newest: int, now: int) -> None:
     if through is None:
         return
     # What was emptied before the oldest commit went with its commit.
-    for statement in (_PRUNE_GROUPS, _PRUNE_JOBS):
-        session.run(statement, {"oldest": oldest, "through": through})
+    for rows in REVISED:
+        rows.prune(session, oldest, through)
     session.run(_PRUNE_COMMITS, {"through": through})

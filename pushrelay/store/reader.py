@@ -8,10 +8,9 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import NoResultFound
 
 from pushrelay.changes import Changes, Position
+from pushrelay.store.change_rows import read_since
 from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
-from pushrelay.store.group_rows import from_row
-from pushrelay.store.job_rows import read_jobs
-from pushrelay.store.schema import commits, groups
+from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 
 ReadChanges = Callable[[Position | None], Changes | None]
@@ -25,10 +24,6 @@ _NEWEST = sql(
 _NONCE_OF = sql(
     select(commits.c.nonce).where(commits.c.revision == bindparam("revision"))
 )
-# In the order of the file; by their revisions, rows lie all over it.
-_ALL = sql(select(groups))
-_CHANGED = sql(select(groups).where(groups.c.revision > bindparam("revision")))
-_COLUMNS = groups.c.keys()
 _REVISION_OF = sql(
     select(commits.c.revision).where(commits.c.nonce == bindparam("nonce"))
 )
@@ -54,13 +49,7 @@ def read_changes(session: Session, since: Position | None) -> Changes | None:
         return None
     if since is not None and not _is_stored(session, since):
         since = None
-    if since is None:
-        rows = session.all(_ALL)
-    else:
-        rows = session.all(_CHANGED, {"revision": since.revision})
-    changed = [from_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
-    jobs = read_jobs(session, None if since is None else since.revision)
-    return Changes(since, position, changed, jobs)
+    return read_since(session, since, position)
 
 
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:

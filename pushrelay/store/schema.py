@@ -8,11 +8,30 @@ groups: a row a group. A deleted group is the same row, emptied, so that views l
 jobs: what outlives the groups of a job; a row without a time is a deleted one.
 receipts: pushes with an idempotency key that were accepted; `id` stands for the group
     and the key, `body` for what was pushed.
+run_evidence: what the runs of a grouping key leave behind; emptied like a group.
+expectations: what is expected of a job; emptied likewise.
+runs: a row a run, known by its id for as long as a report of it may come again. `job`
+    and `key` stand for its job and its grouping key. Its document, all that is known of
+    it, may be let go before.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    literal_column,
+    tuple_,
+)
 
 from pushrelay.store.engine import REVISION
 
@@ -65,3 +84,60 @@ receipts = Table(
     Column("body", LargeBinary(32), nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
 )
+
+run_evidence = Table(
+    "run_evidence",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("revision", REVISION, nullable=False, index=True),
+    Column("grouping_key", LargeBinary),
+    Column("evidence", LargeBinary),
+)
+
+expectations = Table(
+    "expectations",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("revision", REVISION, nullable=False, index=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("expectation", LargeBinary),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", LargeBinary(16), primary_key=True),
+    Column("job", LargeBinary(32), nullable=False),
+    Column("key", LargeBinary(32), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("outcome", Text),
+    Column("min_interval", BigInteger),
+    Column("document", LargeBinary),
+)
+
+# A query uses an index of some rows only if it asks for these rows in the same words:
+# without parameters.
+RAN = and_(
+    runs.c.finished_at.is_not(None), runs.c.outcome != literal_column("'skipped'")
+)
+"""Which runs came to their end without having been skipped."""
+PLACE = tuple_(runs.c.started_at, runs.c.id)
+"""Where a run is in the order of starts."""
+LISTED = runs.c.document.is_not(None)
+LET_GO = runs.c.document.is_(None)
+"""Which runs have, and which do not have, their document."""
+
+
+def _index_of_some(name: str, rows: ColumnElement[bool], *columns: Column[Any]) -> None:
+    Index(name, *columns, sqlite_where=rows, postgresql_where=rows)
+
+
+_index_of_some("ix_runs_ran_started_at", RAN, runs.c.key, runs.c.started_at, runs.c.id)
+_index_of_some("ix_runs_ran_finished_at", RAN, runs.c.key, runs.c.finished_at)
+_index_of_some("ix_runs_listed_job", LISTED, runs.c.job, runs.c.started_at, runs.c.id)
+_index_of_some("ix_runs_listed_started_at", LISTED, runs.c.started_at, runs.c.id)
+_index_of_some("ix_runs_listed_reported_at", LISTED, runs.c.reported_at)
+_index_of_some("ix_runs_let_go_job", LET_GO, runs.c.job)
+_index_of_some("ix_runs_let_go_reported_at", LET_GO, runs.c.reported_at)

@@ -19,8 +19,17 @@ from typing import Any, Protocol
 
 from sqlalchemy import insert
 
-from pushrelay.changes import Changes, GroupChange, JobRecord, Position
+from pushrelay.changes import (
+    Changes,
+    EvidenceChange,
+    ExpectationRecord,
+    GroupChange,
+    JobRecord,
+    Position,
+)
 from pushrelay.errors import LimitExceeded, StoreUnavailable
+from pushrelay.store.books import Books
+from pushrelay.store.change_rows import write_changes
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -28,10 +37,7 @@ from pushrelay.store.engine import (
     TooLarge,
     sql,
     unavailable,
-    upsert,
 )
-from pushrelay.store.group_rows import to_row
-from pushrelay.store.job_rows import write_jobs
 from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
     ReadChanges,
@@ -39,8 +45,8 @@ from pushrelay.store.reader import (
     newest_position,
     read_changes,
 )
-from pushrelay.store.receipts import Receipt, find_receipt, write_receipts
-from pushrelay.store.schema import commits, groups
+from pushrelay.store.receipts import Receipt, write_receipts
+from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 
 log = logging.getLogger(__name__)
@@ -62,10 +68,13 @@ class Decision:
     changes: list[GroupChange] = field(default_factory=list)
     jobs: list[JobRecord] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    runs: list[EvidenceChange] = field(default_factory=list)
+    expectations: list[ExpectationRecord] = field(default_factory=list)
 
-
-FindReceipt = Callable[[bytes], bytes | None]
-"""Returns what was pushed under the id of a receipt, None for nothing."""
+    @property
+    def is_change(self) -> bool:
+        """Whether views have to learn of it."""
+        return bool(self.changes or self.jobs or self.runs or self.expectations)
 
 
 class Decider(Protocol):
@@ -74,9 +83,7 @@ class Decider(Protocol):
     def catch_up(self, read: ReadChanges) -> Position:
         """Take over what others wrote, as `read` tells it; return where that led."""
 
-    def decide(
-        self, writes: list[Any], revision: int, find_receipt: FindReceipt
-    ) -> Decision:
+    def decide(self, writes: list[Any], revision: int, books: Books) -> Decision:
         """Say what `writes`, in this order, do to the store at `revision`."""
 
     def committed(self, changes: Changes) -> None:
@@ -244,21 +251,24 @@ class Writer:
             since = self._decider.catch_up(partial(read_changes, session))
             revision = since.revision + 1
             now = self._clock()
-            find = partial(find_receipt, session, now=now)
-            decision = self._decider.decide(writes, revision, find)
+            decision = self._decider.decide(writes, revision, Books(session, now))
             attempt.answers = decision.answers
-            if not (decision.changes or decision.jobs):
+            if not decision.is_change:
                 return
             commit = {"revision": revision, "nonce": attempt.nonce, "at": now}
             session.run(_INSERT_COMMIT, commit)
-            # A later change of the batch to the same group replaces the earlier one.
-            rows = {row["id"]: row for row in map(to_row, decision.changes)}
-            session.run_many(_UPSERT_GROUP, rows.values())
-            write_jobs(session, decision.jobs)
+            changes = Changes(
+                since,
+                Position(revision, attempt.nonce),
+                decision.changes,
+                decision.jobs,
+                decision.runs,
+                decision.expectations,
+            )
+            write_changes(session, changes)
             write_receipts(session, decision.receipts, now)
             prune(session, revision, now)
-            position = Position(revision, attempt.nonce)
-            attempt.changes = Changes(since, position, decision.changes, decision.jobs)
+            attempt.changes = changes
 
     def _was_committed(self, nonce: bytes) -> bool:
         # Only with the lock is the answer final: until then the transaction whose
@@ -291,7 +301,6 @@ class _Attempt:
 
 
 _INSERT_COMMIT = sql(insert(commits))
-_UPSERT_GROUP = sql(upsert(groups))
 
 
 def _not_storable(error: Exception) -> Exception:

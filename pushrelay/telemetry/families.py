@@ -81,9 +81,9 @@ def _single(value: float | None) -> Reading:
     return {} if value is None else {(): float(value)}
 
 
-# What follows reads copies, because the event loop may add a label set meanwhile. A list
-# of the items is none: making its pairs may start a garbage collection, whose callbacks
-# let other threads run.
+# What follows reads copies, because the event loop may add a label set meanwhile. A
+# list of the items is none: making its pairs may start a garbage collection, whose
+# callbacks let other threads run.
 
 
 def _counts(counts: dict[LabelValues, int]) -> Reading:

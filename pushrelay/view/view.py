@@ -14,10 +14,18 @@ import threading
 from collections.abc import Iterable
 from operator import itemgetter
 
-from pushrelay.changes import Changes, Emptied, JobRecord, Position
+from pushrelay.changes import (
+    Changes,
+    Emptied,
+    EvidenceChange,
+    ExpectationRecord,
+    JobRecord,
+    Position,
+)
 from pushrelay.changes import GroupChange as StoreChange
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
+from pushrelay.view.board import Board
 from pushrelay.view.family import Family
 from pushrelay.view.holdings import Holdings, NewGroups
 from pushrelay.view.jobs import Jobs, outlives_groups
@@ -49,6 +57,7 @@ class View:
         self.position: Position | None = None
         self.groups: dict[bytes, Group] = {}
         self.standings = Standings(policies or Policies())
+        self.board = Board(self.standings.policies)
         self._holdings = Holdings()
         self._lock = threading.Lock()
         # None: to be made when someone asks, which is then little work. As long as
@@ -79,16 +88,18 @@ class View:
         held = self.position
         if changes.since is None:
             live = [group for group in changes.groups if isinstance(group, Group)]
-            self._load(live, changes.jobs, changes.position, self.standings.policies)
+            runs = (changes.runs, changes.expectations)
+            policies = self.standings.policies
+            self._load(live, changes.jobs, runs, changes.position, policies)
         elif (
             held is not None
             and changes.since.revision <= held.revision < changes.position.revision
         ):
-            new = [group for group in changes.groups if group.revision > held.revision]
-            jobs = [
-                record for record in changes.jobs if record.revision > held.revision
-            ]
-            self._take_over(self._placed(_last_of_each(new)), jobs, changes.position)
+            new = changes.after(held)
+            # Whoever sees the new position must find these, too.
+            self.board.note(new.runs, new.expectations)
+            placed = self._placed(_last_of_each(new.groups))
+            self._take_over(placed, new.jobs, new.position)
         # Else unconnected or old: the next reading of the store brings it.
 
     def advance(self, now: int) -> None:
@@ -117,11 +128,27 @@ class View:
         known = {**self.standings.forgotten.groups, **self.groups}.values()
         groups = [g.with_standing(None) if g.standing else g for g in known]
         jobs = list(self.jobs.recorded.values())
-        self._load(groups, jobs, self.position, policies)
+        self._load(groups, jobs, self.board.records(), self.position, policies)
 
     def is_due(self, now: int) -> bool:
-        """Whether `advance` would change anything."""
-        return self.standings.next_due <= now or now + JITTER < self.standings.now
+        """Whether `advance` and `settle` would change anything."""
+        next_due = min(self.standings.next_due, self.board.next_due)
+        return next_due <= now or now + JITTER < self.standings.now
+
+    def settle(self) -> None:
+        """Show what runs come to at the moment that `advance` was given last.
+
+        Like `apply`, this is for one thread at a time. Until it returns, snapshots show
+        runs as they were.
+        """
+        with self._lock:
+            self._make_snapshot()
+        # Nobody needs the rest as long as there is a snapshot.
+        changed = self.board.settle(self.standings.now)
+        with self._lock:
+            self._holdings.changed |= changed
+            self._snapshot = None
+            self._make_snapshot()
 
     def snapshot(self) -> Snapshot:
         """Return what there is to expose; all that `apply` returned from is in it."""
@@ -149,8 +176,9 @@ class View:
         held.settle()
         exposed, known = self._exposed, len(self._exposed)
         # Families without metrics are kept for the query API, and not exposed.
+        pages = self.board.pages
         for name in held.changed:
-            family = held.families.get(name)
+            family = held.families.get(name) or pages.families.get(name)
             if family is not None and family.groups.series:
                 exposed[name] = family.snapshot()
             elif exposed.pop(name, None) is not None:
@@ -162,8 +190,8 @@ class View:
             self.position or Position(-1, b""),
             tuple(exposed.values()),
             len(self.groups),
-            held.series,
-            held.size,
+            held.series + pages.series,
+            held.size + pages.size,
         )
 
     def _placed(self, new: NewGroups) -> NewGroups:
@@ -192,7 +220,7 @@ class View:
             groups = {**self.groups, **new}
             live = {id_: group for id_, group in groups.items() if group is not None}
             records = [*self.jobs.recorded.values(), *jobs]
-            self._build(live, records, position, self.standings)
+            self._build(live, records, self.board, position, self.standings)
             return
         forgotten = self.standings.forgotten.groups.values()
         work = held.work_of(self.groups, new)
@@ -218,22 +246,27 @@ class View:
         self,
         groups: Iterable[Group],
         records: Iterable[JobRecord],
+        runs: tuple[list[EvidenceChange], list[ExpectationRecord]],
         position: Position | None,
         policies: Policies,
     ) -> None:
         standings = Standings(policies, self.standings.now)
         placed = filter(None, map(standings.place, groups))
         live = {group.key.id: group for group in placed}
-        self._build(live, records, position, standings)
+        board = Board(policies)
+        board.note(*runs)
+        board.settle(standings.now)
+        self._build(live, records, board, position, standings)
 
     def _build(
         self,
         live: dict[bytes, Group],
         records: Iterable[JobRecord],
+        board: Board,
         position: Position | None,
         standings: Standings,
     ) -> None:
-        """Show the groups `live`, which have their `standings`."""
+        """Show the groups `live`, which have their `standings`, and `board`."""
         jobs = Jobs()
         jobs.record(records)
         for group in filter(outlives_groups, live.values()):
@@ -242,15 +275,17 @@ class View:
             jobs.forgotten(group)
         jobs.take_changed()
         holdings = Holdings(live.values(), jobs)
+        families = {**holdings.families, **board.pages.families}
         exposed = {
             name: family.snapshot()
-            for name, family in sorted(holdings.families.items())
+            for name, family in sorted(families.items())
             if family.groups.series
         }
         # Scrapes may take the old snapshot until here.
         with self._lock:
             self.groups = live
             self.standings, self._holdings = standings, holdings
+            self.board = board
             self.position = position
             self._exposed = exposed
             self._snapshot = self._next_snapshot()

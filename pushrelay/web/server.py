@@ -149,7 +149,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         database = Database(settings.database_url, settings.database_sync)
         telemetry = Telemetry()
         policies = _current_policies(settings, self._policies, telemetry)
-        relay = Relay(database, telemetry, policies, limits=settings.limits)
+        relay = Relay(
+            database,
+            telemetry,
+            policies,
+            limits=settings.limits,
+            runs_keep=settings.runs_keep,
+            runs_max_age=settings.runs_max_age,
+        )
         return Gateway(settings, relay, _terminate)
 
 

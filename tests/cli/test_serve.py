@@ -9,6 +9,8 @@ from pushrelay.cli import serve as serve_module
 from pushrelay.cli.main import cli
 from pushrelay.config import Limits, Settings
 
+HOUR = 3600 * 10**9
+
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
@@ -58,6 +60,16 @@ def test_limits_are_flags(tmp_path: Path, served: list[Settings]) -> None:
     assert served[0].limits == Limits(series=7, idle_seconds=0.5)
 
 
+def test_how_long_runs_are_kept_is_a_flag(
+    tmp_path: Path, served: list[Settings]
+) -> None:
+    run(tmp_path)
+    run(tmp_path, "--runs.keep=5", "--runs.max-age=2h")
+    assert served[0].runs_keep == Settings().runs_keep
+    assert served[0].runs_max_age == Settings().runs_max_age == 90 * 24 * HOUR
+    assert (served[1].runs_keep, served[1].runs_max_age) == (5, 2 * HOUR)
+
+
 def test_a_url_with_too_few_slashes_is_a_clear_error(served: list[Settings]) -> None:
     arguments = ["serve", "--database.url=sqlite://data/x.db"]
     result = CliRunner().invoke(cli, arguments)
@@ -75,6 +87,8 @@ def test_a_url_with_too_few_slashes_is_a_clear_error(served: list[Settings]) -> 
             "--freshness.forget-after=0s",
             "must be longer than 0; for never, leave it ou",
         ),
+        ("--runs.max-age=0s", "must be longer than 0\n"),
+        ("--runs.max-age=", "is not a duration"),
     ],
 )
 def test_a_duration_that_would_hide_all_or_is_none_is_a_clear_error(

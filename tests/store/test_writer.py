@@ -18,11 +18,12 @@ from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
 from pushrelay.store import engine, pruning, writer
+from pushrelay.store.books import Books
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
-from pushrelay.store.writer import Decision, FindReceipt, Writer
+from pushrelay.store.writer import Decision, Writer
 
 PATIENCE = 10.0
 GONE = sqlite3.OperationalError("disk I/O error")
@@ -46,9 +47,7 @@ class PlainDecider:
         assert self.position is not None
         return self.position
 
-    def decide(
-        self, writes: list[Any], revision: int, find_receipt: FindReceipt
-    ) -> Decision:
+    def decide(self, writes: list[Any], revision: int, books: Books) -> Decision:
         self.batches.append(list(writes))
         decision = Decision()
         for write in writes:

@@ -20,8 +20,8 @@ def test_groups_that_are_no_more_are_not_kept_until_they_would_have_been_due() -
         group = replace(group_of("x 1\n"), key=key_of(f"run-{number}"))
         standings.place(group)
         standings.drop(group.key.id)
-    assert len(standings._entries) == 0
-    assert len(standings._heap) < PUSHES / 5
+    assert len(standings._dues._entries) == 0
+    assert len(standings._dues._heap) < PUSHES / 5
 
 
 def test_times_that_come_ever_nearer_do_not_pile_up() -> None:
@@ -29,6 +29,6 @@ def test_times_that_come_ever_nearer_do_not_pile_up() -> None:
     group = group_of("x 1\n")
     for number in range(PUSHES):
         standings.place(replace(group, stale_after=YEAR - number))
-    assert len(standings._heap) < PUSHES / 5
+    assert len(standings._dues._heap) < PUSHES / 5
     assert standings.next_due == group.pushed_at + YEAR - (PUSHES - 1)
     assert standings.take_due(2 * YEAR) == [group.key.id]

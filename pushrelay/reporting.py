@@ -1,0 +1,149 @@
+"""Decides what a report of a run changes.
+
+What is known already changes nothing, and neither does what comes too late. Whatever is
+wrong with the metrics that a run left, its end is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pushrelay.aggregation import MERGING
+from pushrelay.catalog import Catalog
+from pushrelay.errors import PushrelayError, RunConflict
+from pushrelay.expectations import Source
+from pushrelay.policies import Policies
+from pushrelay.run_evidence import RunEvidence
+from pushrelay.run_staging import RunStaging
+from pushrelay.runs import End, Run
+from pushrelay.schedule import Expectation
+from pushrelay.writes import Push, Reported, ReportRun
+
+_NEWER = "metrics: left out, because newer ones were pushed since the run finished"
+
+
+class Reporter:
+    """Decides the reports of one batch.
+
+    push: stores a push, or raises a PushrelayError.
+    """
+
+    def __init__(
+        self,
+        staging: RunStaging,
+        catalog: Catalog,
+        policies: Policies,
+        push: Callable[[Push], object],
+    ) -> None:
+        self._staging = staging
+        self._catalog = catalog
+        self._policies = policies
+        self._push = push
+
+    def report(self, write: ReportRun) -> Reported:
+        """Take over what `write` says; return what became of it. Raises RunConflict if
+        the id is that of another run, or of one that ended otherwise."""
+        run = self._joined(write)
+        known = self._staging.rows.get(run.id)
+        warnings = write.report.warnings
+        if known is not None and _is_replay(run, known):
+            return Reported(known, warnings, is_replay=True)
+        evidence = self._staging.evidence(run.key)
+        if run.end is None:
+            is_anonymous = write.report.is_anonymous
+            self._staging.keep(evidence.started(run, is_anonymous=is_anonymous))
+        else:
+            run, left_out = self._with_metrics(run, run.end, write.push, write.problem)
+            warnings += left_out
+            self._finish(evidence, run)
+        self._staging.rows.put(run)
+        self._expect(write, run)
+        return Reported(run, warnings)
+
+    def _joined(self, write: ReportRun) -> Run:
+        """Return the run that is reported, an anonymous end with its start."""
+        run = write.report.run
+        run = replace(run, min_interval=self._min_interval(run))
+        if run.end is None or not write.report.is_anonymous:
+            return run
+        opened = [
+            each
+            for each in self._staging.evidence(run.key).open
+            if each.is_anonymous and each.started_at <= run.end.finished_at
+        ]
+        if not opened:
+            return run
+        start = opened[-1]
+        duration = run.end.finished_at - start.started_at
+        return replace(
+            run,
+            id=start.id,
+            started_at=start.started_at,
+            end=replace(run.end, duration=duration),
+        )
+
+    def _min_interval(self, run: Run) -> int | None:
+        """Return what the run says of it, or else what does not depend on runs."""
+        if run.min_interval is not None:
+            return run.min_interval
+        expected = self._staging.expected(run.key.job)
+        for said in (expected.api, self._rule_of(run)):
+            if said is not None and said.min_interval is not None:
+                return said.min_interval
+        return None
+
+    def _rule_of(self, run: Run) -> Expectation | None:
+        return self._staging.rule_of(run.key.job, [run.key])
+
+    def _with_metrics(
+        self, run: Run, end: End, push: Push | None, problem: str | None
+    ) -> tuple[Run, tuple[str, ...]]:
+        """Store the metrics that `run` left; return it with what is wrong with them,
+        and warnings."""
+        problems = [problem] if problem is not None else []
+        if push is not None:
+            held = self._catalog.group(push.key)
+            is_newer = held is not None and held.pushed_at > push.at
+            if is_newer and push.mode not in MERGING:
+                return run, (_NEWER,)
+            try:
+                self._push(push)
+            except PushrelayError as error:
+                problems.append(str(error))
+        return replace(run, end=replace(end, problems=tuple(problems))), ()
+
+    def _finish(self, evidence: RunEvidence, run: Run) -> None:
+        if run.end is not None:
+            history = self._staging.rows.of(run.key)
+            bounds = self._policies.buckets_of(run.key)
+            self._staging.keep(evidence.finished(run, run.end, history, bounds))
+
+    def _expect(self, write: ReportRun, run: Run) -> None:
+        """Take over what is expected of the job from now on."""
+        job = run.key.job
+        before = self._staging.expected(job)
+        # Another key of the job may have a rule.
+        rule = self._rule_of(run) or before.rule
+        after = before.told(Source.RULE, rule, run.started_at)
+        said = write.report.expectation
+        if said is not None:
+            after = after.reported(said, run.started_at)
+        self._staging.expect(job, after)
+
+
+def _is_replay(run: Run, known: Run) -> bool:
+    """Whether `run` says nothing new about the run that is known by its id."""
+    if run.key.id != known.key.id:
+        raise RunConflict(
+            "the run id belongs to a run with other labels; give each run its own"
+        )
+    if run.end is None or known.end is None:
+        return run.end is None
+    told = (run.end.finished_at, run.end.outcome)
+    if told != (known.end.finished_at, known.end.outcome):
+        raise RunConflict(
+            f"the run has ended already, otherwise: {known.end.outcome.value}; give "
+            "each run an id of its own"
+        )
+    return True

@@ -1,0 +1,95 @@
+"""The use cases of runs: report one, say what is expected, look at all jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pushrelay.expectations import JobExpectation
+from pushrelay.janitor import RunJanitor
+from pushrelay.run_states import JobState
+from pushrelay.runs import Run
+from pushrelay.store.engine import Database
+from pushrelay.store.run_list import RunFilter, find_run, list_runs
+from pushrelay.view.view import View
+from pushrelay.writes import (
+    ChangeExpectation,
+    FollowRules,
+    Reported,
+    ReportRun,
+    Write,
+)
+
+
+class RunCases:
+    """What may be done with runs and expectations.
+
+    write: has a write done. catch_up: brings the view up to this moment, or raises
+    StoreUnavailable. janitor: removes old runs. clock: Unix nanoseconds.
+    rules_are_noted: whether what the job rules expect is in the store.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        database: Database,
+        write: Callable[[Write], Awaitable[Any]],
+        catch_up: Callable[[], Awaitable[None]],
+        janitor: RunJanitor,
+        clock: Callable[[], int],
+    ) -> None:
+        self._view = view
+        self._database = database
+        self._write = write
+        self._catch_up = catch_up
+        self._janitor = janitor
+        self._clock = clock
+        self.rules_are_noted = False
+
+    async def report(self, report: ReportRun) -> Reported:
+        """Store what is said of a run; on return it is on disk.
+
+        Raises RunConflict or StoreUnavailable. Metrics of the run that are refused are
+        booked as a failure of their group, and named in the answer.
+        """
+        reported: Reported = await self._write(report)
+        return reported
+
+    async def expect(self, change: ChangeExpectation) -> JobExpectation:
+        """Change what is expected of a job. Raises UnknownJob or StoreUnavailable."""
+        expected: JobExpectation = await self._write(change)
+        return expected
+
+    async def note_rules(self) -> None:
+        """Store what the job rules expect, unless that is done. Raises
+        StoreUnavailable."""
+        if not self.rules_are_noted:
+            await self._write(FollowRules(self._clock()))
+            self.rules_are_noted = True
+
+    async def prune(self) -> None:
+        """Let go of old runs, and of those that are too many. Raises
+        StoreUnavailable."""
+        if (position := self._view.position) is not None:
+            await self._janitor.prune(position.revision)
+
+    async def states(self) -> list[JobState]:
+        """Return what all jobs are like that have runs or should have, by name. Raises
+        StoreUnavailable."""
+        await self._catch_up()
+        return await asyncio.to_thread(self._states)
+
+    async def listed(self, wanted: RunFilter) -> list[Run]:
+        """Return the runs that are `wanted`, the last to start first. Raises
+        StoreUnavailable."""
+        return await asyncio.to_thread(list_runs, self._database, wanted)
+
+    async def find(self, id_: bytes) -> Run | None:
+        """Return the run with this id, if its document is kept. Raises
+        StoreUnavailable."""
+        return await asyncio.to_thread(find_run, self._database, id_)
+
+    def _states(self) -> list[JobState]:
+        board, now = self._view.board, self._clock()
+        return [board.state(job, now) for job in board.jobs()]

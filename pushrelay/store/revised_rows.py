@@ -1,0 +1,46 @@
+"""Tables whose rows bear the revision that wrote them: all that views follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Column, Table, bindparam, delete, select
+
+from pushrelay.store.engine import sql, upsert
+from pushrelay.store.session import Session
+
+
+class RevisedRows:
+    """The rows of `table`, which has the columns `id` and `revision`.
+
+    columns: what is read of a row, in this order. content: the column that is NULL in
+    the rows that stand for what is no more.
+    """
+
+    def __init__(
+        self, table: Table, columns: Iterable[Column[Any]], content: Column[Any]
+    ) -> None:
+        revision = table.c.revision
+        # In the order of the file; by their revisions, rows lie all over it.
+        everything = select(*columns)
+        self._all = sql(everything)
+        self._changed = sql(everything.where(revision > bindparam("revision")))
+        self._upsert = sql(upsert(table))
+        between = revision.between(bindparam("oldest"), bindparam("through"))
+        self._prune = sql(delete(table).where(between, content.is_(None)))
+
+    def read(self, session: Session, since: int | None) -> Iterator[tuple[Any, ...]]:
+        """Give all rows, or those that were written after the revision `since`."""
+        if since is None:
+            return session.all(self._all)
+        return session.all(self._changed, {"revision": since})
+
+    def write(self, session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Store `rows`; a later one of an id replaces an earlier one."""
+        if last := {row["id"]: row for row in rows}:
+            session.run_many(self._upsert, last.values())
+
+    def prune(self, session: Session, oldest: int, through: int) -> None:
+        """Remove what is no more since a revision from `oldest` to `through`."""
+        session.run(self._prune, {"oldest": oldest, "through": through})

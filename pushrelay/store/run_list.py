@@ -1,0 +1,104 @@
+"""Lists runs for people, the newest first, and finds one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, tuple_
+
+from pushrelay.runs import Outcome, Run
+from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
+from pushrelay.store.job_rows import job_id
+from pushrelay.store.run_documents import unpack_run
+from pushrelay.store.schema import LISTED, PLACE, runs
+
+RUNNING = "running"
+"""The state of a run whose end is not known; others have their outcome's value."""
+
+STATES = (RUNNING, *(outcome.value for outcome in Outcome))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs are listed; None: whichever.
+
+    state: one of STATES. since, until: they started at `since` or later, and before
+    `until`; Unix nanoseconds. after: the start and the id of the last run of the page
+    before. limit: how many at most.
+    """
+
+    job: str | None = None
+    state: str | None = None
+    since: int | None = None
+    until: int | None = None
+    after: tuple[int, bytes] | None = None
+    limit: int = 100
+
+
+def list_runs(database: Database, wanted: RunFilter) -> list[Run]:
+    """Return the runs that are wanted and have their documents, by start and id, the
+    last one first. Raises StoreUnavailable."""
+    values = _values(wanted)
+    return _read(database, _listing(frozenset(values)), values)
+
+
+def find_run(database: Database, id_: bytes) -> Run | None:
+    """Return the run with this id, if it is known and has its document. Raises
+    StoreUnavailable."""
+    found = _read(database, _FIND, {"id": id_})
+    return found[0] if found else None
+
+
+def _read(database: Database, statement: str, values: dict[str, Any]) -> list[Run]:
+    try:
+        with database.reading() as session:
+            documents = [document for (document,) in session.all(statement, values)]
+    except DatabaseErrors as error:
+        raise unavailable(error) from error
+    return [unpack_run(document) for document in documents]
+
+
+def _values(wanted: RunFilter) -> dict[str, Any]:
+    """Return what a listing is run with; the names say which conditions it has."""
+    values: dict[str, Any] = {"limit": wanted.limit}
+    if wanted.job is not None:
+        values["job"] = job_id(wanted.job)
+    if wanted.state == RUNNING:
+        values[RUNNING] = None
+    elif wanted.state is not None:
+        values["state"] = wanted.state
+    if wanted.since is not None:
+        values["since"] = wanted.since
+    if wanted.until is not None:
+        values["until"] = wanted.until
+    if wanted.after is not None:
+        values["after_start"], values["after_id"] = wanted.after
+    return values
+
+
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "job": runs.c.job == bindparam("job"),
+    RUNNING: runs.c.finished_at.is_(None),
+    "state": runs.c.outcome == bindparam("state"),
+    "since": runs.c.started_at >= bindparam("since"),
+    "until": runs.c.started_at < bindparam("until"),
+    "after_id": tuple_(bindparam("after_start"), bindparam("after_id")) > PLACE,
+}
+
+
+@cache
+def _listing(names: frozenset[str]) -> str:
+    conditions = [each for name, each in _CONDITIONS.items() if name in names]
+    return sql(
+        select(runs.c.document)
+        .where(LISTED, *conditions)
+        .order_by(runs.c.started_at.desc(), runs.c.id.desc())
+        .limit(bindparam("limit"))
+        # Else the dialect writes a parameter of its own.
+        .offset(literal_column("0"))
+    )
+
+
+_FIND = sql(select(runs.c.document).where(LISTED, runs.c.id == bindparam("id")))

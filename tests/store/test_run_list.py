@@ -1,0 +1,143 @@
+"""Runs are listed in pages, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from builders import key_of, new_database
+from hypothesis import given
+from hypothesis import strategies as st
+from run_builders import run_id, run_of
+
+from pushrelay.errors import StoreUnavailable
+from pushrelay.runs import Outcome, Run
+from pushrelay.store import run_list
+from pushrelay.store.engine import Database
+from pushrelay.store.run_list import RUNNING, STATES, RunFilter, find_run, list_runs
+from pushrelay.store.run_rows import RunRows
+
+ENDS = [None, *Outcome]
+RUNS = [
+    run_of(
+        number,
+        number // 3,
+        None if (outcome := ENDS[number % len(ENDS)]) is None else 50,
+        outcome or Outcome.SUCCESS,
+        key=key_of("ab"[number % 2], i=f"{number % 3}"),
+    )
+    for number in range(40)
+]
+LET_GO = RUNS[::7]
+SHOWN = [run for run in RUNS if run not in LET_GO]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    database = new_database(tmp_path_factory.mktemp("runs"))
+    with closing(database.open_writer()) as session, session.transaction():
+        for run in RUNS:
+            RunRows(session).put(run)
+        gone = [{"id": run.id} for run in LET_GO]
+        session.run_many("UPDATE runs SET document = NULL WHERE id = :id", gone)
+    yield database
+    database.close()
+
+
+def place(run: Run) -> tuple[int, bytes]:
+    return run.started_at, run.id
+
+
+def state(run: Run) -> str:
+    return RUNNING if run.end is None else run.end.outcome.value
+
+
+def is_wanted(run: Run, wanted: RunFilter) -> bool:
+    return (
+        wanted.job in (None, run.key.job)
+        and wanted.state in (None, state(run))
+        and (wanted.since is None or run.started_at >= wanted.since)
+        and (wanted.until is None or run.started_at < wanted.until)
+        and (wanted.after is None or place(run) < wanted.after)
+    )
+
+
+@given(
+    st.builds(
+        RunFilter,
+        st.sampled_from([None, "a", "b", "c"]),
+        st.sampled_from([None, *STATES]),
+        st.none() | st.integers(0, 15),
+        st.none() | st.integers(0, 15),
+        st.none() | st.sampled_from(RUNS).map(place),
+        st.integers(0, 50),
+    )
+)
+def test_all_that_is_wanted_is_listed(database: Database, wanted: RunFilter) -> None:
+    newest_first = sorted(SHOWN, key=place, reverse=True)
+    expected = [run for run in newest_first if is_wanted(run, wanted)]
+    assert list_runs(database, wanted) == expected[: wanted.limit]
+
+
+def test_pages_join_without_gaps(database: Database) -> None:
+    pages: list[Run] = []
+    after = None
+    while page := list_runs(database, RunFilter(after=after, limit=4)):
+        pages += page
+        after = place(page[-1])
+    assert pages == sorted(SHOWN, key=place, reverse=True)
+
+
+def test_a_run_is_found_while_it_has_its_document(database: Database) -> None:
+    assert find_run(database, SHOWN[0].id) == SHOWN[0]
+    assert find_run(database, LET_GO[0].id) is None
+    assert find_run(database, run_id(99)) is None
+
+
+def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database.create()
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        list_runs(database, RunFilter())
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        find_run(database, run_id(1))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        (RunFilter(), "ix_runs_listed_started_at"),
+        (RunFilter(job="a"), "ix_runs_listed_job (job=?)"),
+        (RunFilter(job="a", state="failure"), "ix_runs_listed_job (job=?)"),
+        (RunFilter(state=RUNNING), "ix_runs_listed_started_at"),
+        (
+            RunFilter(job="a", since=1, until=2),
+            "ix_runs_listed_job (job=? AND started_at>? AND started_at<?)",
+        ),
+        (
+            RunFilter(since=1, until=2),
+            "ix_runs_listed_started_at (started_at>? AND started_at<?)",
+        ),
+        (
+            RunFilter(job="a", after=(1, b"")),
+            "ix_runs_listed_job (job=? AND (started_at,id)<(?,?))",
+        ),
+        (
+            RunFilter(after=(1, b"")),
+            "ix_runs_listed_started_at ((started_at,id)<(?,?))",
+        ),
+    ],
+)
+def test_lists_are_read_in_the_order_of_an_index(
+    database: Database, wanted: RunFilter, index: str
+) -> None:
+    values = run_list._values(wanted)
+    sql = run_list._listing(frozenset(values))
+    with database.reading() as session:
+        steps = [row[3] for row in session.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    # No sorting, which would be a step of its own.
+    assert len(steps) == 1, steps
+    assert index in steps[0]
