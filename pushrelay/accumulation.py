@@ -56,7 +56,7 @@ def _remembered(
     if not all(family.type in ADDED for family in families):
         counted = [family for family in pushed.families() if family.type in ADDED]
         pushed = replace(Payload.of(counted), likeness=pushed.likeness)
-    # Payloads of running totals have no more series than their likeness says, either.
+    # Of equal series, equal ones count.
     if running.likeness is pushed.likeness is not None:
         return pushed
     return combine(Mode.MERGE, running, pushed, is_timestamp).or_none()
@@ -72,8 +72,7 @@ def _written_to(
         if family.name in running.layout.index and family.type in ADDED
     ]
     if mode is Mode.UPDATE:
-        # Also by a family of another type.
-        replaced = pushed.layout.index
-        kept = [f for f in running.families() if f.name not in replaced]
-        running = Payload.of(kept)
+        # A family of another type ends running totals too.
+        index = pushed.layout.index
+        running = Payload.of([f for f in running.families() if f.name not in index])
     return combine(mode, running, Payload.of(written), is_timestamp).or_none()

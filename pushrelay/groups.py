@@ -128,7 +128,8 @@ class Payload:
         Unix nanoseconds.
     messages: as in StoredFamily, None where no family has one.
     likeness: two payloads of one group have the same series, and only other values, if
-        this is the same object in both; None says nothing.
+        this is the same object in both; None says nothing. Running totals are compared
+        with running totals only.
     """
 
     layout: Layout

@@ -8,19 +8,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
-from builders import group_of, key_of
-from google.protobuf import text_format
+from builders import families_of_messages, group_of, key_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import Mode, without_series
-from pushrelay.config import Limits
 from pushrelay.contents import NOTHING_HELD, Contents
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.native_histogram import native_buckets
-from pushrelay.exposition.protobuf_encoder import delimit
-from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
 from pushrelay.groups import Payload
 from pushrelay.selector_parser import parse_selector
@@ -216,12 +212,7 @@ class Process:
     def payload(self, label: str, *, as_protobuf: bool) -> Payload:
         if not as_protobuf:
             return group_of(self.text(label)).payload
-        messages = [
-            text_format.Parse(family, pb.MetricFamily()).SerializeToString()
-            for family in self.families(label)
-        ]
-        body = b"".join([delimit(len(message)) + message for message in messages])
-        return to_payload(parse_protobuf(body, KEY, Limits()), 1)
+        return to_payload(families_of_messages(self.families(label), KEY), 1)
 
 
 PROCESSES = st.lists(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from builders import families_of, key_of
-from google.protobuf import text_format
+from builders import families_of, families_of_messages, key_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushrelay.config import Limits
 from pushrelay.exposition import metrics_pb2 as pb
-from pushrelay.exposition.protobuf_encoder import delimit, encode_family
-from pushrelay.exposition.protobuf_parser import parse_protobuf
+from pushrelay.exposition.protobuf_encoder import encode_family
 from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.groups import StoredFamily
 from pushrelay.increments import increments_of
@@ -28,9 +27,8 @@ def family_of(text: str) -> MetricFamily:
     """Return a pushed family, in the text format or in protobuf's."""
     if text.startswith("#"):
         (family,) = families_of(text, KEY)
-        return family
-    message = text_format.Parse(text, pb.MetricFamily()).SerializeToString()
-    (family,) = parse_protobuf(delimit(len(message)) + message, KEY, Limits())
+    else:
+        (family,) = families_of_messages([text], KEY)
     return family
 
 
@@ -38,16 +36,13 @@ def message_of(family: MetricFamily) -> pb.MetricFamily:
     return pb.MetricFamily.FromString(encode_family(family))
 
 
-def counter(value: str) -> str:
-    return f'name: "x" type: COUNTER metric {{ counter {{ {value} }} }}'
+def message(type_: str, value: str) -> str:
+    """Return a family of one metric in protobuf's text format."""
+    return f'name: "x" type: {type_} metric {{ {type_.lower()} {{ {value} }} }}'
 
 
-def summary(value: str) -> str:
-    return f'name: "x" type: SUMMARY metric {{ summary {{ {value} }} }}'
-
-
-def histogram(value: str) -> str:
-    return f'name: "x" type: HISTOGRAM metric {{ histogram {{ {value} }} }}'
+counter, summary = partial(message, "COUNTER"), partial(message, "SUMMARY")
+histogram = partial(message, "HISTOGRAM")
 
 
 def classic(low: int, count: int, total: float = 0.5, bound: float = 2) -> str:
