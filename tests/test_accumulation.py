@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 from pushrelay.accumulation import push_onto
 from pushrelay.aggregation import Mode, without_series
+from pushrelay.config import Limits
 from pushrelay.contents import NOTHING_HELD, Contents
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.native_histogram import native_buckets
+from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.exposition.stored import to_payload
 from pushrelay.groups import Payload
+from pushrelay.push_reader import PushReader
 from pushrelay.selector_parser import parse_selector
 
 ACC, ADD, MERGE, POST, PUT = (
@@ -162,6 +165,24 @@ def test_deleted_series_are_not_remembered() -> None:
     held = after((PUT, "x 1\ny 1"))
     held = without_series(held, [parse_selector("x", of_series=True)])
     assert held.running_totals is None
+
+
+def test_pushes_that_are_read_by_a_template_are_accumulated_as_others_are() -> None:
+    """They are known to have the same series, of which these are what counts."""
+    reader = PushReader(Limits(), utf8_names=False)
+    held = read = NOTHING_HELD
+    likenesses = set()
+    for total in (3, 5, 9, 2, 4):
+        body = f'# TYPE g gauge\ng {total}\n{C}c{{l="1"}} {total}\nc{{l="2"}} {total}\n'
+        arguments = (body.encode(), PushFormat.TEXT, KEY, ACC, 10**9)
+        pushed = reader.read(*arguments).payload
+        likenesses.add(pushed.likeness)
+        held = push(held, ACC, pushed)
+        read = push(read, ACC, group_of(body).payload)
+        assert shown(held.payload) == shown(read.payload)
+        assert shown(held.running_totals) == shown(read.running_totals)
+    assert len(likenesses - {None}) == 1
+    assert shown(held.payload) == 'g 4; c{l="1"} 13; c{l="2"} 13'
 
 
 # Processes that come and go.

@@ -210,6 +210,20 @@ async def test_running_totals_count_as_what_a_group_holds(tmp_path: Path) -> Non
 
 
 @on_loop
+async def test_running_totals_count_in_what_is_merged_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "MERGED_AT_ONCE", 2)
+    async with open_relay(tmp_path) as relay:
+        push = prepare_push(A, families_of(body_of(5), A), Mode.ACCUMULATE, SECOND)
+        for mode in (Mode.ADD, Mode.ACCUMULATE):
+            await relay.push(PushAll((replace(push, mode=mode),)))
+        with pytest.raises(LimitExceeded, match="have 3 series"):
+            await relay.push(PushAll((push,)))
+        assert await total_of(relay) == 10
+
+
+@on_loop
 async def test_large_groups_are_accumulated_beside_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
