@@ -125,7 +125,7 @@ class Jobs:
         change = ChangeExpectation(
             parse_job(path), lambda expected: expected.told(Source.API, None, now)
         )
-        await self._change(exchange, change, "expect nothing")
+        await self._change(exchange, change, "take back the expectation")
 
     async def pause(self, exchange: Exchange, path: str) -> None:
         """Let nothing be expected of a job until a moment."""
