@@ -92,4 +92,4 @@ class RunCases:
 
     def _states(self) -> list[JobState]:
         board, now = self._view.board, self._clock()
-        return [board.state(job, now) for job in board.jobs()]
+        return [board.state(job, now) for job in board.jobs(now)]

@@ -65,7 +65,7 @@ class Groups:
             }
             _note("deleting groups", exchange, len(keys), asked)
             wanted = _still_as(found, condition)
-            keys = await self._relay.delete_groups(found, wanted)
+            keys = await self._relay.endings.delete_groups(found, wanted)
             _note("deleted groups", exchange, len(keys), asked)
         await self._answer_keys(exchange, {"dry_run": dry_run}, keys)
 
@@ -76,7 +76,7 @@ class Groups:
         dry_run = parameters.flag("dry_run")
         if not is_utf8(job):
             raise InvalidRequest("the name of the job is not valid UTF-8")
-        keys = await self._relay.retire(job, dry_run=dry_run)
+        keys = await self._relay.endings.retire(job, dry_run=dry_run)
         if not dry_run:
             _note("retired a job", exchange, len(keys), {"job": job})
         await self._answer_keys(exchange, {"dry_run": dry_run, "job": job}, keys)

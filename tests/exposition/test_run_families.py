@@ -13,6 +13,7 @@ from run_builders import run_id
 
 from pushrelay.config import Limits
 from pushrelay.expectations import JobExpectation
+from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.native_histogram import native_buckets_of
 from pushrelay.exposition.protobuf_encoder import delimit
 from pushrelay.exposition.protobuf_parser import parse_protobuf
@@ -26,7 +27,6 @@ from pushrelay.exposition.run_families import (
 from pushrelay.exposition.stored import from_stored
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.exposition.text_renderer import render_header
-from pushrelay.exposition.escaping import Escaping
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Payload
 from pushrelay.model import Histogram, MetricFamily
