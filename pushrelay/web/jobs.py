@@ -88,7 +88,7 @@ class Jobs:
         parameters.require_known("dry_run")
         dry_run, job = parameters.flag("dry_run"), parse_job(path)
         state = await self._relay.runs.state(job, must_be_known=False)
-        keys = await self._relay.retire(job, dry_run=dry_run)
+        keys = await self._relay.endings.retire(job, dry_run=dry_run)
         if not dry_run:
             note("retired a job", exchange, {"count": str(len(keys)), "job": job})
         data = {
