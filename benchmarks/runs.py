@@ -11,8 +11,8 @@ one report, then reports. The exit status is 1 if what is owed is missed.
 
 Conclusion (2026-11-25, two busy CPUs, so that only what is side by side says much;
 RESULTS-runs.md has the table): what is expected of 10,000 jobs costs a scrape nothing
-but the bytes it shows, 0.94 to 0.96 x of the time without it in two runs. The evidence of
-their runs doubles the compressed page of as many groups, from 1.5 to 3.1 MiB, and
+but the bytes it shows, 0.94 to 0.96 x of the time without it in two runs. The evidence
+of their runs doubles the compressed page of as many groups, from 1.5 to 3.1 MiB, and
 expectations add 0.2 MiB. A report takes 0.65 ms of processor time, shared by the event
 loop and the writer.
 """

@@ -194,7 +194,7 @@ async def test_a_retired_job_is_gone_until_it_reports_or_rules_are_read(
         await reports.ended(1, reports.now - 20, reports.now - 10)
         clock.go(2 * 3600)
         assert await values(relay, "overdue") == [1]
-        await relay.retire("a")
+        await relay.endings.retire("a")
         assert await shown(relay) == {}
         await relay.follow(rules)
         assert await values(relay, "overdue", "last_start_timestamp_seconds") == [

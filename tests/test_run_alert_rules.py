@@ -137,7 +137,7 @@ async def happen(relay: Relay, hour: float) -> None:
         pause = ChangeExpectation("paused", lambda expected: expected.paused(until))
         await relay.runs.expect(pause)
     if hour == RETIRED_AT:
-        await relay.retire("dies")
+        await relay.endings.retire("dies")
 
 
 async def scraped(directory: Path) -> list[dict[str, float]]:
