@@ -11,8 +11,10 @@ import click
 
 from pushrelay.cli.options import plain_option
 from pushrelay.cli.remote import connected, job_target, relay_url
-from pushrelay.cli.tables import name, show, word
+from pushrelay.cli.tables import facts, name, show, word
 from pushrelay.cli.times import ahead
+
+_SOURCES = {"report": ", as its reports say", "rule": ", as the job rules say"}
 
 
 @click.command()
@@ -72,14 +74,12 @@ def expect(
 
 
 def _told(job: Mapping[str, Any], now: int) -> Iterator[str]:
-    """Yield what is expected of a job as the relay knows it now, a line for each thing
-    it is told."""
-    shown = name(job["job"])
-    expectation, expected = job["expectation"], job["next_expected"]
+    """Yield lines that tell what is expected of `job`, by whom, and when next."""
+    shown, expectation = name(job["job"]), job["expectation"]
     if not expectation:
         yield f"nothing is expected of {shown}"
         return
-    facts = [f"{field} {word(value)}" for field, value in expectation.items()]
-    yield f"expected of {shown}: {', '.join(facts)}"
-    if expected is not None:
-        yield f"the next run: {ahead(expected, now)}"
+    source = _SOURCES.get(job["expectation_from"], "")
+    yield f"expected of {shown}{source}: {facts(expectation)}"
+    if job["next_expected"] is not None:
+        yield f"its next run: {ahead(job['next_expected'], now)}"

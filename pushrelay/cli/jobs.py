@@ -59,14 +59,14 @@ def jobs(
 ) -> None:
     """Show how each JOB is, or all jobs: its state, its last run, and when the next is
     expected."""
-    chosen = {state.replace("-", " ") for state in states} or None
+    chosen = {state.replace("-", " ") for state in states}
     with connected(url) as relay:
         found, missing = _find(relay, names)
     shown = [
         job
         for job in found
-        if (chosen is None or job["state"] in chosen)
-        and not (check and job["state"] not in _WRONG)
+        if (not chosen or job["state"] in chosen)
+        and (not check or job["state"] in _WRONG)
     ]
     if output == "json":
         click.echo(json.dumps(shown, indent=2))

@@ -46,8 +46,9 @@ def resume(job: str, url: str) -> None:
     """End the pause of JOB: from now on, its runs are expected again."""
     target = job_target(job)
     with connected(url) as relay:
-        relay.data("DELETE", f"{target}/pause")
-    show([f"{name(job)} is not paused"])
+        expected = relay.data("DELETE", f"{target}/pause")["next_expected"]
+    told = "" if expected is None else f"; next run: {ahead(expected, time.time_ns())}"
+    show([f"{name(job)} is not paused{told}"])
 
 
 def _end(until: str | None, span: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pushrelay.cli.sparkline import OUTCOME_COLOURS, outcome_of
-from pushrelay.cli.tables import Cell, line, word
+from pushrelay.cli.tables import Cell, facts, line, word
 from pushrelay.cli.times import ago, length, moment
 from pushrelay.grouping_key import GroupingKey
 
@@ -25,7 +25,7 @@ def details(run: dict[str, Any], now: int, zone: tzinfo | None) -> Iterator[str]
     machine's.
     """
     outcome = outcome_of(run)
-    facts: dict[str, Cell | str | None] = {
+    known: dict[str, Cell | str | None] = {
         "run": word(run["id"]),
         "job": str(GroupingKey.of({**run["labels"], "job": run["job"]})),
         "outcome": Cell(word(outcome), OUTCOME_COLOURS.get(outcome)),
@@ -38,10 +38,10 @@ def details(run: dict[str, Any], now: int, zone: tzinfo | None) -> Iterator[str]
         "host": _known(run["host"], word),
         "trace": _known(run["trace_id"], word),
         **_usage(run["usage"] or {}),
-        **_expected(run["expectation"] or {}),
+        "expected": facts(run["expectation"]) if run["expectation"] else None,
     }
-    width = max(map(len, facts))
-    for name, fact in facts.items():
+    width = max(map(len, known))
+    for name, fact in known.items():
         if fact is not None:
             told = fact if isinstance(fact, Cell) else Cell(fact)
             yield line([Cell(f"{name.ljust(width)}{_INDENT}"), told], None)
@@ -97,11 +97,6 @@ def _bytes(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1024
     return f"{number:.3g} {_UNITS[-1]}"
-
-
-def _expected(expectation: Mapping[str, Any]) -> dict[str, str | None]:
-    told = ", ".join([f"{word(k)} {word(v)}" for k, v in expectation.items()])
-    return {"expected": told or None}
 
 
 def _lines(text: str | None) -> list[str]:

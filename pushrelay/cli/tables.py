@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
@@ -97,3 +97,12 @@ def word(value: object) -> str:
 def name(text: str) -> str:
     """Return a name of any characters as it may be shown, quoted if it needs that."""
     return text if text and text.isprintable() else quote(text)
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """Return an object from the network in words: `max runtime 2h, per instance`."""
+    told = [
+        word(name.replace("_", " ")) + ("" if value is True else f" {word(value)}")
+        for name, value in values.items()
+    ]
+    return ", ".join(told)

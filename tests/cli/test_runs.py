@@ -195,7 +195,7 @@ def test_one_run_with_all_its_fields() -> None:
         "memory     100 MiB at most\n"
         "blocks     12 read, 40 written\n"
         "switches   900 voluntary\n"
-        "expected   min_interval 1h\n"
+        "expected   min interval 1h\n"
         "\n"
         "problems of its metrics:\n"
         "  line 3: what is this?\n"
