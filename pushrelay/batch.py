@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,11 +14,11 @@ from pushrelay.consistency import check_against, require_unambiguous
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
+    InvalidGroupingKey,
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
     TooLargeToMerge,
-    UnknownJob,
 )
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
@@ -26,8 +26,8 @@ from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY, Group, Payload
 from pushrelay.policies import Policies
-from pushrelay.quoting import quote
 from pushrelay.reporting import Reporter
+from pushrelay.run_states import unknown_job
 from pushrelay.staging import Staging
 from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
@@ -60,7 +60,9 @@ class Batch:
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
-        self._reporter = Reporter(staging.runs, self._catalog, policies, self._push)
+        self._reporter = Reporter(
+            staging.runs, self._catalog, policies, self._push, self._book_if_possible
+        )
 
     def add(self, write: Write) -> None:
         """Decide `write`: note its answer and what it changes."""
@@ -212,6 +214,12 @@ class Batch:
         pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
         self._put(push, pushed_at, push.at, kept, held.stale_after if held else None)
 
+    def _book_if_possible(self, push: Push) -> None:
+        """Note that `push` failed, unless its group cannot be beside others."""
+        with suppress(InvalidGroupingKey):
+            require_unambiguous(push.key, self._catalog)
+            self._book(push)
+
     def _put(
         self,
         push: Push,
@@ -265,10 +273,7 @@ class Batch:
     def _change_expectation(self, write: ChangeExpectation) -> JobExpectation:
         runs, job = self._staging.runs, write.job
         if not (write.makes_known or runs.is_known(job)):
-            raise UnknownJob(
-                f"nothing is known of a job {quote(job)}; it is once it has reported a "
-                "run, or once someone has said when it should run"
-            )
+            raise unknown_job(job)
         runs.expect(job, write.change(runs.expected(job)))
         return runs.expected(job)
 

@@ -77,8 +77,13 @@ class JobExpectation:
         return replace(after, reported_at=started_at)
 
     def paused(self, until: int) -> JobExpectation:
-        """Return the same with nothing expected before `until`."""
+        """Return the same with nothing expected before `until`, in the future."""
         return replace(self, paused_until=until)
+
+    def resumed(self, at: int) -> JobExpectation:
+        """Return the same with runs expected again from `at`, now; what did not come
+        during the pause is not missed."""
+        return replace(self, paused_until=min(self.paused_until, at))
 
     @property
     def _said(self) -> list[Expectation]:

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from pushrelay.aggregation import MERGING
 from pushrelay.catalog import Catalog
-from pushrelay.errors import PushrelayError, RunConflict
+from pushrelay.errors import InconsistentPush, PushrelayError, RunConflict
 from pushrelay.expectations import Source
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_staging import RunStaging
-from pushrelay.runs import End, Run
+from pushrelay.runs import Run
 from pushrelay.schedule import Expectation
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -26,7 +26,8 @@ _NEWER = "metrics: left out, because newer ones were pushed since the run finish
 class Reporter:
     """Decides the reports of one batch.
 
-    push: stores a push, or raises a PushrelayError.
+    push: stores a push, or raises a PushrelayError; what is inconsistent is booked
+    then. book: notes that a push failed.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Reporter:
         catalog: Catalog,
         policies: Policies,
         push: Callable[[Push], object],
+        book: Callable[[Push], None],
     ) -> None:
         self._staging = staging
         self._catalog = catalog
         self._policies = policies
         self._push = push
+        self._book = book
 
     def report(self, write: ReportRun) -> Reported:
         """Take over what `write` says; return what became of it. Raises RunConflict if
@@ -50,16 +53,21 @@ class Reporter:
         if known is not None and _is_replay(run, known):
             return Reported(known, warnings, is_replay=True)
         evidence = self._staging.evidence(run.key)
+        refusal = None
         if run.end is None:
             is_anonymous = write.report.is_anonymous
             self._staging.keep(evidence.started(run, is_anonymous=is_anonymous))
         else:
-            run, left_out = self._with_metrics(run, run.end, write.push, write.problem)
-            warnings += left_out
+            if write.problem is None and self._is_outdated(write.push):
+                warnings += (_NEWER,)
+            else:
+                refusal = self._take_metrics(write.push, write.problem)
+            if refusal is not None:
+                run = replace(run, end=replace(run.end, problems=(str(refusal),)))
             self._finish(evidence, run)
         self._staging.rows.put(run)
         self._expect(write, run)
-        return Reported(run, warnings)
+        return Reported(run, warnings, refusal=refusal)
 
     def _joined(self, write: ReportRun) -> Run:
         """Return the run that is reported, an anonymous end with its start."""
@@ -96,22 +104,30 @@ class Reporter:
     def _rule_of(self, run: Run) -> Expectation | None:
         return self._staging.rule_of(run.key.job, [run.key])
 
-    def _with_metrics(
-        self, run: Run, end: End, push: Push | None, problem: str | None
-    ) -> tuple[Run, tuple[str, ...]]:
-        """Store the metrics that `run` left; return it with what is wrong with them,
-        and warnings."""
-        problems = [problem] if problem is not None else []
-        if push is not None:
-            held = self._catalog.group(push.key)
-            is_newer = held is not None and held.pushed_at > push.at
-            if is_newer and push.mode not in MERGING:
-                return run, (_NEWER,)
-            try:
+    def _is_outdated(self, push: Push | None) -> bool:
+        """Whether what `push` would replace is newer."""
+        if push is None or push.refusal is not None or push.mode in MERGING:
+            return False
+        held = self._catalog.group(push.key)
+        return held is not None and held.pushed_at > push.at
+
+    def _take_metrics(
+        self, push: Push | None, problem: PushrelayError | None
+    ) -> PushrelayError | None:
+        """Store the metrics that a run left, or book that they are refused and return
+        why."""
+        if push is None:
+            return None
+        try:
+            if problem is None:
                 self._push(push)
-            except PushrelayError as error:
-                problems.append(str(error))
-        return replace(run, end=replace(end, problems=tuple(problems))), ()
+                return None
+        except InconsistentPush as error:
+            return error
+        except PushrelayError as error:
+            problem = error
+        self._book(push)
+        return problem
 
     def _finish(self, evidence: RunEvidence, run: Run) -> None:
         if run.end is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
-from pushrelay.run_states import JobState
+from pushrelay.run_states import JobState, unknown_job
 from pushrelay.runs import Run
 from pushrelay.store.engine import Database
 from pushrelay.store.run_list import RunFilter, find_run, list_runs
@@ -79,6 +79,14 @@ class RunCases:
         StoreUnavailable."""
         await self._catch_up()
         return await asyncio.to_thread(self._states)
+
+    async def state(self, job: str, *, must_be_known: bool = True) -> JobState:
+        """Return what `job` is like. Raises UnknownJob and StoreUnavailable."""
+        await self._catch_up()
+        board = self._view.board
+        if must_be_known and not board.is_known(job):
+            raise unknown_job(job)
+        return await asyncio.to_thread(board.state, job, self._clock())
 
     async def listed(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that are `wanted`, the last to start first. Raises

@@ -124,7 +124,7 @@ class RunEvidence:
 
     runs: how many finished, by outcome. last_start, last_finish, last_success: moments,
     0 for never; skipped runs have none. last_ended_start: the last start of those that
-    finished, with the run's id. success_start: when the last success began.
+    finished, with the run's id. success_start: the last start of those that succeeded.
     failures: how many failed since the last success; failing_since: when the first of
     them finished. open: runs that have not finished, by start.
     """
@@ -217,7 +217,11 @@ class RunEvidence:
     def _with_times(self, run: Run, end: End) -> RunEvidence:
         success = (self.last_success, self.success_start)
         if end.outcome is Outcome.SUCCESS:
-            success = max(success, (end.finished_at, run.started_at))
+            # One that takes long may finish after others that began later.
+            success = (
+                max(self.last_success, end.finished_at),
+                max(self.success_start, run.started_at),
+            )
         held = self.last_run
         is_last = held is None or (held.finished_at, held.id) < (
             end.finished_at,

@@ -7,10 +7,12 @@ is stored. Unix nanoseconds throughout.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from pushrelay.errors import UnknownJob
 from pushrelay.expectations import JobExpectation
+from pushrelay.quoting import quote
 from pushrelay.run_evidence import LastRun, OpenRun, RunEvidence
 from pushrelay.runs import REMEMBERED, Outcome
 from pushrelay.schedule import Expectation, Outlook, next_slot, outlook
@@ -41,7 +43,7 @@ def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenR
             continue
         if max_runtime is None or now < run.started_at + max_runtime:
             running.append(run)
-            limit = REMEMBERED if max_runtime is None else max_runtime
+            limit = REMEMBERED if max_runtime is None else min(max_runtime, REMEMBERED)
             dues.append(run.started_at + limit)
         elif run.started_at >= evidence.success_start:
             abandoned += 1
@@ -65,10 +67,7 @@ def outlook_of(expected: JobExpectation, last_start: int, now: int) -> Outlook:
     found = outlook(expectation, since, last_start or None, now)
     if expected.paused_until <= now:
         return found
-    next_expected = found.next_expected
-    if next_expected is not None and next_expected <= expected.paused_until:
-        next_expected = next_slot(expectation, expected.paused_until)
-    return Outlook(next_expected, 0, expected.paused_until)
+    return replace(found, missed_slots=0, due=expected.paused_until)
 
 
 def interval_of(expectation: Expectation, slot: int) -> int | None:
@@ -142,6 +141,14 @@ def job_state(
         failures,
         min([each.failing_since for each in held if each.failing_since], default=None),
         len(held),
+    )
+
+
+def unknown_job(job: str) -> UnknownJob:
+    """Return the error for a `job` that has no state."""
+    return UnknownJob(
+        f"nothing is known of a job {quote(job)}; it is once it has reported a run, or "
+        "once someone has said when it should run"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
-from pushrelay.errors import InconsistentPush
+from pushrelay.errors import InconsistentPush, PushrelayError
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
@@ -104,13 +104,13 @@ class Import:
 class ReportRun:
     """What a client says of a run. Its answer is a `Reported`.
 
-    push: of the metrics that the run left, at the moment of its end. problem: why they
-    cannot be read.
+    push: of the metrics that the run left, at the moment of its end; without payload if
+    `problem` says why they cannot be read.
     """
 
     report: Report
     push: Push | None = None
-    problem: str | None = None
+    problem: PushrelayError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,14 @@ class Reported:
     """What became of a report.
 
     run: as it is known now. warnings: for the client. is_replay: whether the report
-    said nothing new.
+    said nothing new. refusal: why the metrics that came with it were refused, if they
+    were.
     """
 
     run: Run
     warnings: tuple[str, ...] = ()
     is_replay: bool = False
+    refusal: PushrelayError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,3 +280,9 @@ def test_native_buckets_end_where_prometheus_has_them(
     assert native_bucket(value) == number
     if number is not None:
         assert 2 ** ((number - 1) / 8) < value <= 2 ** (number / 8)
+
+
+def test_the_last_start_of_a_success_is_known_whichever_finished_last() -> None:
+    evidence = after(ended(1, 20, 30), ended(2, 5, 40))
+    assert evidence.success_start == 20 * SECOND
+    assert after(ended(2, 5, 40), ended(1, 20, 30)).success_start == 20 * SECOND

@@ -69,6 +69,10 @@ class Board:
         any thread."""
         return sorted({*self._keys.copy(), *self._expected.copy()})
 
+    def is_known(self, job: str) -> bool:
+        """Whether `job` has runs or should have."""
+        return job in self._expected or job in self._keys
+
     def state(self, job: str, now: int) -> JobState:
         """Return what `job` is like at `now`. May be called on any thread."""
         return job_state(job, self.evidences_of(job), self.expected(job), now)
