@@ -92,12 +92,12 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
+        rules = {"what job rules expect": self.runs.note_rules}
         chores = {
-            "what job rules expect": self.runs.note_rules,
             "forgotten groups": self._remove_forgotten,
             "old runs": self.runs.prune,
         }
-        self._janitor = self._loop.create_task(keep_tidy(chores))
+        self._janitor = self._loop.create_task(keep_tidy(rules, chores))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
