@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import click
@@ -61,7 +61,7 @@ def jobs(
     expected."""
     chosen = {state.replace("-", " ") for state in states}
     with connected(url) as relay:
-        found, missing = _find(relay, names)
+        found, missing = _find(relay, names, chosen)
     shown = [
         job
         for job in found
@@ -70,7 +70,7 @@ def jobs(
     ]
     if output == "json":
         click.echo(json.dumps(shown, indent=2))
-    elif shown or not check:
+    elif shown or not (check or missing):
         show(_table(shown, time.time_ns(), terminal_columns()))
     if missing:
         told = ", ".join(map(name, missing))
@@ -80,12 +80,15 @@ def jobs(
 
 
 def _find(
-    relay: RelayClient, names: Iterable[str]
+    relay: RelayClient, names: Iterable[str], states: Collection[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the jobs with these names, all for none, and the names that no job has."""
+    """Return the jobs with these names, all for none, and the names that no job has.
+    Jobs in other states than `states` may be among them."""
     wanted = list(dict.fromkeys(names))
     if not wanted:
-        return fetch(relay, "jobs", {}, None).entries, []
+        # The relay chooses by one state only.
+        asked = {"state": next(iter(states))} if len(states) == 1 else {}
+        return fetch(relay, "jobs", asked, None).entries, []
     targets = {each: job_target(each) for each in wanted}
     found, missing = [], []
     for each, target in targets.items():

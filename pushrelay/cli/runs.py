@@ -86,6 +86,8 @@ def list_(
         return
     encoding = sys.stdout.encoding or "ascii"
     show(_history(found.entries, bars_for(encoding), terminal_columns(), None))
+    if not found.entries:
+        click.echo("no such runs are known", err=True)
     if found.has_more:
         click.echo(f"the last {len(found.entries):,} runs; --all shows all", err=True)
 
@@ -112,7 +114,7 @@ def _history(
 ) -> Iterator[str]:
     """Yield the bars of `runs`, of the last ones if `columns` has no space for more,
     and a table of all."""
-    if runs:
+    if any(run["duration_seconds"] is not None for run in runs):
         heading = "DURATIONS  "
         most = None if columns is None else max(columns - len(heading), 1)
         yield line([Cell(heading), *sparkline(runs[:most], bars)], columns)

@@ -27,7 +27,10 @@ def ahead(at: float, now: int) -> str:
     """Return how long after `now` the Unix time `at` (seconds) is, or how long ago it
     should have been."""
     left = round(at * _SECOND) - now
-    return f"in {_span(left)}" if left >= 0 else f"{_span(-left)} late"
+    if left < 0:
+        return f"{_span(-left)} late"
+    # Rounded, since an answer takes milliseconds and 2h should not be 1h59m then.
+    return f"in {_span(left + _SECOND // 2)}"
 
 
 def _span(nanoseconds: int) -> str:

@@ -165,6 +165,14 @@ def test_jobs_are_chosen(arguments: list[str], shown: list[str]) -> None:
     assert (done.returncode, names(done.stdout)) == (0, shown)
 
 
+def test_the_relay_chooses_by_one_state() -> None:
+    with CannedServer(ALL) as server:
+        call("jobs", "--state=never-ran", "--url", server.url)
+        call("jobs", "--state=ok", "--state=failed", "--url", server.url)
+    asked = [asked.parameters.get("state") for asked in server.asked]
+    assert asked == [["never ran"], None]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "shown"),
     [

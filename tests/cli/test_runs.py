@@ -87,6 +87,14 @@ def test_the_history() -> None:
 def test_without_runs_there_is_nothing_to_draw() -> None:
     [headings] = _history([], BARS, None, UTC)
     assert headings.startswith("STARTED")
+    assert len(list(_history([started()], BARS, None, UTC))) == 2
+
+
+def test_that_there_are_no_runs_is_told() -> None:
+    with CannedServer(Runs()) as server:
+        done = call("runs", "backup", "--url", server.url)
+    assert (done.returncode, done.stderr) == (0, "no such runs are known\n")
+    assert done.stdout.startswith("STARTED")
 
 
 def test_the_bars_of_the_last_runs_fit_the_terminal() -> None:

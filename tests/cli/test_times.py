@@ -39,6 +39,8 @@ def test_what_never_was_is_never() -> None:
     [
         (0, "in 0s"),
         (3 * 3600, "in 3h"),
+        (3 * 3600 - 0.25, "in 3h"),
+        (3 * 3600 - 1, "in 2h59m"),
         (90061, "in 1d1h"),
         (-0.5, "0s late"),
         (-7261, "2h1m late"),
