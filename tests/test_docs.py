@@ -24,6 +24,7 @@ from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.policies import Policies
+from pushrelay.run_states import State
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
@@ -240,6 +241,12 @@ def test_every_command_and_option_has_help(command: click.Command) -> None:
     assert command.help
     for option in command.params:
         assert not isinstance(option, click.Option) or option.help, option.name
+
+
+def test_the_states_of_jobs_are_documented_in_their_order() -> None:
+    rows = table("cli.md", "A job has one state")
+    documented = [word for row in rows for word in code_words(row[0])]
+    assert documented == [state.value for state in State]
 
 
 def test_every_flag_that_is_mentioned_anywhere_exists() -> None:

@@ -65,8 +65,7 @@ def jobs(
     shown = [
         job
         for job in found
-        if (not chosen or job["state"] in chosen)
-        and (not check or job["state"] in _WRONG)
+        if (not chosen or job["state"] in chosen) and (not check or _is_wrong(job))
     ]
     if output == "json":
         click.echo(json.dumps(shown, indent=2))
@@ -99,6 +98,13 @@ def _find(
                 raise
             missing.append(each)
     return found, missing
+
+
+def _is_wrong(job: dict[str, Any]) -> bool:
+    """Return whether someone should look at `job`. One that runs again has still
+    failed: a job that always fails may run most of the time."""
+    has_failed = job["state"] == "running" and job["failing_since"] is not None
+    return has_failed or job["state"] in _WRONG
 
 
 def _table(

@@ -7,8 +7,10 @@ import click
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem
 from command import call, run, run_on_terminal
+from relay_process import REPOSITORY
 
-from pushrelay.cli.jobs import _table
+from pushrelay.cli.jobs import _COLOURS, _WRONG, _table
+from pushrelay.run_states import State
 
 NOW = 1_700_000_000
 STATES = ["ok", "running", "failed", "overdue", "abandoned", "paused", "never ran"]
@@ -72,6 +74,32 @@ WRONG = ["job-fa", "job-ov", "job-ab"]
 
 def names(document: str) -> list[str]:
     return [each["job"] for each in json.loads(document)]
+
+
+def test_all_states_are_known() -> None:
+    assert {*_COLOURS} == {*STATES} == {state.value for state in State}
+    assert {*_COLOURS} > _WRONG
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])
+def test_the_example_in_the_docs_is_such_a_table(page: str) -> None:
+    day = 86400
+    failure = {"finished_at": NOW - 60, "outcome": "failure"}
+    success = {"finished_at": NOW - 26 * 3600, "outcome": "success"}
+    jobs = [
+        job(
+            *("backup", "failed"),
+            last_run=failure,
+            next_expected=NOW + 23 * 3600,
+            failing_since=NOW - 2 * day,
+        ),
+        job("nightly-report", next_expected=NOW + 22 * 3600),
+        job("sync", "overdue", last_run=success, next_expected=NOW - 7200),
+        job("new-report", "never ran", last_run=None, next_expected=NOW + 60),
+    ]
+    shown = {"README.md": jobs[:3], "docs/cli.md": jobs}[page]
+    lines = [click.unstyle(line) for line in _table(shown, NOW * 10**9, None)]
+    assert "```\n" + "\n".join(lines) + "\n```" in (REPOSITORY / page).read_text()
 
 
 def test_the_table() -> None:
@@ -194,6 +222,14 @@ def test_a_check_shows_what_is_wrong_and_says_so_in_its_exit_code(
     rows = [line.split()[-1] for line in table.stdout.splitlines()[1:]]
     assert rows == shown
     assert bool(table.stdout) == bool(shown)
+
+
+def test_a_job_that_runs_again_has_still_failed() -> None:
+    again = job("again", "running", failing_since=NOW - 60)
+    paused = job("paused", "paused", failing_since=NOW - 60)
+    with CannedServer(Jobs(again, paused)) as server:
+        done = call("jobs", "--check", "--output=json", "--url", server.url)
+    assert (done.returncode, names(done.stdout)) == (1, ["again"])
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem
 from command import call, run, run_on_terminal
+from relay_process import REPOSITORY
 
 from pushrelay.cli.run_details import details
 from pushrelay.cli.runs import _history
-from pushrelay.cli.sparkline import BARS
+from pushrelay.cli.sparkline import BARS, OUTCOME_COLOURS
+from pushrelay.store.run_list import STATES
 
 NOW = 1_700_000_000
 ID = "0189f0a4-0000-7000-8000-{:012}"
@@ -68,6 +70,26 @@ HISTORY = [
     run_document(2, outcome="signal", exit_code=None, signal=9, host=None),
     run_document(3, outcome="success", exit_code=None, duration_seconds=None),
 ]
+
+
+def test_all_states_are_known() -> None:
+    assert {*OUTCOME_COLOURS} == {*STATES}
+
+
+def test_the_example_in_the_docs_is_such_a_history() -> None:
+    page = (REPOSITORY / "docs/cli.md").read_text()
+    example = page.partition("DURATIONS")[2].partition("```")[0].splitlines()
+    runs = []
+    for written in example[3:]:
+        day, clock, took, outcome, code, id_, host = written.split()
+        at = datetime.fromisoformat(f"{day}T{clock}Z").timestamp()
+        ended = {"outcome": outcome, "exit_code": int(code), "host": host}
+        took_seconds = float(took.removesuffix("s"))
+        more = {"id": id_, "started_at": at, "duration_seconds": took_seconds}
+        runs.append(run_document(**ended, **more))
+    bars, *lines = [click.unstyle(each) for each in _history(runs, BARS, None, UTC)]
+    assert lines == example[1:]
+    assert bars == "DURATIONS" + example[0]
 
 
 def test_the_history() -> None:
