@@ -212,7 +212,9 @@ class Batch:
         """Note that `push` failed; what its group holds stays."""
         held = self._catalog.group(push.key)
         pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
-        self._put(push, pushed_at, push.at, kept, held.stale_after if held else None)
+        # What a run left may come late.
+        failed_at = max(push.at, held.failed_at if held else 0)
+        self._put(push, pushed_at, failed_at, kept, held.stale_after if held else None)
 
     def _book_if_possible(self, push: Push) -> None:
         """Note that `push` failed, unless its group cannot be beside others."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pushrelay.aggregation import MERGING
 from pushrelay.catalog import Catalog
 from pushrelay.errors import InconsistentPush, PushrelayError, RunConflict
 from pushrelay.expectations import Source
+from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_staging import RunStaging
-from pushrelay.runs import Run
-from pushrelay.schedule import Expectation
+from pushrelay.runs import End, Run
 from pushrelay.writes import Push, Reported, ReportRun
 
 _NEWER = "metrics: left out, because newer ones were pushed since the run finished"
@@ -58,12 +57,13 @@ class Reporter:
             is_anonymous = write.report.is_anonymous
             self._staging.keep(evidence.started(run, is_anonymous=is_anonymous))
         else:
-            if write.problem is None and self._is_outdated(write.push):
+            run = _with_start(run, run.end, write, known)
+            if (push := self._to_push(write)) is not None:
+                refusal = self._take_metrics(push, write.problem)
+            elif write.push is not None:
                 warnings += (_NEWER,)
-            else:
-                refusal = self._take_metrics(write.push, write.problem)
             if refusal is not None:
-                run = replace(run, end=replace(run.end, problems=(str(refusal),)))
+                run = _with_problem(run, str(refusal))
             self._finish(evidence, run)
         self._staging.rows.put(run)
         self._expect(write, run)
@@ -82,42 +82,33 @@ class Reporter:
         ]
         if not opened:
             return run
-        start = opened[-1]
-        duration = run.end.finished_at - start.started_at
-        return replace(
-            run,
-            id=start.id,
-            started_at=start.started_at,
-            end=replace(run.end, duration=duration),
-        )
+        return replace(run, id=opened[-1].id, started_at=opened[-1].started_at)
 
     def _min_interval(self, run: Run) -> int | None:
         """Return what the run says of it, or else what does not depend on runs."""
         if run.min_interval is not None:
             return run.min_interval
         expected = self._staging.expected(run.key.job)
-        for said in (expected.api, self._rule_of(run)):
+        for said in (expected.api, self._staging.rule_of(run.key)):
             if said is not None and said.min_interval is not None:
                 return said.min_interval
         return None
 
-    def _rule_of(self, run: Run) -> Expectation | None:
-        return self._staging.rule_of(run.key.job, [run.key])
-
-    def _is_outdated(self, push: Push | None) -> bool:
-        """Whether what `push` would replace is newer."""
-        if push is None or push.refusal is not None or push.mode in MERGING:
-            return False
+    def _to_push(self, write: ReportRun) -> Push | None:
+        """Return what is to be pushed of the metrics that a run left, if anything."""
+        push = write.push
+        if push is None or push.refusal is not None or write.problem is not None:
+            return push
         held = self._catalog.group(push.key)
-        return held is not None and held.pushed_at > push.at
+        if held is None or held.pushed_at <= push.at:
+            return push
+        return still_to_add(push, held)
 
     def _take_metrics(
-        self, push: Push | None, problem: PushrelayError | None
+        self, push: Push, problem: PushrelayError | None
     ) -> PushrelayError | None:
         """Store the metrics that a run left, or book that they are refused and return
         why."""
-        if push is None:
-            return None
         try:
             if problem is None:
                 self._push(push)
@@ -139,9 +130,11 @@ class Reporter:
         """Take over what is expected of the job from now on."""
         job = run.key.job
         before = self._staging.expected(job)
-        # Another key of the job may have a rule.
-        rule = self._rule_of(run) or before.rule
-        after = before.told(Source.RULE, rule, run.started_at)
+        after = before
+        if before.rule is None:
+            # All else about rules is found out when they are read.
+            rule = self._staging.rule_of(run.key)
+            after = before.told(Source.RULE, rule, run.started_at)
         said = write.report.expectation
         if said is not None:
             after = after.reported(said, run.started_at)
@@ -163,3 +156,24 @@ def _is_replay(run: Run, known: Run) -> bool:
             "each run an id of its own"
         )
     return True
+
+
+def _with_start(run: Run, end: End, write: ReportRun, known: Run | None) -> Run:
+    """Return `run`, which is at its `end`, with what its start said that is known, if
+    the report is of the end alone."""
+    knows_start = end.duration is not None and not write.report.is_anonymous
+    if known is None or knows_start:
+        return run
+    started_at = min(known.started_at, end.finished_at)
+    said = write.report.run.min_interval
+    return replace(
+        run,
+        started_at=started_at,
+        min_interval=known.min_interval if said is None else said,
+        end=replace(end, duration=end.finished_at - started_at),
+    )
+
+
+def _with_problem(run: Run, problem: str) -> Run:
+    end = run.end
+    return run if end is None else replace(run, end=replace(end, problems=(problem,)))

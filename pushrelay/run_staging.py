@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from pushrelay.changes import Emptied, ExpectationRecord
@@ -60,43 +59,56 @@ class RunStaging:
         staged = self._expected.get(job)
         if staged is not None:
             return staged
-        return JobExpectation() if job in self._ended else self._board.expected(job)
+        return _NOTHING_SAID if job in self._ended else self._board.expected(job)
 
     def expect(self, job: str, expected: JobExpectation) -> None:
-        """Let `expected` be what is stored of `job`, if that is something new."""
+        """Let `expected` be what is stored of `job`, if that is something new. Of a job
+        without runs that nobody speaks of, nothing is."""
+        if expected.effective is None and not self._has_runs(job):
+            expected = _NOTHING_SAID
         if expected != self.expected(job):
             self._expected[job] = expected
-            record = ExpectationRecord(job, self._revision, expected)
+            stored = None if expected == _NOTHING_SAID else expected
+            record = ExpectationRecord(job, self._revision, stored)
             self._decision.expectations.append(record)
 
     def is_known(self, job: str) -> bool:
         """Whether `job` has runs or is expected to."""
-        if self.expected(job) != JobExpectation():
-            return True
-        staged = any(each.key.job == job for each in self._evidences.values())
-        return staged or (job not in self._ended and bool(self._board.keys_of(job)))
+        return self.expected(job) != _NOTHING_SAID or self._has_runs(job)
 
     def follow_rules(self, now: int) -> None:
         """Let each job be expected to run as the job rules say; slots that are new are
         expected from `now` (Unix nanoseconds) on."""
         named = self._policies.named_jobs()
         for job in {*self._board.jobs(), *named}:
-            keys = sorted(self._board.keys_of(job), key=_canonical)
-            after = self.expected(job).told(Source.RULE, self.rule_of(job, keys), now)
+            before = self.expected(job)
+            after = before.told(Source.RULE, self._rule_of_all(job, before.rule), now)
             instances = tuple(named[job].instances) if job in named else ()
             self.expect(job, replace(after, instances=instances))
 
-    def rule_of(self, job: str, keys: Iterable[GroupingKey]) -> Expectation | None:
-        """Return what the job rules expect of `job`: for the job alone, or else for the
-        first of `keys` of its runs."""
-        named = self._policies.named_jobs().get(job)
+    def rule_of(self, key: GroupingKey) -> Expectation | None:
+        """Return what the job rules expect of the job of `key`: of the job alone, or
+        else of this key of its runs."""
+        named = self._policies.named_jobs().get(key.job)
         if named is not None:
             return named.expectation
-        for key in (GroupingKey.of({"job": job}), *keys):
-            expectation = self._policies.expectation_of(key)
-            if expectation is not None:
-                return expectation
-        return None
+        alone = GroupingKey.of({"job": key.job})
+        return self._policies.expectation_of(alone) or self._policies.expectation_of(
+            key
+        )
+
+    def _rule_of_all(self, job: str, before: Expectation | None) -> Expectation | None:
+        """Return what the job rules expect of `job`: of the job alone, or else of a key
+        of its runs. If they say different things of these, what was said `before`
+        stays, lest the slots change with every report."""
+        alone = self.rule_of(GroupingKey.of({"job": job}))
+        if alone is not None:
+            return alone
+        keys = sorted(self._board.keys_of(job), key=_canonical)
+        said = list(filter(None, map(self._policies.expectation_of, keys)))
+        if before in said:
+            return before
+        return said[0] if said else None
 
     def end_job(self, job: str) -> None:
         """Keep nothing of `job`: no run, no evidence, and nothing that is expected."""
@@ -111,6 +123,14 @@ class RunStaging:
         self._expected.pop(job, None)
         self._ended.add(job)
         self._decision.expectations.append(ExpectationRecord(job, self._revision, None))
+
+    def _has_runs(self, job: str) -> bool:
+        if any(each.key.job == job for each in self._evidences.values()):
+            return True
+        return job not in self._ended and bool(self._board.keys_of(job))
+
+
+_NOTHING_SAID = JobExpectation()
 
 
 def _canonical(key: GroupingKey) -> bytes:

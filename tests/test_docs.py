@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -165,6 +166,19 @@ def test_the_example_of_an_error_is_what_the_relay_answers(
     accept = re.findall(r"-H 'Accept: (.*?)'", command)[0]
     path = re.findall(r"http://localhost:9091(\S+)", command)[0]
     response = start_relay().post(path, body, {"Accept": accept})
+    assert json.loads(response.body) == json.loads(shown)
+
+
+def test_the_example_of_a_run_is_what_the_relay_takes(
+    start_relay: StartRelay,
+) -> None:
+    _, _, section = (DOCS / "api.md").read_text().partition("### Reporting a run\n")
+    found = re.search(r"localhost:9091(\S+) -d '(.*?)'\n```", section, re.DOTALL)
+    assert found
+    now = time.time()
+    times = {"started_at": now - 1, "finished_at": now}
+    response = start_relay().put(found[1], json.dumps(json.loads(found[2]) | times))
+    (shown,) = re.findall(r"```json\n(.*?)```", section.partition("\n### ")[0], re.S)
     assert json.loads(response.body) == json.loads(shown)
 
 

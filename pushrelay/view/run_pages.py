@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 
 from pushrelay.groups import FamilyShape, RunPage
-from pushrelay.view.blocks import HolderChange
 from pushrelay.view.family import Family
 
 
@@ -20,7 +19,8 @@ class RunPages:
         self.families: dict[str, Family] = {}
         self.series = self.size = 0
         self._pages: dict[str, RunPage] = {}
-        self._moved: defaultdict[str, list[HolderChange]] = defaultdict(list)
+        # By family and by canonical key; the last change of a page counts.
+        self._moved: defaultdict[str, dict[bytes, RunPage | None]] = defaultdict(dict)
 
     def all(self) -> list[RunPage]:
         """Return all pages."""
@@ -40,10 +40,10 @@ class RunPages:
     def update(self) -> set[str]:
         """Bring what changed into the families; return the names of those that look
         different."""
-        moved, self._moved = self._moved, defaultdict(list)
+        moved, self._moved = self._moved, defaultdict(dict)
         for name, changes in moved.items():
             family = self.families[name]
-            family.groups.update(changes)
+            family.groups.update(list(changes.items()))
             if not family.is_held:
                 del self.families[name]
         return set(moved)
@@ -69,7 +69,7 @@ class RunPages:
         """Note that the families `names` of `holder` are those of `shown` now."""
         if holder is not None:
             for name in names:
-                self._moved[name].append((holder.key.canonical, shown))
+                self._moved[name][holder.key.canonical] = shown
 
     def _family(self, name: str) -> Family:
         family = self.families.get(name)

@@ -1,0 +1,411 @@
+"""Runs from the report to the scrape, through the store, restarts and replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builders import key_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from relay_use import SECOND, Clock, group, on_loop, open_relay, page_of, put, samples
+from run_relays import A, begun, counters, ended, report, run_lines, run_series
+
+from pushrelay import janitor
+from pushrelay.aggregation import Mode
+from pushrelay.errors import RunConflict
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.relay import Relay
+from pushrelay.runs import Outcome, Run
+from pushrelay.schedule import Expectation
+from pushrelay.store.run_list import RunFilter
+
+B = key_of("b", instance="1")
+NOW = 1_795_000_000 * SECOND
+MINUTE = 60 * SECOND
+
+
+@pytest.fixture(autouse=True)
+def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows stay until a test wants them removed."""
+    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
+
+
+@asynccontextmanager
+async def two_relays(
+    directory: Path, clock: Clock
+) -> AsyncIterator[tuple[Relay, Relay]]:
+    """Run two replicas of one database."""
+    async with (
+        open_relay(directory, clock=clock) as one,
+        open_relay(directory, clock=clock) as other,
+    ):
+        yield one, other
+
+
+# --- any order comes to the same ---
+
+
+@st.composite
+def _runs(draw: st.DrawFn) -> list[Run]:
+    runs = []
+    for number in range(draw(st.integers(1, 5))):
+        start = NOW + draw(st.integers(0, 20)) * SECOND
+        length = draw(st.integers(0, 8)) * SECOND
+        outcome = draw(st.sampled_from(Outcome))
+        key = draw(st.sampled_from([A, B]))
+        runs.append(ended(number, start, start + length, outcome, key))
+    return runs
+
+
+# Since when slots are expected, nobody knows who hears of them late.
+_EXPECTED = re.compile("pushrelay_job_(interval|next|overdue|missed)")
+EXPECTATION = Expectation(every=10 * SECOND, grace=0, min_interval=5 * SECOND)
+RESTART = None
+
+
+def _starts(runs: list[Run]) -> list[Run]:
+    """Return the reports of starts; a run that is skipped has none."""
+    return [
+        replace(run, end=None)
+        for run in runs
+        if run.end is not None and run.end.outcome is not Outcome.SKIPPED
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(_runs(), st.data())
+def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
+    runs: list[Run], data: st.DataObject
+) -> None:
+    reports = runs + _starts(runs)
+    replays = data.draw(st.lists(st.sampled_from(reports), max_size=4))
+    restarts = [RESTART] * data.draw(st.integers(0, 2))
+    drawn = data.draw(st.permutations([*reports, *replays, *restarts]))
+    in_order = sorted(runs, key=lambda run: run.started_at)
+
+    async def compare() -> None:
+        with (
+            tempfile.TemporaryDirectory() as shuffled,
+            tempfile.TemporaryDirectory() as sorted_,
+        ):
+            end = await _page_after(Path(shuffled), list(drawn))
+            assert end == await _page_after(Path(sorted_), list(in_order))
+
+    asyncio.run(compare())
+
+
+async def _page_after(directory: Path, reports: list[Run | None]) -> list[str]:
+    """Report all of `reports`; return what is shown then of the runs themselves. Looks
+    for counters that fall."""
+    clock = Clock(NOW + 60 * SECOND)
+    before: dict[str, float] = {}
+    portions: list[list[Run]] = [[]]
+    for one in reports:
+        if one is None:
+            portions.append([])
+        else:
+            portions[-1].append(one)
+    shown: list[str] = []
+    for portion in portions:
+        async with open_relay(directory, clock=clock) as relay:
+            assert await counters(relay) == before
+            for run in portion:
+                await report(relay, run, EXPECTATION)
+                now = await counters(relay)
+                for head, value in before.items():
+                    assert now[head] >= value, head
+                before = now
+            shown = await run_lines(relay)
+    return [line for line in shown if not _EXPECTED.match(line)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(_runs(), st.data())
+def test_replicas_show_the_same_at_the_same_moment(
+    runs: list[Run], data: st.DataObject
+) -> None:
+    reports = data.draw(st.permutations(runs + _starts(runs)))
+
+    async def compare() -> None:
+        clock = Clock(NOW)
+        with tempfile.TemporaryDirectory() as directory:
+            async with two_relays(Path(directory), clock) as relays:
+                for run in reports:
+                    await report(relays[data.draw(st.integers(0, 1))], run, EXPECTATION)
+                    clock.go(data.draw(st.sampled_from([0, 1, 15, 100])))
+                    one, other = [await run_lines(relay) for relay in relays]
+                    assert one == other
+            async with open_relay(Path(directory), clock=clock) as relay:
+                assert await run_lines(relay) == one
+
+    asyncio.run(compare())
+
+
+# --- reports ---
+
+
+@on_loop
+async def test_a_run_is_shown_while_it_runs_and_once_it_has_finished(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, begun(1, NOW))
+        names = ("running", "last_start_timestamp_seconds", "runs_total")
+        shown = await run_series(relay, *names)
+        assert shown['running{instance="",job="a"}'] == 1
+        assert shown['last_start_timestamp_seconds{instance="",job="a"}'] == NOW / 1e9
+        assert shown['runs_total{instance="",job="a",outcome="success"}'] == 0
+        await report(relay, ended(1, NOW, NOW + SECOND))
+        shown = await run_series(relay, *names)
+        assert shown['running{instance="",job="a"}'] == 0
+        assert shown['runs_total{instance="",job="a",outcome="success"}'] == 1
+
+
+@on_loop
+async def test_a_replay_changes_nothing(tmp_path: Path, clock: Clock) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        run = ended(1, NOW, NOW + SECOND)
+        assert not (await report(relay, run)).is_replay
+        before = await run_lines(relay)
+        for again in (run, begun(1, NOW)):
+            reported = await report(relay, again)
+            assert reported.is_replay
+            assert reported.run == run
+        assert await run_lines(relay) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ended(1, NOW, NOW + 2 * SECOND),
+        ended(1, NOW, NOW + SECOND, Outcome.FAILURE),
+        ended(1, NOW, NOW + SECOND, key=B),
+        begun(1, NOW, B),
+    ],
+)
+def test_another_run_under_the_same_id_is_refused(
+    other: Run, tmp_path: Path, clock: Clock
+) -> None:
+    @on_loop
+    async def test() -> None:
+        async with open_relay(tmp_path, clock=clock) as relay:
+            await report(relay, ended(1, NOW, NOW + SECOND))
+            before = await run_lines(relay)
+            with pytest.raises(RunConflict):
+                await report(relay, other)
+            assert await run_lines(relay) == before
+
+    test()
+
+
+@on_loop
+async def test_anonymous_ends_belong_to_the_last_anonymous_start(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, begun(1, NOW), is_anonymous=True)
+        await report(relay, begun(2, NOW + SECOND), is_anonymous=True)
+        end = ended(3, NOW + 6 * SECOND, NOW + 6 * SECOND)
+        reported = await report(relay, end, is_anonymous=True)
+        assert reported.run.id == begun(2, 0).id
+        assert reported.run.end is not None
+        assert reported.run.end.duration == 5 * SECOND
+        shown = await run_series(relay, "running", "last_duration_seconds")
+        assert list(shown.values()) == [5, 0]
+        alone = ended(4, NOW + 9 * SECOND, NOW + 9 * SECOND)
+        assert (await report(relay, alone, is_anonymous=True)).run.id == alone.id
+
+
+@on_loop
+async def test_an_anonymous_end_ends_no_run_that_has_an_id(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, begun(1, NOW))
+        await report(relay, ended(2, NOW + SECOND, NOW + SECOND), is_anonymous=True)
+        assert list((await run_series(relay, "running")).values()) == [1]
+
+
+@on_loop
+async def test_all_is_kept_over_a_restart(tmp_path: Path, clock: Clock) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, ended(1, NOW, NOW + SECOND), EXPECTATION)
+        await report(relay, begun(2, NOW + 2 * SECOND, B))
+        before = await run_lines(relay)
+        states = await relay.runs.states()
+    async with open_relay(tmp_path, clock=clock) as relay:
+        assert await run_lines(relay) == before
+        assert await relay.runs.states() == states
+
+
+# --- metrics of runs ---
+
+
+@on_loop
+async def test_metrics_of_a_run_are_those_of_its_group(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        run = ended(1, NOW, NOW + SECOND)
+        assert (await report(relay, run, metrics="rows 5")).run == run
+        assert 'rows{instance="",job="a"} 5' in await samples(relay)
+        held = await group(relay, A)
+        assert held is not None
+        assert held.pushed_at == NOW + SECOND
+
+
+@on_loop
+async def test_the_end_of_a_run_is_kept_if_its_metrics_are_refused(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await put(relay, B, "# TYPE rows counter\nrows 1", at=NOW)
+        run = ended(1, NOW, NOW + SECOND)
+        reported = await report(relay, run, metrics="# TYPE rows gauge\nrows 5")
+        assert reported.run.end is not None
+        [problem] = reported.run.end.problems
+        assert "rows" in problem
+        held = await group(relay, A)
+        assert held is not None
+        assert (held.pushed_at, held.failed_at) == (0, NOW + SECOND)
+        shown = await run_series(relay, "last_finish_timestamp_seconds")
+        assert list(shown.values()) == [(NOW + SECOND) / 1e9]
+
+
+COUNTED = "# TYPE done counter\ndone 5\n# TYPE level gauge\nlevel 5"
+NEWER = "# TYPE done counter\ndone 1\n# TYPE level gauge\nlevel 1"
+
+
+@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.UPDATE, Mode.MERGE])
+def test_late_metrics_do_not_overwrite_newer_ones(
+    mode: Mode, tmp_path: Path, clock: Clock
+) -> None:
+    @on_loop
+    async def test() -> None:
+        async with open_relay(tmp_path, clock=clock) as relay:
+            await put(relay, A, NEWER, at=NOW + MINUTE)
+            run = ended(1, NOW, NOW + SECOND)
+            reported = await report(relay, run, metrics=COUNTED, mode=mode)
+            assert len(reported.warnings) == 1
+            lines = await samples(relay)
+            assert 'done{instance="",job="a"} 1' in lines
+            assert 'level{instance="",job="a"} 1' in lines
+
+    test()
+
+
+@on_loop
+async def test_late_metrics_that_count_are_added_and_no_time_falls(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await put(relay, A, NEWER, at=NOW + MINUTE)
+        run = ended(1, NOW, NOW + SECOND)
+        reported = await report(relay, run, metrics=COUNTED, mode=Mode.ADD)
+        assert reported.warnings == ()
+        lines = await samples(relay)
+        assert 'done{instance="",job="a"} 6' in lines
+        assert 'level{instance="",job="a"} 1' in lines
+        held = await group(relay, A)
+        assert held is not None
+        assert held.pushed_at == NOW + MINUTE
+        assert {family.pushed_at for family in held.payload.families()} == {
+            NOW + MINUTE
+        }
+
+
+@on_loop
+async def test_late_metrics_without_anything_to_add_are_left_out(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await put(relay, A, NEWER, at=NOW + MINUTE)
+        run, late = ended(1, NOW, NOW + SECOND), "# TYPE level gauge\nlevel 5"
+        assert (await report(relay, run, metrics=late, mode=Mode.ADD)).warnings
+        assert 'level{instance="",job="a"} 1' in await samples(relay)
+
+
+@on_loop
+async def test_a_late_failure_does_not_hide_a_newer_one(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await put(relay, B, "# TYPE rows counter\nrows 1", at=NOW)
+        wrong = "# TYPE rows gauge\nrows 5"
+        await report(relay, ended(1, NOW, NOW + MINUTE), metrics=wrong)
+        await report(relay, ended(2, NOW, NOW + SECOND), metrics=wrong)
+        held = await group(relay, A)
+        assert held is not None
+        assert held.failed_at == NOW + MINUTE
+
+
+# --- what ends ---
+
+
+async def _everything(relay: Relay, key: GroupingKey) -> None:
+    await put(relay, key, "x 1", at=NOW)
+    await report(relay, ended(1, NOW, NOW + SECOND, key=key), EXPECTATION)
+    await report(relay, begun(2, NOW + 2 * SECOND, key))
+
+
+async def _has_nothing(relay: Relay) -> bool:
+    assert await relay.runs.listed(RunFilter()) == []
+    assert await relay.runs.states() == []
+    return 'job="' not in await page_of(relay)
+
+
+@pytest.mark.parametrize("is_wiped", [False, True])
+def test_who_is_retired_or_wiped_begins_anew(
+    is_wiped: bool, tmp_path: Path, clock: Clock
+) -> None:
+    @on_loop
+    async def test() -> None:
+        async with two_relays(tmp_path, clock) as (one, other):
+            await _everything(one, A)
+            before = await run_lines(one)
+            await (other.wipe() if is_wiped else other.retire("a"))
+            assert await _has_nothing(one)
+            assert await _has_nothing(other)
+            await _everything(other, A)
+            assert await run_lines(one) == await run_lines(other) == before
+
+    test()
+
+
+@on_loop
+async def test_a_report_in_the_batch_that_retires_its_job_begins_anew(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await _everything(relay, A)
+        await relay.refresh()
+        # All wait for the same batch.
+        await asyncio.gather(
+            relay.delete_groups([], ended_jobs=frozenset("a")),
+            report(relay, ended(1, NOW, NOW + 5 * SECOND)),
+            relay.delete_groups([], ended_jobs=frozenset("b")),
+        )
+        shown = await run_series(relay, "runs_total", "running", "overdue")
+        assert shown['runs_total{instance="",job="a",outcome="success"}'] == 1
+        assert shown['running{instance="",job="a"}'] == 0
+        assert not any(head.startswith("overdue") for head in shown)
+        [run] = await relay.runs.listed(RunFilter())
+        assert run.end is not None
+        assert run.end.finished_at == NOW + 5 * SECOND
+
+
+@on_loop
+async def test_retiring_one_job_leaves_the_others(tmp_path: Path, clock: Clock) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, ended(1, NOW, NOW + SECOND, key=B), EXPECTATION)
+        before = await run_lines(relay)
+        await report(relay, ended(2, NOW, NOW + SECOND))
+        await relay.retire("a")
+        assert await run_lines(relay) == before
