@@ -6,16 +6,14 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from pushrelay.aggregation import combine, without_series
 from pushrelay.beside import Beside
 from pushrelay.config import Limits, Settings
+from pushrelay.contents import Contents, contents_of
 from pushrelay.deciding import ViewDecider
 from pushrelay.deletions import deletions_of
 from pushrelay.errors import (
-    InconsistentPush,
     LimitExceeded,
     StoreUnavailable,
     TooLargeToMerge,
@@ -23,7 +21,7 @@ from pushrelay.errors import (
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import EMPTY, Group, Holder, Payload
+from pushrelay.groups import Group, Holder
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
@@ -39,10 +37,8 @@ from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
 from pushrelay.writes import (
     Delete,
-    DeleteSeries,
     Import,
     Look,
-    Merged,
     Push,
     PushAll,
     Write,
@@ -76,7 +72,7 @@ class Relay:
             database, self._decider, self._deliver, telemetry.commit, clock
         )
         self._health = StoreHealth(self._refresh, self._writer)
-        self._beside = Beside(self._payload_of, self._write)
+        self._beside = Beside(self._contents_of, self._write)
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         self.runs = RunCases(
             self._view, database, self._write, self._catch_up, kept, clock
@@ -117,7 +113,7 @@ class Relay:
             return bool(await self._write(push))
         except TooLargeToMerge as error:
             if isinstance(push, Push):
-                return await self._merge_beside(push)
+                return await self._beside.merge(push, self.policies.is_timestamp)
             raise LimitExceeded("merged_series", str(error)) from error
 
     async def import_groups(self, groups: Import) -> list[str | None]:
@@ -135,26 +131,7 @@ class Relay:
     ) -> None:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
-
-        def left_of(held: Payload) -> DeleteSeries | None:
-            left = without_series(held, selectors)
-            is_all = left.layout.size == held.layout.size
-            return None if is_all else DeleteSeries(key, held, left)
-
-        await self._beside.change(key, left_of)
-
-    async def _merge_beside(self, push: Push) -> bool:
-        is_timestamp = self.policies.is_timestamp
-
-        def merged_into(held: Payload) -> Push:
-            after: Payload | InconsistentPush
-            try:
-                after = combine(push.mode, held, push.payload, is_timestamp, push.key)
-            except InconsistentPush as refusal:
-                after = refusal
-            return replace(push, merged=Merged(held, after))
-
-        return bool(await self._beside.change(push.key, merged_into))
+        await self._beside.delete_series(key, selectors)
 
     async def delete_groups(
         self,
@@ -281,10 +258,10 @@ class Relay:
         await self.require_refresh()
         await self._advance()
 
-    async def _payload_of(self, key: GroupingKey) -> Payload:
+    async def _contents_of(self, key: GroupingKey) -> Contents:
         await self.require_refresh()
         group = self._view.groups.get(key.id)
-        return group.payload if group else EMPTY
+        return contents_of(group)
 
     def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
+from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, PushrelayError
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
@@ -19,10 +20,10 @@ from pushrelay.store.receipts import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a push makes of a group that holds `before`: `after`, or a refusal."""
+    """What a push makes of a group that has `before`: `after`, or a refusal."""
 
-    before: Payload
-    after: Payload | InconsistentPush
+    before: Contents
+    after: Contents | InconsistentPush
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSeries:
-    """The end of some series of the group `key`, which holds `held` and shall hold
-    `left`. Its answer is whether it held that."""
+    """The end of some series of the group `key`, which has `held` and shall have
+    `left`. Its answer is whether it had that."""
 
     key: GroupingKey
-    held: Payload
-    left: Payload
+    held: Contents
+    left: Contents
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from doc_examples import example_in
 from promtool import needs_promtool
 from relay_process import StartRelay
 
+from pushrelay.aggregation import Mode
 from pushrelay.cli.lint import lint
 from pushrelay.cli.main import cli
+from pushrelay.cli.push import push
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
@@ -280,6 +282,19 @@ def test_every_key_of_a_job_rule_is_documented() -> None:
     assert documented == own | {"match"} | of_runs
     limits = set(code_words(rows[-1][1])) - {"--limit.*"}
     assert limits == {field.name for field in fields(RuleLimits)}
+
+
+def test_every_push_mode_is_documented_and_may_be_asked_for() -> None:
+    modes = [mode.value for mode in Mode]
+    assert [row[0] for row in table("api.md", "### Modes")] == modes
+    of_command = table("cli.md", "| let the relay judge the push and change nothing |")
+    assert [code_words(row[0]) for row in of_command] == [[mode] for mode in modes]
+    keys = table("configuration.md", "## The file of job rules")
+    [meaning] = [meaning for key, meaning in keys if key == "`mode`"]
+    assert code_words(meaning)[:-1] == ["POST", *modes[1:]]
+    [asked] = [option for option in push.params if option.name == "mode"]
+    assert isinstance(asked.type, click.Choice)
+    assert list(asked.type.choices) == modes
 
 
 def test_every_word_of_an_expectation_is_explained() -> None:
