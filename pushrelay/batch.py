@@ -39,11 +39,13 @@ from pushrelay.writes import (
     Delete,
     DeleteSeries,
     FollowRules,
+    ForgetRuns,
     Import,
     Look,
     Push,
     PushAll,
     ReportRun,
+    RunWrite,
     Write,
 )
 
@@ -93,14 +95,21 @@ class Batch:
                 return self._delete_series(write)
             case Import():
                 return self._import_all(write)
+            case Look():
+                return self._staging.all_groups()
+            case _:
+                return self._decide_of_runs(write)
+
+    def _decide_of_runs(self, write: RunWrite) -> Any:
+        match write:
             case ReportRun():
                 return self._reporter.report(write)
             case ChangeExpectation():
                 return self._change_expectation(write)
             case FollowRules():
                 return self._staging.runs.follow_rules(write.at)
-            case Look():
-                return self._staging.all_groups()
+            case ForgetRuns():
+                return self._staging.runs.forget(write.ids)
 
     # --- pushes ---
 
@@ -221,9 +230,9 @@ class Batch:
         """Note that `push` failed; what its group holds stays."""
         held = self._catalog.group(push.key)
         pushed_at = held.pushed_at if held else 0
+        stale_after = held.stale_after if held else None
         # What a run left may come late.
         failed_at = max(push.at, held.failed_at if held else 0)
-        stale_after = held.stale_after if held else None
         self._put(push, pushed_at, failed_at, contents_of(held), stale_after)
 
     def _book_if_possible(self, push: Push) -> None:
@@ -270,6 +279,8 @@ class Batch:
             ended.append(group.key)
         for job in write.ended_jobs:
             self._staging.end_job(job)
+        if write.ends_runs:
+            self._staging.runs.end_all()
         return ended
 
     def _delete_series(self, write: DeleteSeries) -> bool:

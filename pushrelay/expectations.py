@@ -28,6 +28,7 @@ class JobExpectation:
     api, report, rule: what each source says. reported_at: the start of the run whose
     report said so. since: when the slots became what they are; none before it were
     expected. paused_until: nothing is expected before. Unix nanoseconds.
+    instances: those that a rule names. last_start: of the runs that are forgotten.
     """
 
     api: Expectation | None = None
@@ -37,6 +38,7 @@ class JobExpectation:
     since: int = 0
     paused_until: int = 0
     instances: tuple[str, ...] = ()
+    last_start: int = 0
 
     @property
     def effective(self) -> Expectation | None:
@@ -84,6 +86,10 @@ class JobExpectation:
         """Return the same with runs expected again from `at`, now; what did not come
         during the pause is not missed."""
         return replace(self, paused_until=min(self.paused_until, at))
+
+    def having_run(self, last_start: int) -> JobExpectation:
+        """Return the same once runs are forgotten of which the last began then."""
+        return replace(self, last_start=max(self.last_start, last_start))
 
     @property
     def _said(self) -> list[Expectation]:

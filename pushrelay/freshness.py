@@ -32,6 +32,14 @@ class Policy:
     forget_after: int | None = None
     forgets_when_stale: bool = False
 
+    @property
+    def forgets_runs_after(self) -> int | None:
+        """How long after their last sign of life the evidence of runs is forgotten."""
+        ends = [self.forget_after]
+        if self.forgets_when_stale:
+            ends.append(self.stale_after)
+        return min([end for end in ends if end is not None], default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Times:

@@ -65,6 +65,11 @@ class Policies:
         rule = self.rule_of(key)
         return rule.expectation if rule else None
 
+    def has_rule_with(self, expectation: Expectation | None) -> bool:
+        """Whether a job rule expects just that."""
+        rules = self.rules.rules if expectation is not None else ()
+        return any(rule.expectation == expectation for rule in rules)
+
     def buckets_of(self, key: GroupingKey) -> tuple[float, ...]:
         """Return the upper bounds of the buckets for the durations of the runs with
         `key`, in seconds."""

@@ -12,16 +12,15 @@ from pushrelay.beside import Beside
 from pushrelay.config import Limits, Settings
 from pushrelay.contents import Contents, contents_of
 from pushrelay.deciding import ViewDecider
-from pushrelay.deletions import deletions_of
+from pushrelay.endings import Endings
 from pushrelay.errors import (
     LimitExceeded,
     StoreUnavailable,
     TooLargeToMerge,
 )
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
-from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import Group, Holder
+from pushrelay.groups import Group
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
@@ -32,13 +31,11 @@ from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
 from pushrelay.view.exposition import Exposition
-from pushrelay.view.jobs import job_of
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
 from pushrelay.writes import (
     Delete,
     Import,
-    Look,
     Push,
     PushAll,
     Write,
@@ -73,6 +70,9 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._contents_of, self._write)
+        self.endings = Endings(
+            self._view, self._write, self._advance, self._catch_up, telemetry
+        )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         self.runs = RunCases(
             self._view, database, self._write, self._catch_up, kept, clock
@@ -90,7 +90,7 @@ class Relay:
         self._writer.start()
         rules = {"what job rules expect": self.runs.note_rules}
         chores = {
-            "forgotten groups": self._remove_forgotten,
+            "what is forgotten": self.endings.remove_forgotten,
             "old runs": self.runs.prune,
         }
         self._janitor = self._loop.create_task(keep_tidy(rules, chores))
@@ -132,51 +132,6 @@ class Relay:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
         await self._beside.delete_series(key, selectors)
-
-    async def delete_groups(
-        self,
-        groups: Sequence[Group],
-        wanted: Callable[[Group], bool] = lambda _: True,
-        ended_jobs: frozenset[str] = frozenset(),
-    ) -> list[GroupingKey]:
-        """Delete those of `groups` that are wanted when they have their turn, whoever
-        pushed to them since; return their keys.
-
-        Other arguments as for `Delete`. Pushes get their turn in between. Raises
-        StoreUnavailable; some groups may be deleted then.
-        """
-        deleted: list[GroupingKey] = []
-        for deletion in deletions_of(groups, wanted, ended_jobs):
-            try:
-                deleted += await self._write(deletion)
-            except StoreUnavailable as error:
-                raise StoreUnavailable(
-                    f"{len(deleted)} of {len(groups)} groups are deleted; then: {error}"
-                ) from error
-        return deleted
-
-    async def retire(self, job: str, *, dry_run: bool = False) -> list[GroupingKey]:
-        """Forget `job`: its groups and what else is known of it; return their keys.
-
-        dry_run: whether nothing may change. Raises StoreUnavailable.
-        """
-        await self.require_refresh()
-        groups, forgotten = await asyncio.to_thread(self._groups_of, job)
-        if dry_run:
-            return [group.key for group in groups]
-        all_groups = [*forgotten, *groups]
-        deleted = await self.delete_groups(all_groups, ended_jobs=frozenset([job]))
-        self.telemetry.forgotten(len(deleted))
-        hidden = {group.key for group in forgotten}
-        return [key for key in deleted if key not in hidden]
-
-    async def wipe(self) -> None:
-        """Delete all groups, and what is known of jobs. Raises StoreUnavailable."""
-        groups: list[Group] = await self._write(Look())
-        # The view may not have the last commit yet, and so not the newest jobs.
-        known: list[Holder] = [*groups, *self._view.jobs.all()]
-        jobs = {*map(job_of, known), *self._view.board.jobs()}
-        await self.delete_groups(groups, ended_jobs=frozenset(jobs))
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
@@ -263,20 +218,7 @@ class Relay:
         group = self._view.groups.get(key.id)
         return contents_of(group)
 
-    def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
-        """Return the groups of `job`, and those that are forgotten and still stored."""
-        groups = groups_of_job(self.groups(), job)
-        forgotten = self._view.forgotten_groups()
-        return groups, [group for group in forgotten if job_of(group) == job]
-
     # --- writing ---
-
-    async def _remove_forgotten(self) -> None:
-        """Remove the rows of what is forgotten. Raises StoreUnavailable."""
-        await self._advance()
-        forgotten = self._view.forgotten_groups()
-        removed = await self.delete_groups(forgotten, lambda group: group.is_forgotten)
-        self.telemetry.forgotten(len(removed))
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

@@ -83,10 +83,7 @@ class RunCases:
     async def state(self, job: str, *, must_be_known: bool = True) -> JobState:
         """Return what `job` is like. Raises UnknownJob and StoreUnavailable."""
         await self._catch_up()
-        board = self._view.board
-        if must_be_known and not board.is_known(job):
-            raise unknown_job(job)
-        return await asyncio.to_thread(board.state, job, self._clock())
+        return await asyncio.to_thread(self._state, job, must_be_known)
 
     async def listed(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that are `wanted`, the last to start first. Raises
@@ -98,6 +95,12 @@ class RunCases:
         StoreUnavailable."""
         return await asyncio.to_thread(find_run, self._database, id_)
 
+    def _state(self, job: str, must_be_known: bool) -> JobState:
+        board, now = self._view.board, self._clock()
+        if must_be_known and not board.is_known(job, now):
+            raise unknown_job(job)
+        return board.state(job, now)
+
     def _states(self) -> list[JobState]:
         board, now = self._view.board, self._clock()
-        return [board.state(job, now) for job in board.jobs()]
+        return [board.state(job, now) for job in board.jobs(now)]

@@ -123,8 +123,9 @@ class RunEvidence:
     """All that is kept of the runs with the grouping key `key`; immutable.
 
     runs: how many finished, by outcome. last_start, last_finish, last_success: moments,
-    0 for never; skipped runs have none. last_ended_start: the last start of those that
-    finished, with the run's id. success_start: the last start of those that succeeded.
+    0 for never; skipped runs only have last_skip, their end. last_ended_start: the last
+    start of those that finished, with the run's id. success_start: the last start of
+    those that succeeded.
     failures: how many failed since the last success; failing_since: when the first of
     them finished. open: runs that have not finished, by start.
     """
@@ -146,6 +147,12 @@ class RunEvidence:
     overlaps: int = 0
     early_runs: int = 0
     open: tuple[OpenRun, ...] = ()
+    last_skip: int = 0
+
+    @property
+    def last_sign_of_life(self) -> int:
+        """The last moment at which a run began, ended or was skipped."""
+        return max(self.last_start, self.last_finish, self.last_skip)
 
     def started(self, run: Run, *, is_anonymous: bool = False) -> RunEvidence:
         """Return the evidence once `run`, which is not known, has started.
@@ -173,7 +180,7 @@ class RunEvidence:
             open=tuple([one for one in self.open if one.id != run.id]),
         )
         if end.outcome is Outcome.SKIPPED:
-            return after
+            return replace(after, last_skip=max(self.last_skip, end.finished_at))
         after = after._with_meetings(run, history)
         after = after._with_failures(end, history)
         after = after._with_times(run, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pushrelay.changes import Emptied, ExpectationRecord
@@ -19,7 +20,7 @@ class RunStaging:
     """The evidence and the expectations of `board` with what a batch changes in them.
 
     rows: the runs themselves, where changes are seen at once. decision: what else is to
-    be stored.
+    be stored. now: what is forgotten by then is as good as nothing; Unix nanoseconds.
     """
 
     def __init__(
@@ -29,27 +30,33 @@ class RunStaging:
         rows: RunRows,
         decision: Decision,
         revision: int,
+        now: int,
     ) -> None:
         self.rows = rows
         self._board = board
         self._policies = policies
         self._decision = decision
         self._revision = revision
+        self._now = now
         self._evidences: dict[bytes, RunEvidence] = {}
         self._expected: dict[str, JobExpectation] = {}
         # Jobs of which this batch has dropped what the board knows.
         self._ended: set[str] = set()
+        # Ids of keys whose evidence was forgotten and is removed by this batch.
+        self._removed: set[bytes] = set()
 
     def evidence(self, key: GroupingKey) -> RunEvidence:
         """Return the evidence of the runs with `key`, of which there may be none."""
         staged = self._evidences.get(key.id)
         if staged is not None:
             return staged
-        known = None if key.job in self._ended else self._board.evidence(key)
+        known = None if key.job in self._ended else self._board.evidence(key, self._now)
         return known or RunEvidence(key)
 
     def keep(self, evidence: RunEvidence) -> None:
         """Let `evidence` be what is stored of its key."""
+        if evidence.key.id not in self._evidences:
+            self._keep_of_job(evidence.key.id)
         kept = replace(evidence, revision=self._revision)
         self._evidences[kept.key.id] = kept
         self._decision.runs.append(kept)
@@ -74,13 +81,26 @@ class RunStaging:
 
     def is_known(self, job: str) -> bool:
         """Whether `job` has runs or is expected to."""
-        return self.expected(job) != _NOTHING_SAID or self._has_runs(job)
+        return self.expected(job).effective is not None or self._has_runs(job)
+
+    def forget(self, ids: Iterable[bytes]) -> int:
+        """Remove the evidence of the keys `ids` that is forgotten, and jobs of which
+        nothing is left; return of how many keys."""
+        found = [each for each in map(self._forgotten, ids) if each is not None]
+        for evidence in found:
+            self._keep_of_job(evidence.key.id)
+            self._removed.add(evidence.key.id)
+            gone = Emptied(evidence.key.id, self._revision)
+            self._decision.runs.append(gone)
+        for job in {evidence.key.job for evidence in found}:
+            self.expect(job, self.expected(job))
+        return len(found)
 
     def follow_rules(self, now: int) -> None:
         """Let each job be expected to run as the job rules say; slots that are new are
         expected from `now` (Unix nanoseconds) on."""
         named = self._policies.named_jobs()
-        for job in {*self._board.jobs(), *named}:
+        for job in {*self._board.stored_jobs(), *named}:
             before = self.expected(job)
             after = before.told(Source.RULE, self._rule_of_all(job, before.rule), now)
             instances = tuple(named[job].instances) if job in named else ()
@@ -104,19 +124,32 @@ class RunStaging:
         alone = self.rule_of(GroupingKey.of({"job": job}))
         if alone is not None:
             return alone
-        keys = sorted(self._board.keys_of(job), key=_canonical)
+        evidences = self._board.evidences.of_job(job)
+        keys = sorted([evidence.key for evidence in evidences], key=_canonical)
         said = list(filter(None, map(self._policies.expectation_of, keys)))
-        if before in said:
+        # There may have been keys, and all of them are forgotten.
+        if before in said or (not keys and self._policies.has_rule_with(before)):
             return before
         return said[0] if said else None
 
     def end_job(self, job: str) -> None:
         """Keep nothing of `job`: no run, no evidence, and nothing that is expected."""
-        if not self.is_known(job):
-            return
         self.rows.end_job(job)
-        for key in self._board.keys_of(job):
-            self._decision.runs.append(Emptied(key.id, self._revision))
+        self._end(job)
+
+    def end_all(self) -> None:
+        """Keep nothing of any job."""
+        self.rows.end_all()
+        staged = {evidence.key.job for evidence in self._evidences.values()}
+        for job in {*self._board.stored_jobs(), *staged, *self._expected}:
+            self._end(job)
+
+    def _end(self, job: str) -> None:
+        stored = self._board.evidences.of_job(job)
+        if not (stored or self.is_known(job)):
+            return
+        for evidence in stored:
+            self._decision.runs.append(Emptied(evidence.key.id, self._revision))
         for id_ in [i for i, each in self._evidences.items() if each.key.job == job]:
             del self._evidences[id_]
             self._decision.runs.append(Emptied(id_, self._revision))
@@ -127,7 +160,24 @@ class RunStaging:
     def _has_runs(self, job: str) -> bool:
         if any(each.key.job == job for each in self._evidences.values()):
             return True
-        return job not in self._ended and bool(self._board.keys_of(job))
+        return job not in self._ended and self._board.has_runs(job, self._now)
+
+    def _forgotten(self, id_: bytes) -> RunEvidence | None:
+        """Return the evidence of the key `id_` if it is still stored and forgotten."""
+        held = self._board.evidences.get(id_)
+        if held is None or id_ in self._evidences or id_ in self._removed:
+            return None
+        if held.key.job in self._ended or self._board.evidences.lives(held, self._now):
+            return None
+        return held
+
+    def _keep_of_job(self, id_: bytes) -> None:
+        """Let the last start be known beyond the evidence of the key `id_` if that is
+        forgotten: its job may be expected to run."""
+        held = self._forgotten(id_)
+        if held is not None:
+            job = held.key.job
+            self.expect(job, self.expected(job).having_run(held.last_start))
 
 
 _NOTHING_SAID = JobExpectation()

@@ -12,6 +12,7 @@ from enum import Enum
 
 from pushrelay.errors import UnknownJob
 from pushrelay.expectations import JobExpectation
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.quoting import quote
 from pushrelay.run_evidence import LastRun, OpenRun, RunEvidence
 from pushrelay.runs import REMEMBERED, Outcome
@@ -117,7 +118,7 @@ def job_state(
 ) -> JobState:
     """Return the state of `job` at `now`; evidences: of all its keys."""
     held = list(evidences)
-    last_start = max([one.last_start for one in held], default=0)
+    last_start = max([expected.last_start, *[one.last_start for one in held]])
     expectation = expected.effective
     starts = last_starts(held, expected).values()
     ahead = _worst([outlook_of(expected, start, now) for start in starts])
@@ -159,14 +160,19 @@ def last_starts(
     any run under "", or by the value of the label `instance`."""
     starts: dict[str, int] = {}
     for evidence in evidences:
-        instance = dict(evidence.key.labels).get("instance", "")
+        instance = instance_of(evidence.key)
         starts[instance] = max(starts.get(instance, 0), evidence.last_start)
     expectation = expected.effective
     if expectation is not None and expectation.per_instance:
         starts = {**dict.fromkeys(expected.instances, 0), **starts}
         if starts:
             return starts
-    return {"": max(starts.values(), default=0)}
+    return {"": max([expected.last_start, *starts.values()])}
+
+
+def instance_of(key: GroupingKey) -> str:
+    """Return the value of the label `instance`, empty where there is none."""
+    return dict(key.labels).get("instance", "")
 
 
 def _worst(outlooks: list[Outlook]) -> Outlook:

@@ -24,8 +24,8 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-        catalog: the groups that are not forgotten. runs: what is known of runs. books:
-    what only the store knows. decision: what is to be stored.
+    catalog: the groups that are not forgotten. runs: what is known of runs. books: what
+    only the store knows. decision: what is to be stored.
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
@@ -34,8 +34,9 @@ class Staging:
         self.decision = Decision()
         self._jobs = view.jobs
         self._policies = view.standings.policies
+        now = view.standings.now
         self.runs = RunStaging(
-            view.board, self._policies, books.runs, self.decision, revision
+            view.board, self._policies, books.runs, self.decision, revision, now
         )
         self._forgotten = view.standings.forgotten
         self._books = books

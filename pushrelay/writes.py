@@ -71,12 +71,14 @@ class Delete:
 
     wanted: says of a group whether it is meant, when the write has its turn. It is
     asked about forgotten groups too, which are still in the store. ended_jobs: jobs of
-    which nothing is kept.
+    which nothing is kept. ends_runs: whether nothing is kept of any run, and nothing is
+    expected any more.
     """
 
     keys: tuple[GroupingKey, ...]
     wanted: Callable[[Group], bool] = lambda _: True
     ended_jobs: frozenset[str] = frozenset()
+    ends_runs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,14 @@ class FollowRules:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetRuns:
+    """The end of the evidence of the keys with these ids, as far as it is forgotten.
+    The answer is of how many that was so."""
+
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Changes nothing. The answer is all groups there are in its turn, forgotten ones
     included."""
@@ -158,17 +168,8 @@ class Look:
 NOT_OLDER = "the group is here already, and not older"
 """The answer for a group of an import that has nothing new."""
 
-Write = (
-    Push
-    | PushAll
-    | Delete
-    | DeleteSeries
-    | Import
-    | ReportRun
-    | ChangeExpectation
-    | FollowRules
-    | Look
-)
+RunWrite = ReportRun | ChangeExpectation | FollowRules | ForgetRuns
+Write = Push | PushAll | Delete | DeleteSeries | Import | Look | RunWrite
 
 
 def receipt_of(key: GroupingKey, idempotency_key: str, body: bytes, at: int) -> Receipt:

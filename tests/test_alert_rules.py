@@ -97,7 +97,7 @@ async def happen(relay: Relay, hour: float) -> None:
         relay.telemetry.reload_failed()
     if hour == RETIRED_AT:
         for job in ("backup", "pods"):
-            await relay.retire(job)
+            await relay.endings.retire(job)
 
 
 async def scraped(directory: Path) -> list[dict[str, float]]:

@@ -363,20 +363,20 @@ async def test_a_deletion_takes_the_push_times_with_it(relay: Relay) -> None:
 
 @with_relay
 async def test_a_wipe_takes_all_groups(relay: Relay) -> None:
-    await relay.wipe()
+    await relay.endings.wipe()
     for job in "abc":
         await put(relay, key_of(job), "x 1")
-    await asyncio.gather(put(relay, key_of("d"), "x 1"), relay.wipe())
+    await asyncio.gather(put(relay, key_of("d"), "x 1"), relay.endings.wipe())
     assert groups_of(relay) == []
     assert await samples(relay) == []
-    await asyncio.gather(relay.wipe(), put(relay, A, "x 1"))
+    await asyncio.gather(relay.endings.wipe(), put(relay, A, "x 1"))
     assert [found.key for found in groups_of(relay)] == [A]
 
 
 @with_relay
 async def test_a_wipe_leaves_nothing_that_was_there_before(relay: Relay) -> None:
     await put(relay, A, "x 1")
-    await asyncio.gather(relay.wipe(), post(relay, A, "y 1"))
+    await asyncio.gather(relay.endings.wipe(), post(relay, A, "y 1"))
     assert [line for line in await samples(relay) if line.startswith("x")] == []
 
 
@@ -389,10 +389,10 @@ async def test_groups_that_are_not_wanted_in_their_turn_are_spared(
     found = groups_of(relay)
     await put(relay, A, "x 2", at=2 * SECOND)
     wanted = Condition(silent_since=SECOND).matches
-    assert await relay.delete_groups(found, wanted) == [B]
+    assert await relay.endings.delete_groups(found, wanted) == [B]
     assert await samples(relay) == ['x{instance="",job="a"} 2']
-    assert await relay.delete_groups([]) == []
-    assert await relay.delete_groups(groups_of(relay)) == [A]
+    assert await relay.endings.delete_groups([]) == []
+    assert await relay.endings.delete_groups(groups_of(relay)) == [A]
 
 
 def test_pushes_get_their_turn_between_deletions(
@@ -406,7 +406,9 @@ def test_pushes_get_their_turn_between_deletions(
             keys = [key_of(f"j{number}") for number in range(8)]
             for key in keys:
                 await put(relay, key, "x 1")
-            deletion = asyncio.create_task(relay.delete_groups(groups_of(relay)))
+            deletion = asyncio.create_task(
+                relay.endings.delete_groups(groups_of(relay))
+            )
             await asyncio.sleep(0)
             await put(relay, A, COUNTER.replace("x", "y"))
             assert not deletion.done()
@@ -443,7 +445,7 @@ def test_no_push_is_lost_while_2000_groups_are_deleted(
                 for first in (0, 1, 2)
             ]
             wanted = Condition(silent_since=SECOND).matches
-            deleted = await relay.delete_groups(found, wanted)
+            deleted = await relay.endings.delete_groups(found, wanted)
             done.set()
             await asyncio.gather(*pushers)
             assert pushed
@@ -468,7 +470,7 @@ def test_a_deletion_that_is_broken_off_says_how_far_it_came(tmp_path: Path) -> N
                 lock.begin(),
                 pytest.raises(StoreUnavailable, match="0 of 1 groups are deleted; the"),
             ):
-                await relay.delete_groups(found)
+                await relay.endings.delete_groups(found)
             other.close()
 
     asyncio.run(test())
@@ -506,9 +508,9 @@ def test_a_retired_job_leaves_nothing(tmp_path: Path) -> None:
         now = [60 * SECOND]
         async with open_relay_with_pods(tmp_path, now) as relay:
             assert f"{OF_JOB} 2\n" in await page_of(relay)
-            assert await relay.retire("pods", dry_run=True) == [POD_1, POD_2]
+            assert await relay.endings.retire("pods", dry_run=True) == [POD_1, POD_2]
             assert f"{OF_JOB} 2\n" in await page_of(relay)
-            assert await relay.retire("pods") == [POD_1, POD_2]
+            assert await relay.endings.retire("pods") == [POD_1, POD_2]
             page = await page_of(relay)
             assert 'job="pods"' not in page
             assert "pushrelay_groups_forgotten_total 2\n" in page
@@ -523,7 +525,7 @@ def test_a_wipe_leaves_nothing_of_a_job_that_has_just_come(tmp_path: Path) -> No
             tmp_path, PodsAreForgotten(), lambda: 60 * SECOND
         ) as relay:
             for _ in range(30):
-                await asyncio.gather(put(relay, POD_1, "x 1"), relay.wipe())
+                await asyncio.gather(put(relay, POD_1, "x 1"), relay.endings.wipe())
                 assert 'job="pods"' not in await page_of(relay)
 
     asyncio.run(test())
@@ -534,8 +536,8 @@ def test_retiring_a_job_names_none_of_its_forgotten_groups(tmp_path: Path) -> No
         now = [60 * SECOND]
         async with open_relay_with_pods(tmp_path, now) as relay:
             now[0] = 120 * SECOND
-            assert await relay.retire("pods", dry_run=True) == [POD_2]
-            assert await relay.retire("pods") == [POD_2]
+            assert await relay.endings.retire("pods", dry_run=True) == [POD_2]
+            assert await relay.endings.retire("pods") == [POD_2]
             assert 'job="pods"' not in await page_of(relay)
             # Nor do they come back with an earlier time.
             now[0] = 60 * SECOND
@@ -550,7 +552,7 @@ def test_a_job_whose_groups_are_all_forgotten_can_be_retired(tmp_path: Path) -> 
         async with open_relay_with_pods(tmp_path, now) as relay:
             now[0] = 200 * SECOND
             assert f"{OF_JOB} 0\n" in await page_of(relay)
-            assert await relay.retire("pods") == []
+            assert await relay.endings.retire("pods") == []
             assert 'job="pods"' not in await page_of(relay)
 
     asyncio.run(test())
@@ -562,9 +564,9 @@ async def test_retiring_takes_the_groups_of_the_job_and_no_others(
 ) -> None:
     for key in (A, A_I, B, key_of("ab"), key_of("a/b")):
         await put(relay, key, "x 1")
-    assert await relay.retire("nobody") == []
-    assert await relay.retire("a") == [A, A_I]
-    assert await relay.retire("a/b") == [key_of("a/b")]
+    assert await relay.endings.retire("nobody") == []
+    assert await relay.endings.retire("a") == [A, A_I]
+    assert await relay.endings.retire("a/b") == [key_of("a/b")]
     assert [found.key for found in groups_of(relay)] == [key_of("ab"), B]
 
 
@@ -575,7 +577,7 @@ def test_a_deletion_means_no_forgotten_groups(tmp_path: Path) -> None:
             found = groups_of(relay)
             now[0] = 120 * SECOND
             wanted = Condition().matches
-            assert await relay.delete_groups(found, wanted) == [A, POD_2]
+            assert await relay.endings.delete_groups(found, wanted) == [A, POD_2]
 
     asyncio.run(test())
 

@@ -391,11 +391,11 @@ async def test_a_retired_job_leaves_nothing(tmp_path: Path, clock: Clock) -> Non
         await put(relay, key_of("pods", instance="3"), "x 1", at=clock())
         await put(relay, A, "x 1", at=clock())
         others = {head for head in await shown(relay) if 'job="a"' in head}
-        await relay.retire("pods")
+        await relay.endings.retire("pods")
         assert (await shown(relay)).keys() == others
         assert stored_groups(tmp_path).keys() == {A}
-        await relay.retire("pods")
-        await relay.retire("unknown")
+        await relay.endings.retire("pods")
+        await relay.endings.retire("unknown")
     async with open_relay(tmp_path, PODS, clock) as relay:
         assert (await shown(relay)).keys() == others
         clock.go(HOUR)
@@ -412,7 +412,7 @@ async def test_a_retired_job_leaves_no_push_times_either(
         await put(relay, A, "x 1", at=clock())
         await put(relay, key_of("a", zone="1"), "y_timestamp_seconds 1", at=clock())
         clock.go(HOUR)
-        await relay.retire("a")
+        await relay.endings.retire("a")
         assert await shown(relay) == {}
 
 
@@ -449,8 +449,8 @@ async def test_jobs_with_like_names_are_told_apart_after_a_restart(
             await put(relay, key, "x 1", at=clock())
         lines = (await page_of(relay)).splitlines()
         assert len([line for line in lines if line.startswith(LAST_PUSH)]) == 1
-        await relay.retire("pods")
-        await relay.retire("pods-2")
+        await relay.endings.retire("pods")
+        await relay.endings.retire("pods-2")
         assert await shown(relay) == {}
 
 

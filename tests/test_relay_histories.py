@@ -157,18 +157,18 @@ class History(RuleBasedStateMachine):
 
     @rule(job=st.sampled_from(["a", "pods", "unknown"]))
     def retire(self, job: str) -> None:
-        self.run(self.relay.retire(job))
+        self.run(self.relay.endings.retire(job))
 
     @rule(what=st.sampled_from(["wipe", "remove", "restart"]))
     def disturb(self, what: str) -> None:
         self.run(getattr(self, what)())
 
     async def wipe(self) -> None:
-        await self.relay.wipe()
+        await self.relay.endings.wipe()
 
     async def remove(self) -> None:
         """Have the rows of what is forgotten removed."""
-        await self.relay._remove_forgotten()
+        await self.relay.endings.remove_forgotten()
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.relay.stop)

@@ -370,7 +370,7 @@ def test_who_is_retired_or_wiped_begins_anew(
         async with two_relays(tmp_path, clock) as (one, other):
             await _everything(one, A)
             before = await run_lines(one)
-            await (other.wipe() if is_wiped else other.retire("a"))
+            await (other.endings.wipe() if is_wiped else other.endings.retire("a"))
             assert await _has_nothing(one)
             assert await _has_nothing(other)
             await _everything(other, A)
@@ -388,9 +388,9 @@ async def test_a_report_in_the_batch_that_retires_its_job_begins_anew(
         await relay.refresh()
         # All wait for the same batch.
         await asyncio.gather(
-            relay.delete_groups([], ended_jobs=frozenset("a")),
+            relay.endings.delete_groups([], ended_jobs=frozenset("a")),
             report(relay, ended(1, NOW, NOW + 5 * SECOND)),
-            relay.delete_groups([], ended_jobs=frozenset("b")),
+            relay.endings.delete_groups([], ended_jobs=frozenset("b")),
         )
         shown = await run_series(relay, "runs_total", "running", "overdue")
         assert shown['runs_total{instance="",job="a",outcome="success"}'] == 1
@@ -407,5 +407,5 @@ async def test_retiring_one_job_leaves_the_others(tmp_path: Path, clock: Clock) 
         await report(relay, ended(1, NOW, NOW + SECOND, key=B), EXPECTATION)
         before = await run_lines(relay)
         await report(relay, ended(2, NOW, NOW + SECOND))
-        await relay.retire("a")
+        await relay.endings.retire("a")
         assert await run_lines(relay) == before

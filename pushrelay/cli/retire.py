@@ -35,6 +35,8 @@ def retire(job: str, url: str, dry_run: bool, yes: bool) -> None:
             found = relay.data("DELETE", f"{target}?dry_run=1")
             click.echo(f"{counted(found['count'])} of the job would be forgotten")
             show_groups(found["groups"])
+            if found["instances"] or found["expected"]:
+                click.echo("and what is known of its runs, or expected of them")
             if dry_run:
                 return
             click.confirm("Retire the job?", abort=True)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 _SPARE = 1000
 """So many dead entries of the heap are not worth clearing away."""
 
-Token = TypeVar("Token", bytes, str)
+Token = TypeVar("Token", bytes, tuple[str, str])
 
 
 class Dues(Generic[Token]):

@@ -13,7 +13,7 @@ from pushrelay.exposition.evidence import (
     evidence_of,
     evidence_shape,
 )
-from pushrelay.groups import Group, Holder, Job, Layout
+from pushrelay.groups import Group, Holder, Job, Layout, RunPage
 from pushrelay.model import PUSH_EVIDENCE
 from pushrelay.view.blocks import BLOCK_GROUPS, Block, BlockList
 from pushrelay.view.family import Family
@@ -54,16 +54,20 @@ class _Chunk:
         ]
 
 
-def load_families(groups: Iterable[Group], jobs: Sequence[Job]) -> dict[str, Family]:
-    """Return the families of `groups`, pushed ones and evidence, by name.
+def load_families(
+    groups: Iterable[Group], jobs: Sequence[Job], pages: Iterable[RunPage] = ()
+) -> dict[str, Family]:
+    """Return the families of `groups`, pushed ones and evidence, by name; and those of
+    run pages.
 
     jobs: those that have evidence of their own, sorted by grouping key.
     """
     ordered = sorted(groups, key=_canonical)
-    by_kind: dict[_Kind, list[Group]] = {}
-    for group in ordered:
-        kind = (group.payload.layout, group.withheld)
-        by_kind.setdefault(kind, []).append(group)
+    by_kind: dict[_Kind, list[Group | RunPage]] = {}
+    shown: Iterable[Group | RunPage] = chain(ordered, sorted(pages, key=_canonical))
+    for holder in shown:
+        kind = (holder.payload.layout, holder.withheld)
+        by_kind.setdefault(kind, []).append(holder)
     going_stale = [group for group in ordered if evidence_of(group) != PUSH_EVIDENCE]
     families = {
         **_evidence(ordered, PUSH_EVIDENCE),
@@ -76,7 +80,7 @@ def load_families(groups: Iterable[Group], jobs: Sequence[Job]) -> dict[str, Fam
             family = families.setdefault(shape.name, Family(shape.name))
             family.count(shape, len(held))
             if shape.name in withheld:
-                family.withheld.update([group.key.canonical for group in held])
+                family.withheld.update([holder.key.canonical for holder in held])
             else:
                 showing.setdefault(shape.name, []).append((layout, withheld))
     chunks: dict[tuple[_Kind, ...], list[_Chunk]] = {}

@@ -14,13 +14,15 @@ from pushrelay.view.snapshot import Snapshot
 
 def select(snapshot: Snapshot, selectors: Sequence[Selector]) -> Snapshot:
     """Return the part of `snapshot` that belongs to groups which any of `selectors`
-    matches, and to jobs which it matches by their name alone.
+    matches, and to jobs which it matches by their name alone; what is shown of runs and
+    of expectations is chosen by the labels it has.
 
     Families look as in `snapshot`, whichever help the chosen groups gave.
     """
     groups = Condition(selectors).choose(snapshot.sorted_groups())
     jobs = [job for job in snapshot.sorted_jobs() if matches_any(selectors, job.key)]
-    families = load_families(groups, jobs)
+    runs = [page for page in snapshot.run_pages() if matches_any(selectors, page.key)]
+    families = load_families(groups, jobs, runs)
     shown = [
         replace(family, blocks=chosen.groups.blocks)
         for family in snapshot.families
@@ -31,5 +33,5 @@ def select(snapshot: Snapshot, selectors: Sequence[Selector]) -> Snapshot:
         tuple(shown),
         groups=len(groups),
         series=sum([family.groups.series for family in families.values()]),
-        size=sum(map(size_of, groups)),
+        size=sum(map(size_of, groups)) + sum([len(run.payload.text) for run in runs]),
     )

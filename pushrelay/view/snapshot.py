@@ -8,7 +8,8 @@ from operator import attrgetter
 
 from pushrelay.changes import Position
 from pushrelay.exposition.evidence import JOB_GROUPS
-from pushrelay.groups import Group, Holder, Job
+from pushrelay.exposition.run_families import EXPECTATION_MARK, RUN_EVIDENCE_MARK
+from pushrelay.groups import Group, Holder, Job, RunPage
 from pushrelay.model import PUSH_TIME, MetricType
 from pushrelay.view.blocks import Block
 
@@ -48,6 +49,11 @@ class Snapshot:
         """Return the jobs that have evidence of their own, in order."""
         holders = self._holders(JOB_GROUPS)
         return [holder for holder in holders if isinstance(holder, Job)]
+
+    def run_pages(self) -> list[RunPage]:
+        """Return what is shown of runs and of expectations."""
+        holders = [*self._holders(RUN_EVIDENCE_MARK), *self._holders(EXPECTATION_MARK)]
+        return [holder for holder in holders if isinstance(holder, RunPage)]
 
     def _holders(self, name: str) -> list[Holder]:
         at = bisect_left(self.families, name, key=attrgetter("name"))

@@ -65,7 +65,7 @@ class Groups:
             }
             note("deleting groups", exchange, {"count": str(len(keys)), **asked})
             wanted = _still_as(found, condition)
-            keys = await self._relay.delete_groups(found, wanted)
+            keys = await self._relay.endings.delete_groups(found, wanted)
             note("deleted groups", exchange, {"count": str(len(keys)), **asked})
         data = {"dry_run": dry_run}
         await answer_keys(exchange, self._streamer, data, keys)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pushrelay.config import Settings
 from pushrelay.durations import format_duration
 from pushrelay.errors import InvalidExpectation, InvalidJSON, InvalidRequest
-from pushrelay.expectation_documents import parse_expectation
+from pushrelay.expectation_documents import parse_expectation, to_document
 from pushrelay.expectations import Source
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.grouping_key import GroupingKey, parse_job
@@ -33,6 +34,7 @@ from pushrelay.web.moments import coming_moment
 from pushrelay.web.noting import note
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.pings import read_form
+from pushrelay.web.query_api import rfc3339
 from pushrelay.web.streaming import Streamer
 from pushrelay.writes import ChangeExpectation
 
@@ -86,7 +88,7 @@ class Jobs:
         parameters.require_known("dry_run")
         dry_run, job = parameters.flag("dry_run"), parse_job(path)
         state = await self._relay.runs.state(job, must_be_known=False)
-        keys = await self._relay.retire(job, dry_run=dry_run)
+        keys = await self._relay.endings.retire(job, dry_run=dry_run)
         if not dry_run:
             note("retired a job", exchange, {"count": str(len(keys)), "job": job})
         data = {
@@ -112,7 +114,8 @@ class Jobs:
                 lambda expected: expected.told(Source.API, expectation, now),
                 makes_known=True,
             ),
-            warnings=warnings,
+            json.dumps(to_document(expectation)),
+            warnings,
         )
 
     async def expect_nothing(self, exchange: Exchange, path: str) -> None:
@@ -122,38 +125,40 @@ class Jobs:
         change = ChangeExpectation(
             parse_job(path), lambda expected: expected.told(Source.API, None, now)
         )
-        await self._change(exchange, change)
+        await self._change(exchange, change, "take back the expectation")
 
     async def pause(self, exchange: Exchange, path: str) -> None:
         """Let nothing be expected of a job until a moment."""
         job = parse_job(path)
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
         until = _end_of_pause(Parameters(form), time.time_ns())
-        await self._change(
-            exchange, ChangeExpectation(job, lambda expected: expected.paused(until))
-        )
+        change = ChangeExpectation(job, lambda expected: expected.paused(until))
+        await self._change(exchange, change, f"pause until {rfc3339(until)}")
 
     async def resume(self, exchange: Exchange, path: str) -> None:
         """End the pause of a job."""
         exchange.parameters.require_known()
         now = time.time_ns()
-        job = parse_job(path)
-        await self._change(
-            exchange, ChangeExpectation(job, lambda expected: expected.resumed(now))
+        change = ChangeExpectation(
+            parse_job(path), lambda expected: expected.resumed(now)
         )
+        await self._change(exchange, change, "resume")
 
     async def _change(
         self,
         exchange: Exchange,
         change: ChangeExpectation,
-        warnings: list[str] | None = None,
+        told: str,
+        warnings: Sequence[str] = (),
     ) -> None:
-        """Make `change`, and answer with what the job is like then."""
+        """Make `change`, which is `told` to the log, and answer with what the job is
+        like then."""
         await self._relay.runs.expect(change)
-        note("changed what is expected of a job", exchange, {"job": change.job})
+        asked = {"job": change.job, "change": told}
+        note("changed what is expected of a job", exchange, asked)
         state = await self._relay.runs.state(change.job, must_be_known=False)
         document = job_document(state)
-        await answer(exchange, {**document, "warnings": warnings or []})
+        await answer(exchange, {**document, "warnings": list(warnings)})
 
     def _job(self, path: str) -> str:
         """Return the name of a job that there may be."""

@@ -133,7 +133,7 @@ class Pushes:
 
     async def wipe(self, exchange: Exchange, _rest: str) -> None:
         """Delete all groups."""
-        await self._relay.wipe()
+        await self._relay.endings.wipe()
         await exchange.answer(202)
 
     def note_rejection(

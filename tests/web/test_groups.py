@@ -308,13 +308,13 @@ def test_a_push_that_comes_before_the_turn_of_its_group_spares_it(
     async def test(client: Client) -> None:
         for key in (A, A_I, B):
             await client.push(key)
-        delete_groups = client.relay.delete_groups
+        delete_groups = client.relay.endings.delete_groups
 
         async def delete_late(*arguments: Any) -> Any:
             await client.push(A, "y 1")
             return await delete_groups(*arguments)
 
-        monkeypatch.setattr(client.relay, "delete_groups", delete_late)
+        monkeypatch.setattr(client.relay.endings, "delete_groups", delete_late)
         query = {"match[]": '{job=~"a|b"}'}
         data = await client.data("DELETE", "/api/v1/groups", **query)
         assert data["groups"] == [{"instance": "i", "job": "a"}, {"job": "b"}]

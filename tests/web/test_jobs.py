@@ -312,5 +312,6 @@ def test_changes_are_logged(logged: RelayProcess) -> None:
     logged.delete(path_of("a"))
     logged.stop()
     lines = [line for line in logged.log.splitlines() if "web.noting" in line]
-    assert len(lines) == 3
     assert all("client=127.0.0.1" in line and "job=a" in line for line in lines)
+    told = ['change="{\\"every', 'change="pause until 20', "count=0"]
+    assert [part in line for part, line in zip(told, lines, strict=True)] == [True] * 3
