@@ -93,8 +93,8 @@ class Relay:
         self._load()
         self._writer.start()
         chores = {
-            "what job rules expect": self.runs.note_rules,
             "what is forgotten": self.endings.remove_forgotten,
+            "what job rules expect": self.runs.note_rules,
             "old runs": self.runs.prune,
         }
         self._janitor = self._loop.create_task(keep_tidy(chores))
