@@ -91,6 +91,7 @@ class Relay:
         rules = {"what job rules expect": self.runs.note_rules}
         chores = {
             "what is forgotten": self.endings.remove_forgotten,
+            "what job rules expect": self.runs.note_rules,
             "old runs": self.runs.prune,
         }
         self._janitor = self._loop.create_task(keep_tidy(rules, chores))

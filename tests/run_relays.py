@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from builders import families_of, key_of
 from relay_use import SECOND, page_of
 from run_builders import run_id
 
 from pushrelay.aggregation import Mode
+from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
+from pushrelay.run_evidence import RunEvidence
 from pushrelay.runs import End, Outcome, Report, Run, Usage
 from pushrelay.schedule import Expectation
+from pushrelay.selector_parser import parse_selector
+from pushrelay.store.engine import Database
+from pushrelay.store.reader import read_snapshot
 from pushrelay.writes import Push, Reported, ReportRun
 
 HOUR = 3600 * SECOND
@@ -77,6 +83,23 @@ async def run_series(relay: Relay, *names: str) -> dict[str, float]:
         if not names or head.partition("{")[0] in names:
             found[head] = float(value)
     return found
+
+
+async def chosen(relay: Relay, *selectors: str) -> set[str]:
+    """Return the lines of a scrape of what any of `selectors` matches."""
+    page = await relay.exposition(negotiate(None))
+    some = page.only([parse_selector(selector) for selector in selectors])
+    lines = b"".join(some.chunks()).decode().splitlines()
+    return {line for line in lines if not line.startswith("#")}
+
+
+def stored_runs(directory: Path) -> set[GroupingKey]:
+    """Return the keys whose evidence has rows in the database in `directory`."""
+    database = Database(f"sqlite:///{directory}/relay.db", "normal")
+    changes = read_snapshot(database, None)
+    database.close()
+    assert changes is not None
+    return {each.key for each in changes.runs if isinstance(each, RunEvidence)}
 
 
 _COUNTERS = re.compile(r"\w+(_total|_bucket|_count|_sum)\b")

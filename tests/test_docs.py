@@ -260,6 +260,12 @@ def test_every_command_and_option_has_help(command: click.Command) -> None:
         assert not isinstance(option, click.Option) or option.help, option.name
 
 
+def test_the_states_of_jobs_are_documented_in_their_order() -> None:
+    rows = table("cli.md", "A job has one state")
+    documented = [word for row in rows for word in code_words(row[0])]
+    assert documented == [state.value for state in State]
+
+
 def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
     ours = flags_of(serve)
     for page in PAGES:
