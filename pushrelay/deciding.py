@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -19,6 +20,8 @@ from pushrelay.view.view import View
 from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
+
+_PAUSE_SECONDS = 0.001
 
 
 class ViewDecider:
@@ -78,9 +81,13 @@ class ViewDecider:
 
     def advance(self) -> None:
         """Let go stale, and let be forgotten, what is due; show what runs come to."""
-        with self._lock:
-            self._view.advance(self._clock())
-            self._view.settle()
+        while True:
+            with self._lock:
+                self._view.advance(self._clock())
+                if self._view.settle():
+                    return
+            # Else the writer would not get the lock in between.
+            time.sleep(_PAUSE_SECONDS)
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
