@@ -24,8 +24,7 @@ def check_increment(value: Value) -> None:
     must not be added to anything."""
     if isinstance(value, float) and not 0 <= value < inf:
         raise InvalidRequest(
-            f"the pushed value {format_float(value)} is no increment, which is finite "
-            "and at least 0"
+            f"the pushed value {format_float(value)} is not finite and at least 0"
         )
     if isinstance(value, Histogram):
         for count in (value.sample_count, *[count for _, count in value.buckets]):
@@ -78,14 +77,33 @@ def _add_histograms(held: Histogram, pushed: Histogram) -> Histogram:
         held.sample_sum + pushed.sample_sum,
         _add_buckets(held, pushed),
     )
-    counts = [total.sample_count, *[count for _, count in total.buckets]]
-    if any(isinstance(count, float) for count in counts):
-        total.sample_count = float(total.sample_count)
-        total.buckets = [(bound, float(count)) for bound, count in total.buckets]
-    return total
+    return of_one_kind(total)
+
+
+def of_one_kind(histogram: Histogram) -> Histogram:
+    """Return `histogram` with floats for all its counts if one of them is a float."""
+    counts = [histogram.sample_count, *[count for _, count in histogram.buckets]]
+    if all(isinstance(count, int) for count in counts):
+        return histogram
+    return Histogram(
+        float(histogram.sample_count),
+        histogram.sample_sum,
+        [(bound, float(count)) for bound, count in histogram.buckets],
+    )
 
 
 def _add_buckets(held: Histogram, pushed: Histogram) -> list[Bucket]:
+    return [
+        (bound, _add_counts(count, more))
+        for bound, count, more in paired_buckets(held, pushed)
+    ]
+
+
+def paired_buckets(
+    held: Histogram, pushed: Histogram
+) -> list[tuple[float, int | float, int | float]]:
+    """Return the bounds of both, ascending, each with its count in `held` and in
+    `pushed`. Raises InvalidRequest if they are not the same."""
     ours, theirs = sorted(held.buckets), sorted(pushed.buckets)
     # The last bucket may be left unsaid; then it is said if the other side says it.
     if _is_complete(ours) or _is_complete(theirs):
@@ -93,7 +111,7 @@ def _add_buckets(held: Histogram, pushed: Histogram) -> list[Bucket]:
     if [bound for bound, _ in ours] != [bound for bound, _ in theirs]:
         raise InvalidRequest(_difference(ours, theirs))
     return [
-        (bound, _add_counts(count, more))
+        (bound, count, more)
         for (bound, count), (_, more) in zip(ours, theirs, strict=True)
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 
+from pushrelay.contents import Contents
 from pushrelay.exposition.stored import from_stored, pick_metrics, to_stored
 from pushrelay.findings import Findings
 from pushrelay.freshness import IsTimestamp
@@ -18,22 +19,25 @@ from pushrelay.model import MetricFamily, MetricType
 from pushrelay.quoting import quote
 
 _PLAIN = (MetricType.GAUGE, MetricType.UNTYPED)
-_ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
+ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
+"""The types of what counts something, so that it is added."""
 
 
 class Mode(Enum):
     """replace: the push is all the group holds (PUT). update: families of the same
     name are replaced as a whole, the others stay (POST). merge: series are replaced,
     the others stay. add: like merge, but what counts something is added to what is
-    held."""
+    held. accumulate: like add, but what is pushed are running totals, of which the
+    increase since the last push is added."""
 
     REPLACE = "replace"
     UPDATE = "update"
     MERGE = "merge"
     ADD = "add"
+    ACCUMULATE = "accumulate"
 
 
-MERGING = (Mode.MERGE, Mode.ADD)
+MERGING = (Mode.MERGE, Mode.ADD, Mode.ACCUMULATE)
 """The modes in which a push is put together with what its group holds, by series."""
 
 
@@ -45,10 +49,12 @@ def combine(
     key: GroupingKey | None = None,
 ) -> Payload:
     """Return what a group that holds `held` holds after a push, in pushed order. Both
-    have their labels in place; `key` is the group's, to be named in problems.
+    have their labels in place; `key` is the group's, to be named in problems. Only
+    `accumulation` knows how to accumulate.
 
     Raises InconsistentPush if the modes merge and add do not allow the push.
     """
+    assert mode is not Mode.ACCUMULATE  # noqa: S101  # needs the running totals
     if mode is Mode.REPLACE or (held.layout is pushed.layout and mode is Mode.UPDATE):
         return pushed
     families = {family.name: family for family in held.families()}
@@ -64,9 +70,16 @@ def combine(
     return merged
 
 
-def without_series(held: Payload, selectors: Sequence[Selector]) -> Payload:
+def without_series(held: Contents, selectors: Sequence[Selector]) -> Contents:
     """Return `held` without the series that any of `selectors` matches, by their labels
     and, as the label `__name__`, their names."""
+    payload, running = held
+    if running is not None:
+        running = _left_of(running, selectors).or_none()
+    return Contents(_left_of(payload, selectors), running)
+
+
+def _left_of(held: Payload, selectors: Sequence[Selector]) -> Payload:
     families = [_without(family, selectors) for family in held.families()]
     return Payload.of([family for family in families if family is not None])
 
@@ -114,7 +127,7 @@ def _merge(
         if mode is Mode.ADD and _is_info(family):
             families[family.name] = family
             continue
-        adds = mode is Mode.ADD and family.type in _ADDED
+        adds = mode is Mode.ADD and family.type in ADDED
         families[family.name] = _merged(held, family, findings, adds=adds)
 
 

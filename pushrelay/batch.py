@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.aggregation import MERGING, combine
+from pushrelay.accumulation import push_onto
+from pushrelay.aggregation import MERGING
 from pushrelay.config import Limits
 from pushrelay.consistency import check_against, require_unambiguous
+from pushrelay.contents import Contents, contents_of
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
+    InvalidGroupingKey,
     InvalidRequest,
     LimitExceeded,
     PushrelayError,
     TooLargeToMerge,
-    UnknownJob,
 )
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import EMPTY, Group, Payload
+from pushrelay.groups import Group
 from pushrelay.policies import Policies
-from pushrelay.quoting import quote
 from pushrelay.reporting import Reporter
+from pushrelay.run_states import unknown_job
 from pushrelay.staging import Staging
 from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
@@ -62,7 +64,9 @@ class Batch:
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
-        self._reporter = Reporter(staging.runs, self._catalog, policies, self._push)
+        self._reporter = Reporter(
+            staging.runs, self._catalog, policies, self._push, self._book_if_possible
+        )
 
     def add(self, write: Write) -> None:
         """Decide `write`: note its answer and what it changes."""
@@ -115,13 +119,13 @@ class Batch:
             return True
         require_unambiguous(push.key, self._catalog)
         try:
-            payload = self._accept(push)
+            contents = self._accept(push)
         except InconsistentPush:
             if not push.dry_run:
                 self._book(push)
             raise
         if not push.dry_run:
-            self._store(push, payload)
+            self._store(push, contents)
         return False
 
     def _push_all(self, write: PushAll) -> bool:
@@ -163,72 +167,86 @@ class Batch:
             )
         return True
 
-    def _accept(self, push: Push) -> Payload:
-        """Return what the group holds after `push`."""
+    def _accept(self, push: Push) -> Contents:
+        """Return what the group has after `push`."""
         if push.refusal is not None:
             raise push.refusal
         held = self._catalog.group(push.key)
-        before = held.payload if held else EMPTY
+        before = contents_of(held)
         after = self._combined(push, before)
-        if after is not push.payload:
+        payload = after.payload
+        if payload is not push.payload:
             self._require_bounded(push.key, after)
         # The series that the group has already passed when they came.
-        if after.likeness is None or after.likeness is not before.likeness:
-            check_against(self._catalog, push.key, push.payload, after, push.metrics)
+        likeness = payload.likeness
+        if likeness is None or likeness is not before.payload.likeness:
+            check_against(self._catalog, push.key, push.payload, payload, push.metrics)
         return after
 
-    def _combined(self, push: Push, before: Payload) -> Payload:
+    def _combined(self, push: Push, before: Contents) -> Contents:
         merged = push.merged
-        if merged is not None and merged.before is before:
+        if merged is not None and merged.before == before:
             if isinstance(merged.after, InconsistentPush):
                 raise merged.after
             return merged.after
-        series = before.layout.size + push.payload.layout.size
+        running = before.running_totals
+        series = before.payload.layout.size + push.payload.layout.size
+        if running is not None:
+            series += running.layout.size
         if push.mode in MERGING and series > MERGED_AT_ONCE:
             raise TooLargeToMerge(
                 f"the group {push.key} and what is pushed have {series} series; so "
                 "many can only be merged if the group is pushed to alone"
             )
         is_timestamp = self._policies.is_timestamp
-        return combine(push.mode, before, push.payload, is_timestamp, push.key)
+        return push_onto(before, push.mode, push.payload, is_timestamp, push.key)
 
-    def _require_bounded(self, key: GroupingKey, after: Payload) -> None:
+    def _require_bounded(self, key: GroupingKey, after: Contents) -> None:
         """Raise LimitExceeded if the group would hold more than one push may bring:
         series that are only ever added to would pile up."""
         limit = self._policies.limits_of(key, self._limits).series
-        if after.layout.size > limit:
+        size = after.payload.layout.size
+        if size > limit:
             raise LimitExceeded(
                 "series",
-                f"the group {key} would have {after.layout.size} series; the limit is "
+                f"the group {key} would have {size} series; the limit is "
                 f"{limit}: replace it with PUT, or delete series",
             )
         most = self._limits.rendered_bytes
-        if after.bytes > most:
+        held = sum([payload.bytes for payload in after if payload is not None])
+        if held > most:
             raise LimitExceeded(
                 "rendered_bytes",
-                f"the group {key} would take {after.bytes} bytes; the limit is {most}: "
+                f"the group {key} would take {held} bytes; the limit is {most}: "
                 "replace it with PUT, or delete series",
             )
 
-    def _store(self, push: Push, payload: Payload) -> None:
-        self._put(push, push.at, None, payload, push.stale_after)
+    def _store(self, push: Push, contents: Contents) -> None:
+        self._put(push, push.at, None, contents, push.stale_after)
         if push.receipt is not None:
             self._staging.add_receipt(push.receipt)
 
     def _book(self, push: Push) -> None:
         """Note that `push` failed; what its group holds stays."""
         held = self._catalog.group(push.key)
-        pushed_at, kept = (held.pushed_at, held.payload) if held else (0, EMPTY)
+        pushed_at = held.pushed_at if held else 0
+        stale_after = held.stale_after if held else None
         # What a run left may come late.
         failed_at = max(push.at, held.failed_at if held else 0)
-        self._put(push, pushed_at, failed_at, kept, held.stale_after if held else None)
+        self._put(push, pushed_at, failed_at, contents_of(held), stale_after)
+
+    def _book_if_possible(self, push: Push) -> None:
+        """Note that `push` failed, unless its group cannot be beside others."""
+        with suppress(InvalidGroupingKey):
+            require_unambiguous(push.key, self._catalog)
+            self._book(push)
 
     def _put(
         self,
         push: Push,
         pushed_at: int,
         failed_at: int | None,
-        payload: Payload,
+        contents: Contents,
         stale_after: int | None,
     ) -> None:
         held = self._catalog.group(push.key)
@@ -239,9 +257,10 @@ class Batch:
                 self._staging.revision,
                 pushed_at,
                 failed_at or (held.failed_at if held else 0),
-                payload,
+                contents.payload,
                 held.created_at if held else push.at,
                 stale_after,
+                running_totals=contents.running_totals,
             )
         )
 
@@ -267,10 +286,10 @@ class Batch:
     def _delete_series(self, write: DeleteSeries) -> bool:
         """Put what is left in place, if the group still has what it is left of."""
         held = self._catalog.group(write.key)
-        if held is None or held.payload is not write.held:
+        if held is None or contents_of(held) != write.held:
             return False
-        revision = self._staging.revision
-        self._staging.replace(replace(held, revision=revision, payload=write.left))
+        left, revision = write.left, self._staging.revision
+        self._staging.replace(replace(held, revision=revision, **left._asdict()))
         return True
 
     # --- what is expected ---
@@ -278,10 +297,7 @@ class Batch:
     def _change_expectation(self, write: ChangeExpectation) -> JobExpectation:
         runs, job = self._staging.runs, write.job
         if not (write.makes_known or runs.is_known(job)):
-            raise UnknownJob(
-                f"nothing is known of a job {quote(job)}; it is once it has reported a "
-                "run, or once someone has said when it should run"
-            )
+            raise unknown_job(job)
         runs.expect(job, write.change(runs.expected(job)))
         return runs.expected(job)
 

@@ -16,9 +16,9 @@ from oncalendar import SPECIALS, BaseIterator, OnCalendarError
 from pushrelay.clock_times import ClockTimes
 from pushrelay.errors import InvalidCalendarExpression
 from pushrelay.quoting import quote
+from pushrelay.shown import shown
 
 _MOST_CHARACTERS = 300  # each comma at the end is a call within a call of the library
-_SHOWN_CHARACTERS = 100
 
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(seconds=1)
 _ALL_YEARS = range(1970, 2200)
@@ -68,16 +68,16 @@ def parse_calendar_expression(text: str) -> CalendarExpression:
     """
     if len(text) > _MOST_CHARACTERS:
         raise InvalidCalendarExpression(
-            f"{_shown(text)} has more than {_MOST_CHARACTERS} characters"
+            f"{shown(text)} has more than {_MOST_CHARACTERS} characters"
         )
     if not text.isascii():
         raise InvalidCalendarExpression(
-            f"{_shown(text)} has characters that are not ASCII"
+            f"{shown(text)} has characters that are not ASCII"
         )
     for word in text.split()[1:]:
         if word[0].isalpha():
             raise InvalidCalendarExpression(
-                f"{_shown(text)} has {quote(word)} after its first word, where only a "
+                f"{shown(text)} has {quote(word)} after its first word, where only a "
                 "date and a time can stand; a time zone is written in tz beside it"
             )
     written = " ".join(SPECIALS.get(text.strip().lower(), text).split())
@@ -85,15 +85,15 @@ def parse_calendar_expression(text: str) -> CalendarExpression:
         sets = BaseIterator(written, _BEGIN)
     except OnCalendarError as error:
         problem = _problem(str(error))
-        raise InvalidCalendarExpression(f"{_shown(text)} {problem}") from None
+        raise InvalidCalendarExpression(f"{shown(text)} {problem}") from None
     if sets.seconds != {0}:
         raise InvalidCalendarExpression(
-            f"{_shown(text)} says seconds, and runs are expected to the minute; write "
+            f"{shown(text)} says seconds, and runs are expected to the minute; write "
             "00 for them or leave them out"
         )
     if next(sets, None) is None:
         raise InvalidCalendarExpression(
-            f"{_shown(text)} never comes round: there is no such day"
+            f"{shown(text)} never comes round: there is no such day"
         )
     return CalendarExpression(written, sets)
 
@@ -110,9 +110,3 @@ def _problem(told: str) -> str:
     if field == "day-of-week":
         return f"{problem}{_FIELDS[field]}, or one of {_NICKNAMES}"
     return problem + _FIELDS[field]
-
-
-def _shown(text: str) -> str:
-    if len(text) > _SHOWN_CHARACTERS:
-        text = text[:_SHOWN_CHARACTERS] + "..."
-    return quote(text)

@@ -42,6 +42,7 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Statuses other than 5xx after which the same request may be taken.
 _TEMPORARY = (408, 429)
+_NO_PAGE = "404 page not found"
 _ADVICE = {
     401: "put user and password into the URL: http://USER:PASSWORD@...",
     403: "the relay or a proxy before it does not allow this",
@@ -191,9 +192,7 @@ class RelayClient:
 
     def _connect(self) -> HTTPConnection:
         if self._connection is None:
-            kind: type[HTTPConnection] = HTTPConnection
-            if self._scheme == "https":
-                kind = HTTPSConnection
+            kind = HTTPSConnection if self._scheme == "https" else HTTPConnection
             connection = kind(self._host, self._port, timeout=self._connect_seconds)
             connection.connect()
             connection.sock.settimeout(self._answer_seconds)
@@ -218,6 +217,8 @@ class RelayClient:
         if status >= 500 or status in _TEMPORARY:
             raise RelayUnavailable(f"{told}; try again later")
         advice = _ADVICE.get(status)
+        if status == 404 and "reason" in problem and problem["detail"] != _NO_PAGE:
+            advice = None  # the page is there, but not what it would be about
         if 300 <= status < 400:
             location = readable(response.getheader("Location") or "")
             advice = f"redirects are not followed; use the URL that leads to {location}"

@@ -18,10 +18,9 @@ from cronsim import CronSim, CronSimError
 
 from pushrelay.clock_times import ClockTimes
 from pushrelay.errors import InvalidCronLine
-from pushrelay.quoting import quote
+from pushrelay.shown import shown
 
 _MOST_CHARACTERS = 500  # 60 minutes, 24 hours and 31 days, one by one, are fewer
-_SHOWN_CHARACTERS = 100
 
 _FIELDS = {
     "minute": "numbers from 0 to 59",
@@ -72,26 +71,26 @@ def parse_cron_line(text: str) -> CronLine:
     Raises InvalidCronLine, also for a line that never comes round.
     """
     if len(text) > _MOST_CHARACTERS:
-        raise InvalidCronLine(f"{_shown(text)} has more than 500 characters")
+        raise InvalidCronLine(f"{shown(text)} has more than 500 characters")
     fields = text.split()
     if text.lstrip().startswith("@"):
         fields = _fields_of_nickname(text.strip()).split()
     if len(fields) != len(_FIELDS):
         raise InvalidCronLine(
-            f"{_shown(text)} is not a cron line: there must be 5 fields and not "
+            f"{shown(text)} is not a cron line: there must be 5 fields and not "
             f"{len(fields)}, {', '.join(_FIELDS)}; no seconds, no user, no command"
         )
     if not text.isascii():
-        raise InvalidCronLine(f"{_shown(text)} has characters that are not ASCII")
+        raise InvalidCronLine(f"{shown(text)} has characters that are not ASCII")
     if set("".join(fields[2::2]).upper()) & set("L#"):
         raise InvalidCronLine(
-            f"{_shown(text)} uses L or #, for the last or the nth day, and cron itself "
+            f"{shown(text)} uses L or #, for the last or the nth day, and cron itself "
             "does not know them; write the days on which the job is started"
         )
     try:
         return CronLine(fields)
     except CronSimError:
-        raise InvalidCronLine(f"{_shown(text)} {_problem(fields)}") from None
+        raise InvalidCronLine(f"{shown(text)} {_problem(fields)}") from None
 
 
 def _fields_of_nickname(text: str) -> str:
@@ -101,7 +100,7 @@ def _fields_of_nickname(text: str) -> str:
         )
     if text not in _NICKNAMES:
         raise InvalidCronLine(
-            f"{_shown(text)} is not a nickname; there are {', '.join(_NICKNAMES)}"
+            f"{shown(text)} is not a nickname; there are {', '.join(_NICKNAMES)}"
         )
     return _NICKNAMES[text]
 
@@ -115,13 +114,7 @@ def _problem(fields: list[str]) -> str:
             CronLine(alone)
         except CronSimError:
             return (
-                f"is not a cron line: its {name} is {_shown(fields[number])}; write *, "
+                f"is not a cron line: its {name} is {shown(fields[number])}; write *, "
                 f"{values}, ranges (1-5), lists (1,5) or steps (*/2)"
             )
     return "never comes round: none of its months has such a day"
-
-
-def _shown(text: str) -> str:
-    if len(text) > _SHOWN_CHARACTERS:
-        text = text[:_SHOWN_CHARACTERS] + "..."
-    return quote(text)

@@ -215,6 +215,8 @@ class InconsistentPush(PushrelayError):
 class TooLargeToMerge(PushrelayError):
     """A push that would keep the writer for too long; it is merged beside it."""
 
+    reason = "limit"
+
 
 class IdempotencyConflict(PushrelayError):
     """An idempotency key that came with another body before."""

@@ -115,6 +115,19 @@ def parse_path(path: str, *, utf8_names: bool = False) -> GroupingKey:
     return _key_of({**labels, "job": job})
 
 
+def parse_job(path: str) -> str:
+    """Return the job that `path` names: `jobs/<job>` or `jobs@base64/<job>`, decoded as
+    for `parse_path`, but with slashes in the name. Raises InvalidGroupingKey."""
+    word, _, job = path.partition("/")
+    if word.endswith(BASE64_SUFFIX):
+        job = _decode_job(job)
+    if not job:
+        raise InvalidGroupingKey("job name is required")
+    if not is_utf8(job):
+        raise InvalidGroupingKey("the name of the job is not valid UTF-8")
+    return job
+
+
 def parse_labels(labels: Mapping[str, str], *, utf8_names: bool = False) -> GroupingKey:
     """Return the grouping key of `labels` as they are, without escapes. Raises
     InvalidGroupingKey where no path could name it; `utf8_names` as for `parse_path`."""

@@ -128,7 +128,8 @@ class Payload:
         Unix nanoseconds.
     messages: as in StoredFamily, None where no family has one.
     likeness: two payloads of one group have the same series, and only other values, if
-        this is the same object in both; None says nothing.
+        this is the same object in both; None says nothing. Running totals are compared
+        with running totals only.
     """
 
     layout: Layout
@@ -173,6 +174,10 @@ class Payload:
         """How many bytes its text and its messages have."""
         return len(self.text) + sum(map(len, filter(None, self.messages or ())))
 
+    def or_none(self) -> Payload | None:
+        """Return the same payload, or None if it has no families."""
+        return self if self.layout.families else None
+
     def families(self) -> Iterator[StoredFamily]:
         """Yield all families in the order they were pushed."""
         return map(self.family, range(len(self.layout.families)))
@@ -198,6 +203,8 @@ class Group:
     created_at: time of the push, accepted or refused, that made the group.
     stale_after: what the last accepted push said of it, nanoseconds.
     standing: the state of a group that has a policy, as the view knows it.
+    running_totals: the counters, summaries and histograms that were pushed last in mode
+        accumulate, as they were pushed; None if there are none. Nobody is shown them.
     """
 
     key: GroupingKey
@@ -208,6 +215,7 @@ class Group:
     created_at: int = 0
     stale_after: int | None = None
     standing: Standing | None = None
+    running_totals: Payload | None = None
 
     @property
     def times(self) -> Times:
@@ -244,6 +252,7 @@ class Group:
             self.created_at,
             self.stale_after,
             standing,
+            self.running_totals,
         )
 
     @property

@@ -16,18 +16,27 @@ JANITOR_SECONDS = 5.0
 """How often it is looked for."""
 
 
-async def keep_tidy(chores: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-    """Do `chores`, each named for what it is about, again and again, for ever,
-    whatever they raise."""
+Chores = Mapping[str, Callable[[], Awaitable[None]]]
+"""What is to be done, each named for what it is about."""
+
+
+async def keep_tidy(urgent: Chores, others: Chores) -> None:
+    """Do all chores again and again, for ever, whatever they raise; the `urgent` ones
+    at once, too."""
+    await _do(urgent)
     while True:
-        for name, do in chores.items():
-            try:
-                await do()
-            except StoreUnavailable as error:
-                log.info("%s: this is done later: %s", name, error)
-            except Exception:
-                log.exception("%s: this could not be done", name)
         await asyncio.sleep(JANITOR_SECONDS)
+        await _do({**urgent, **others})
+
+
+async def _do(chores: Chores) -> None:
+    for name, do in chores.items():
+        try:
+            await do()
+        except StoreUnavailable as error:
+            log.info("%s: this is done later: %s", name, error)
+        except Exception:
+            log.exception("%s: this could not be done", name)
 
 
 class RunJanitor:

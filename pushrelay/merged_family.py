@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pushrelay.addition import Value, add_values, check_increment
@@ -16,7 +17,7 @@ from pushrelay.model import Labels, Metric, MetricFamily
 from pushrelay.quoting import quote
 
 
-class _Series(NamedTuple):
+class Series(NamedTuple):
     """A metric; with its message where one of the two families is kept as one."""
 
     metric: Metric
@@ -34,8 +35,8 @@ def merge_families(
     `findings`. The help is that of `held` only if `pushed` has none.
     """
     as_messages = held.message is not None or pushed.message is not None
-    merged = _series_of(held, as_messages)
-    for labels, series in _series_of(pushed, as_messages).items():
+    merged = series_of(held, as_messages)
+    for labels, series in series_of(pushed, as_messages).items():
         try:
             merged[labels] = _added(merged.get(labels), series) if adds else series
         except InvalidRequest as reason:
@@ -47,23 +48,30 @@ def merge_families(
                 family=pushed.name,
                 series=exposed_series(pushed.name, labels),
             )
-    family = MetricFamily(
-        pushed.name,
-        pushed.type,
-        pushed.help or held.help,
-        [series.metric for series in merged.values()],
-    )
+    return family_of((pushed, held), merged.values(), as_messages)
+
+
+def family_of(
+    like: Sequence[MetricFamily], series: Collection[Series], as_messages: bool
+) -> MetricFamily:
+    """Return the family of `series`, which have messages if `as_messages`. Help and
+    unit are those of the first in `like` that has one."""
+    first = like[0]
+    help_ = next((family.help for family in like if family.help), "")
+    metrics = [each.metric for each in series]
+    family = MetricFamily(first.name, first.type, help_, metrics)
     if as_messages:
-        unit = _decoded(pushed).unit or _decoded(held).unit
-        _take_messages(family, unit, [series.message for series in merged.values()])
+        unit = next(filter(None, (_decoded(family).unit for family in like)), b"")
+        _take_messages(family, unit, [each.message for each in series])
     return family
 
 
-def _series_of(family: MetricFamily, as_messages: bool) -> dict[Labels, _Series]:
+def series_of(family: MetricFamily, as_messages: bool) -> dict[Labels, Series]:
+    """Return the series of `family` by their labels, with messages if wanted."""
     metrics = family.metrics
     messages = _decoded(family).metric if as_messages else [None] * len(metrics)
     return {
-        metric.labels: _Series(metric, message)
+        metric.labels: Series(metric, message)
         for metric, message in zip(metrics, messages, strict=True)
     }
 
@@ -72,7 +80,7 @@ def _decoded(family: MetricFamily) -> pb.MetricFamily:
     return pb.MetricFamily.FromString(encode_family(family))
 
 
-def _added(held: _Series | None, pushed: _Series) -> _Series:
+def _added(held: Series | None, pushed: Series) -> Series:
     value = pushed.metric.value
     assert value is not None  # noqa: S101  # such a push is refused before
     check_increment(value)
@@ -85,15 +93,15 @@ def _added(held: _Series | None, pushed: _Series) -> _Series:
         raise InvalidRequest(f"{reason}; {advice}") from reason
 
 
-def _sum(held: _Series, pushed: _Series, value: Value) -> _Series:
+def _sum(held: Series, pushed: Series, value: Value) -> Series:
     before = held.metric.value
     assert before is not None  # noqa: S101  # it was pushed once
     if held.message is None or pushed.message is None:
-        return _Series(Metric(pushed.metric.labels, add_values(before, value)), None)
+        return Series(Metric(pushed.metric.labels, add_values(before, value)), None)
     check_same_kind(held.message, pushed.message)
     total = add_values(before, value)
     message = add_messages(held.message, pushed.message, total)
-    return _Series(Metric(pushed.metric.labels, total), message)
+    return Series(Metric(pushed.metric.labels, total), message)
 
 
 def _take_messages(

@@ -23,8 +23,8 @@ def merge_lines(
     where lines are not enough for that, or where something is wrong with them."""
     if held.type not in _PLAIN or held.message or pushed.message:
         return None
-    values = dict(_lines_of(held))
-    for series, value in _lines_of(pushed):
+    values = dict(lines_of(held))
+    for series, value in lines_of(pushed):
         before = values.get(series)
         if before is None:
             return None
@@ -38,7 +38,7 @@ def merge_lines(
     return StoredFamily(_with_help(held.shape, pushed.help), pushed.pushed_at, lines)
 
 
-def _lines_of(family: StoredFamily) -> Iterator[tuple[bytes, bytes]]:
+def lines_of(family: StoredFamily) -> Iterator[tuple[bytes, bytes]]:
     """Yield each series with the text of its value."""
     for line in family.series.split(b"\n")[:-1]:
         series, _, value = line.rpartition(b" ")

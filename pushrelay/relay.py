@@ -6,23 +6,21 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
-from pushrelay.aggregation import combine, without_series
 from pushrelay.beside import Beside
 from pushrelay.config import Limits, Settings
+from pushrelay.contents import Contents, contents_of
 from pushrelay.deciding import ViewDecider
 from pushrelay.endings import Endings
 from pushrelay.errors import (
-    InconsistentPush,
     LimitExceeded,
     StoreUnavailable,
     TooLargeToMerge,
 )
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
 from pushrelay.grouping_key import GroupingKey
-from pushrelay.groups import EMPTY, Group, Payload
+from pushrelay.groups import Group
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.policies import Policies
@@ -37,9 +35,7 @@ from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
 from pushrelay.writes import (
     Delete,
-    DeleteSeries,
     Import,
-    Merged,
     Push,
     PushAll,
     Write,
@@ -73,7 +69,7 @@ class Relay:
             database, self._decider, self._deliver, telemetry.commit, clock
         )
         self._health = StoreHealth(self._refresh, self._writer)
-        self._beside = Beside(self._payload_of, self._write)
+        self._beside = Beside(self._contents_of, self._write)
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
         )
@@ -92,12 +88,13 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self._load()
         self._writer.start()
+        rules = {"what job rules expect": self.runs.note_rules}
         chores = {
             "what is forgotten": self.endings.remove_forgotten,
             "what job rules expect": self.runs.note_rules,
             "old runs": self.runs.prune,
         }
-        self._janitor = self._loop.create_task(keep_tidy(chores))
+        self._janitor = self._loop.create_task(keep_tidy(rules, chores))
 
     def stop(self) -> None:
         """Commit what was accepted, then close the database; on another thread."""
@@ -117,7 +114,7 @@ class Relay:
             return bool(await self._write(push))
         except TooLargeToMerge as error:
             if isinstance(push, Push):
-                return await self._merge_beside(push)
+                return await self._beside.merge(push, self.policies.is_timestamp)
             raise LimitExceeded("merged_series", str(error)) from error
 
     async def import_groups(self, groups: Import) -> list[str | None]:
@@ -135,26 +132,7 @@ class Relay:
     ) -> None:
         """Delete the series of the group `key` that any of `selectors` (of series)
         matches. Raises StoreUnavailable, also if the group changes again and again."""
-
-        def left_of(held: Payload) -> DeleteSeries | None:
-            left = without_series(held, selectors)
-            is_all = left.layout.size == held.layout.size
-            return None if is_all else DeleteSeries(key, held, left)
-
-        await self._beside.change(key, left_of)
-
-    async def _merge_beside(self, push: Push) -> bool:
-        is_timestamp = self.policies.is_timestamp
-
-        def merged_into(held: Payload) -> Push:
-            after: Payload | InconsistentPush
-            try:
-                after = combine(push.mode, held, push.payload, is_timestamp, push.key)
-            except InconsistentPush as refusal:
-                after = refusal
-            return replace(push, merged=Merged(held, after))
-
-        return bool(await self._beside.change(push.key, merged_into))
+        await self._beside.delete_series(key, selectors)
 
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
@@ -236,10 +214,10 @@ class Relay:
         await self.require_refresh()
         await self._advance()
 
-    async def _payload_of(self, key: GroupingKey) -> Payload:
+    async def _contents_of(self, key: GroupingKey) -> Contents:
         await self.require_refresh()
         group = self._view.groups.get(key.id)
-        return group.payload if group else EMPTY
+        return contents_of(group)
 
     # --- writing ---
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pushrelay.catalog import Catalog
-from pushrelay.errors import PushrelayError, RunConflict
+from pushrelay.errors import InconsistentPush, PushrelayError, RunConflict
 from pushrelay.expectations import Source
 from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
@@ -25,7 +25,8 @@ _NEWER = "metrics: left out, because newer ones were pushed since the run finish
 class Reporter:
     """Decides the reports of one batch.
 
-    push: stores a push, or raises a PushrelayError.
+    push: stores a push, or raises a PushrelayError; what is inconsistent is booked
+    then. book: notes that a push failed.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Reporter:
         catalog: Catalog,
         policies: Policies,
         push: Callable[[Push], object],
+        book: Callable[[Push], None],
     ) -> None:
         self._staging = staging
         self._catalog = catalog
         self._policies = policies
         self._push = push
+        self._book = book
 
     def report(self, write: ReportRun) -> Reported:
         """Take over what `write` says; return what became of it. Raises RunConflict if
@@ -49,16 +52,22 @@ class Reporter:
         if known is not None and _is_replay(run, known):
             return Reported(known, warnings, is_replay=True)
         evidence = self._staging.evidence(run.key)
+        refusal = None
         if run.end is None:
             is_anonymous = write.report.is_anonymous
             self._staging.keep(evidence.started(run, is_anonymous=is_anonymous))
         else:
-            run, left_out = self._with_metrics(run, run.end, write.push, write.problem)
-            warnings += left_out
+            run = _with_start(run, run.end, write, known)
+            if (push := self._to_push(write)) is not None:
+                refusal = self._take_metrics(push, write.problem)
+            elif write.push is not None:
+                warnings += (_NEWER,)
+            if refusal is not None:
+                run = _with_problem(run, str(refusal))
             self._finish(evidence, run)
         self._staging.rows.put(run)
         self._expect(write, run)
-        return Reported(run, warnings)
+        return Reported(run, warnings, refusal=refusal)
 
     def _joined(self, write: ReportRun) -> Run:
         """Return the run that is reported, an anonymous end with its start."""
@@ -73,14 +82,7 @@ class Reporter:
         ]
         if not opened:
             return run
-        start = opened[-1]
-        duration = run.end.finished_at - start.started_at
-        return replace(
-            run,
-            id=start.id,
-            started_at=start.started_at,
-            end=replace(run.end, duration=duration),
-        )
+        return replace(run, id=opened[-1].id, started_at=opened[-1].started_at)
 
     def _min_interval(self, run: Run) -> int | None:
         """Return what the run says of it, or else what does not depend on runs."""
@@ -92,24 +94,31 @@ class Reporter:
                 return said.min_interval
         return None
 
-    def _with_metrics(
-        self, run: Run, end: End, push: Push | None, problem: str | None
-    ) -> tuple[Run, tuple[str, ...]]:
-        """Store the metrics that `run` left; return it with what is wrong with them,
-        and warnings."""
-        problems = [problem] if problem is not None else []
-        if push is not None:
-            held = self._catalog.group(push.key)
-            if held is not None and held.pushed_at > push.at:
-                late = still_to_add(push, held)
-                if late is None:
-                    return run, (_NEWER,)
-                push = late
-            try:
+    def _to_push(self, write: ReportRun) -> Push | None:
+        """Return what is to be pushed of the metrics that a run left, if anything."""
+        push = write.push
+        if push is None or push.refusal is not None or write.problem is not None:
+            return push
+        held = self._catalog.group(push.key)
+        if held is None or held.pushed_at <= push.at:
+            return push
+        return still_to_add(push, held)
+
+    def _take_metrics(
+        self, push: Push, problem: PushrelayError | None
+    ) -> PushrelayError | None:
+        """Store the metrics that a run left, or book that they are refused and return
+        why."""
+        try:
+            if problem is None:
                 self._push(push)
-            except PushrelayError as error:
-                problems.append(str(error))
-        return replace(run, end=replace(end, problems=tuple(problems))), ()
+                return None
+        except InconsistentPush as error:
+            return error
+        except PushrelayError as error:
+            problem = error
+        self._book(push)
+        return problem
 
     def _finish(self, evidence: RunEvidence, run: Run) -> None:
         if run.end is not None:
@@ -147,3 +156,24 @@ def _is_replay(run: Run, known: Run) -> bool:
             "each run an id of its own"
         )
     return True
+
+
+def _with_start(run: Run, end: End, write: ReportRun, known: Run | None) -> Run:
+    """Return `run`, which is at its `end`, with what its start said that is known, if
+    the report is of the end alone."""
+    knows_start = end.duration is not None and not write.report.is_anonymous
+    if known is None or knows_start:
+        return run
+    started_at = min(known.started_at, end.finished_at)
+    said = write.report.run.min_interval
+    return replace(
+        run,
+        started_at=started_at,
+        min_interval=known.min_interval if said is None else said,
+        end=replace(end, duration=end.finished_at - started_at),
+    )
+
+
+def _with_problem(run: Run, problem: str) -> Run:
+    end = run.end
+    return run if end is None else replace(run, end=replace(end, problems=(problem,)))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pushrelay.errors import PushrelayError
 from pushrelay.quoting import quote
+from pushrelay.shown import meant
 
 Problem = tuple[str, str]
 """The path of a key, and what is wrong with it."""
@@ -41,8 +41,7 @@ class RuleTable:
     def refuse_all_but(self, known: list[str]) -> None:
         """Note every key that is not `known`."""
         for key in self.values.keys() - known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"write {_list(known)}"
+            hint = meant(key, known) or f"write {_list(known)}"
             self.refuse(key, f"is not known here; {hint}")
 
     def read(self, key: str, convert: Callable[[Any], _Value]) -> _Value | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
-from pushrelay.run_states import JobState
+from pushrelay.run_states import JobState, unknown_job
 from pushrelay.runs import Run
 from pushrelay.store.engine import Database
 from pushrelay.store.run_list import RunFilter, find_run, list_runs
@@ -80,6 +80,11 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._states)
 
+    async def state(self, job: str, *, must_be_known: bool = True) -> JobState:
+        """Return what `job` is like. Raises UnknownJob and StoreUnavailable."""
+        await self._catch_up()
+        return await asyncio.to_thread(self._state, job, must_be_known)
+
     async def listed(self, wanted: RunFilter) -> list[Run]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""
@@ -89,6 +94,12 @@ class RunCases:
         """Return the run with this id, if its document is kept. Raises
         StoreUnavailable."""
         return await asyncio.to_thread(find_run, self._database, id_)
+
+    def _state(self, job: str, must_be_known: bool) -> JobState:
+        board, now = self._view.board, self._clock()
+        if must_be_known and not board.is_known(job, now):
+            raise unknown_job(job)
+        return board.state(job, now)
 
     def _states(self) -> list[JobState]:
         board, now = self._view.board, self._clock()

@@ -85,6 +85,11 @@ def parse_run(body: bytes, id_: uuid.UUID, now: int, *, utf8_names: bool) -> Rep
     return Report(run, metrics, expectation, tuple(warnings))
 
 
+def run_id(run: Run) -> str:
+    """Return the UUID of `run` as it is written."""
+    return str(uuid.UUID(bytes=run.id))
+
+
 def to_document(run: Run) -> dict[str, object]:
     """Return the run document of `run`, for JSON, without what is not kept: the metrics
     and all of the expectation but `min_interval`.
@@ -94,7 +99,7 @@ def to_document(run: Run) -> dict[str, object]:
     """
     labels = dict(run.key.labels)
     document: dict[str, object] = {
-        "id": str(uuid.UUID(bytes=run.id)),
+        "id": run_id(run),
         "job": labels.pop("job"),
         "labels": labels,
         "state": (_State.FINISHED if run.end else _State.STARTED).value,

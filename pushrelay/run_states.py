@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from pushrelay.errors import UnknownJob
 from pushrelay.expectations import JobExpectation
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.quoting import quote
 from pushrelay.run_evidence import LastRun, OpenRun, RunEvidence
 from pushrelay.runs import REMEMBERED, Outcome
 from pushrelay.schedule import Expectation, Outlook, next_slot, outlook
@@ -140,6 +142,14 @@ def job_state(
         failures,
         min([each.failing_since for each in held if each.failing_since], default=None),
         len(held),
+    )
+
+
+def unknown_job(job: str) -> UnknownJob:
+    """Return the error for a `job` that has no state."""
+    return UnknownJob(
+        f"nothing is known of a job {quote(job)}; it is once it has reported a run, or "
+        "once someone has said when it should run"
     )
 
 

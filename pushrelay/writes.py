@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pushrelay.aggregation import Mode
-from pushrelay.errors import InconsistentPush
+from pushrelay.contents import Contents
+from pushrelay.errors import InconsistentPush, PushrelayError
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.grouping_key import GroupingKey
@@ -19,10 +20,10 @@ from pushrelay.store.receipts import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a push makes of a group that holds `before`: `after`, or a refusal."""
+    """What a push makes of a group that has `before`: `after`, or a refusal."""
 
-    before: Payload
-    after: Payload | InconsistentPush
+    before: Contents
+    after: Contents | InconsistentPush
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSeries:
-    """The end of some series of the group `key`, which holds `held` and shall hold
-    `left`. Its answer is whether it held that."""
+    """The end of some series of the group `key`, which has `held` and shall have
+    `left`. Its answer is whether it had that."""
 
     key: GroupingKey
-    held: Payload
-    left: Payload
+    held: Contents
+    left: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,13 @@ class Import:
 class ReportRun:
     """What a client says of a run. Its answer is a `Reported`.
 
-    push: of the metrics that the run left, at the moment of its end. problem: why they
-    cannot be read.
+    push: of the metrics that the run left, at the moment of its end; without payload if
+    `problem` says why they cannot be read.
     """
 
     report: Report
     push: Push | None = None
-    problem: str | None = None
+    problem: PushrelayError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,14 @@ class Reported:
     """What became of a report.
 
     run: as it is known now. warnings: for the client. is_replay: whether the report
-    said nothing new.
+    said nothing new. refusal: why the metrics that came with it were refused, if they
+    were.
     """
 
     run: Run
     warnings: tuple[str, ...] = ()
     is_replay: bool = False
+    refusal: PushrelayError | None = None
 
 
 @dataclass(frozen=True, slots=True)

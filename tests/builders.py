@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from google.protobuf import text_format
 from sqlalchemy import func, insert, select
 
 from pushrelay.changes import GroupChange, Position
 from pushrelay.config import Limits
+from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.escaping import Escaping, escape_label_name
+from pushrelay.exposition.protobuf_encoder import delimit
+from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import to_payload
 from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
@@ -29,6 +33,15 @@ def families_of(text: str, key: GroupingKey) -> list[MetricFamily]:
     """Return the families of a pushed body; its last line end may be missing."""
     body = f"{text}\n".encode() if text else b""
     return parse_text(body, key, Limits(), utf8_names=True)
+
+
+def families_of_messages(texts: Iterable[str], key: GroupingKey) -> list[MetricFamily]:
+    """Return the families of a pushed body of protobuf, written as protobuf's text."""
+    messages = [
+        text_format.Parse(text, pb.MetricFamily()).SerializeToString() for text in texts
+    ]
+    body = b"".join([delimit(len(message)) + message for message in messages])
+    return parse_protobuf(body, key, Limits())
 
 
 def group_of(

@@ -43,7 +43,9 @@ def call(
     )
 
 
-def run_on_terminal(typed: str, *arguments: str, columns: int = 80) -> tuple[int, str]:
+def run_on_terminal(
+    typed: str, *arguments: str, columns: int = 80, **environment: str
+) -> tuple[int, str]:
     """Run `pushrelay` with a terminal for all its streams, on which `typed` is typed;
     return its exit code and what the terminal showed."""
     ours, theirs = pty.openpty()
@@ -52,7 +54,7 @@ def run_on_terminal(typed: str, *arguments: str, columns: int = 80) -> tuple[int
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=_environment({"COLUMNS": str(columns)}),
+        env=_environment({"COLUMNS": str(columns), **environment}),
     )
     os.close(theirs)
     os.write(ours, typed.encode())

@@ -105,16 +105,24 @@ EVIDENCE = st.builds(
 )
 EXPECTATIONS = st.builds(
     Expectation,
-    st.none() | ANY_TEXT,
-    SOME_TIME,
-    TIMES,
-    ANY_TEXT,
-    SOME_TIME,
-    SOME_TIME,
-    st.booleans(),
+    schedule=st.none() | ANY_TEXT,
+    every=SOME_TIME,
+    on_calendar=st.none() | ANY_TEXT,
+    grace=TIMES,
+    tz=ANY_TEXT,
+    max_runtime=SOME_TIME,
+    min_interval=SOME_TIME,
+    per_instance=st.booleans(),
 )
 JOB_EXPECTATIONS = st.builds(
-    JobExpectation, *[st.none() | EXPECTATIONS] * 3, TIMES, TIMES, TIMES
+    JobExpectation,
+    api=st.none() | EXPECTATIONS,
+    report=st.none() | EXPECTATIONS,
+    rule=st.none() | EXPECTATIONS,
+    reported_at=TIMES,
+    since=TIMES,
+    paused_until=TIMES,
+    instances=st.lists(ANY_TEXT, max_size=3).map(tuple),
 )
 
 

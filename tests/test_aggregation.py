@@ -6,7 +6,9 @@ from typing import NamedTuple
 import pytest
 from builders import group_of
 
-from pushrelay.aggregation import Mode, combine
+from pushrelay.accumulation import push_onto
+from pushrelay.aggregation import MERGING, Mode, combine
+from pushrelay.contents import Contents
 from pushrelay.errors import REFUSAL, InconsistentPush
 from pushrelay.exposition.stored import from_stored
 from pushrelay.findings import MAX_PROBLEMS
@@ -22,14 +24,11 @@ def is_timestamp(name: str) -> bool:
 
 
 def meet(mode: Mode, held: str, pushed: str) -> Payload:
-    """Return what a group holds after a push of `pushed` at 2 to what `held` left at
-    1."""
-    return combine(
-        mode,
-        group_of(held, pushed_at=1).payload,
-        group_of(pushed, pushed_at=2).payload,
-        is_timestamp,
-    )
+    """Return what a group without running totals holds after a push of `pushed` at 2
+    to what `held` left at 1."""
+    before = Contents(group_of(held, pushed_at=1).payload)
+    body = group_of(pushed, pushed_at=2).payload
+    return push_onto(before, mode, body, is_timestamp).payload
 
 
 def lines_of(payload: Payload) -> list[str]:
@@ -51,6 +50,7 @@ def lines_of(payload: Payload) -> list[str]:
         (Mode.UPDATE, {"a": 1, "b": 2, "c": 2}, ["a", "b", "c"]),
         (Mode.MERGE, {"a": 1, "b": 2, "c": 2}, ["a", "b", "c"]),
         (Mode.ADD, {"a": 1, "b": 2, "c": 2}, ["a", "b", "c"]),
+        (Mode.ACCUMULATE, {"a": 1, "b": 2, "c": 2}, ["a", "b", "c"]),
     ],
 )
 def test_a_push_meets_what_is_held(
@@ -71,6 +71,7 @@ def test_a_push_meets_what_is_held(
         (Mode.UPDATE, ["a"]),
         (Mode.MERGE, ["a"]),
         (Mode.ADD, ["a"]),
+        (Mode.ACCUMULATE, ["a"]),
     ],
 )
 def test_a_push_of_nothing(mode: Mode, left: list[str]) -> None:
@@ -79,7 +80,7 @@ def test_a_push_of_nothing(mode: Mode, left: list[str]) -> None:
 
 class Met(NamedTuple):
     """A push that is accepted where `held` is held, and what the group then holds by
-    mode: after merge, and after add if that differs."""
+    mode: after merge, and after add or accumulate if that differs."""
 
     held: str
     pushed: str
@@ -180,11 +181,11 @@ MET = {
 }
 
 
-@pytest.mark.parametrize("mode", [Mode.MERGE, Mode.ADD])
+@pytest.mark.parametrize("mode", MERGING)
 @pytest.mark.parametrize("case", MET.values(), ids=list(MET))
 def test_series_meet(case: Met, mode: Mode) -> None:
     added = case.merged if case.added is None else case.added
-    expected = added if mode is Mode.ADD else case.merged
+    expected = case.merged if mode is Mode.MERGE else added
     shown = [
         line.replace('{"a.b",instance="",job="a"', '{"a.b"')
         for line in lines_of(meet(mode, case.held, case.pushed))
@@ -198,7 +199,7 @@ class Refused(NamedTuple):
     held: str
     pushed: str
     words: tuple[str, ...]
-    modes: tuple[Mode, ...] = (Mode.ADD,)
+    modes: tuple[Mode, ...] = (Mode.ADD, Mode.ACCUMULATE)
 
 
 FULL_HISTOGRAM = HISTOGRAM + 'h_bucket{le="1"} 1\nh_bucket{le="+Inf"} 2\nh_count 2'
@@ -207,19 +208,19 @@ REFUSED = {
         COUNTER + "c 1",
         "# TYPE c gauge\nc 2",
         ('"c" is pushed as GAUGE', "holds it as COUNTER", "PUT", "delete"),
-        (Mode.MERGE, Mode.ADD),
+        MERGING,
     ),
     "no type": Refused(
         COUNTER + "c 1",
         "c 2",
         ('"c" is pushed as UNTYPED', "holds it as COUNTER"),
-        (Mode.MERGE, Mode.ADD),
+        MERGING,
     ),
     "a histogram of the other kind": Refused(
         FULL_HISTOGRAM,
         FULL_HISTOGRAM.replace("histogram", "gaugehistogram"),
         ("is pushed as GAUGE_HISTOGRAM", "holds it as HISTOGRAM"),
-        (Mode.MERGE, Mode.ADD),
+        MERGING,
     ),
     "a counter that goes down": Refused(
         COUNTER + 'c{l="1"} 5',

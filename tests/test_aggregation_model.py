@@ -10,7 +10,9 @@ from builders import group_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pushrelay.aggregation import Mode, combine
+from pushrelay.accumulation import push_onto
+from pushrelay.aggregation import Mode
+from pushrelay.contents import NOTHING_HELD
 from pushrelay.errors import InconsistentPush
 from pushrelay.exposition.stored import from_stored
 from pushrelay.groups import EMPTY, Payload
@@ -38,6 +40,51 @@ class Refused(Exception):
 
 
 # The model.
+
+
+def expected_of_both(
+    mode: Mode, held: State, running: State, pushed: State
+) -> tuple[State, State]:
+    """Return what is held after a push, and the running totals."""
+    counted = {n: family for n, family in pushed.items() if family.type in ADDED}
+    if mode is Mode.ACCUMULATE:
+        increments = {
+            name: expected_increments(running.get(name), family)
+            for name, family in pushed.items()
+        }
+        after = expected(Mode.ADD, held, increments)
+        return after, expected(Mode.MERGE, running, counted)
+    known = {name: family for name, family in counted.items() if name in running}
+    if mode is Mode.UPDATE:
+        running = {name: f for name, f in running.items() if name not in pushed}
+    return expected(mode, held, pushed), expected(mode, running, known)
+
+
+def expected_increments(last: Family | None, pushed: Family) -> Family:
+    if last is None or last.type != pushed.type:
+        return pushed
+    series = {
+        label: expected_increase(pushed.type, last.series.get(label), value)
+        for label, value in pushed.series.items()
+    }
+    return pushed._replace(series=series)
+
+
+def expected_increase(type_: str, last: Value, pushed: Value) -> Value:
+    if last is None:
+        return pushed
+    if type_ == "counter":
+        return pushed - last if 0 <= last <= pushed < inf else pushed
+    count, total = pushed[0] - last[0], pushed[1] - last[1]
+    if type_ == "summary":
+        return pushed if count < 0 else (count, total, pushed[2])
+    before, after = last[2], pushed[2]
+    if inf in before or inf in after:
+        before, after = {inf: last[0], **before}, {inf: pushed[0], **after}
+    fell = count < 0 or any(after.get(bound, -1) < n for bound, n in before.items())
+    if fell or set(before) != set(after):
+        return pushed
+    return count, total, {bound: after[bound] - before[bound] for bound in after}
 
 
 def expected(mode: Mode, held: State, pushed: State) -> State:
@@ -120,7 +167,7 @@ def families(draw: st.DrawFn) -> Family:
 
 
 states = st.dictionaries(st.sampled_from(NAMES), families(), max_size=3)
-modes = st.sampled_from([*Mode, Mode.ADD, Mode.ADD])
+modes = st.sampled_from([*Mode, Mode.ADD, *[Mode.ACCUMULATE] * 4])
 pushes = st.lists(st.tuples(modes, states), max_size=8)
 
 
@@ -183,22 +230,27 @@ def in_order(state: State) -> str:
     )
 
 
+def is_timestamp(name: str) -> bool:
+    return "_timestamp_" in name
+
+
 @pytest.mark.system
 @settings(max_examples=500)
 @given(pushes)
 def test_sequences_of_pushes(sequence: list[tuple[Mode, State]]) -> None:
-    held, state = EMPTY, State()
+    held, state, running = NOTHING_HELD, State(), State()
     for at, (mode, pushed) in enumerate(sequence, start=1):
         payload = group_of(text_of(pushed), pushed_at=at).payload
         try:
-            state = expected(mode, state, pushed)
+            state, running = expected_of_both(mode, state, running, pushed)
         except Refused:
             with pytest.raises(InconsistentPush):
-                combine(mode, held, payload, lambda name: "_timestamp_" in name)
+                push_onto(held, mode, payload, is_timestamp)
             continue
-        held = combine(mode, held, payload, lambda name: "_timestamp_" in name)
-        assert in_order(state_of(held)) == in_order(state)
+        held = push_onto(held, mode, payload, is_timestamp)
+        assert in_order(state_of(held.payload)) == in_order(state)
+        assert in_order(state_of(held.running_totals or EMPTY)) == in_order(running)
         for name in pushed:
-            stored = held.get(name)
+            stored = held.payload.get(name)
             assert stored is not None
             assert stored.pushed_at == at

@@ -12,8 +12,8 @@ from relay_use import group, on_loop, open_relay, put, samples
 
 from pushrelay import batch, beside
 from pushrelay.aggregation import MERGING, Mode
+from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, LimitExceeded, StoreUnavailable
-from pushrelay.groups import Payload
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector
@@ -43,7 +43,7 @@ async def test_a_large_group_is_merged_as_a_small_one_is(
     async with open_relay(tmp_path) as relay:
         await put(relay, A, HELD)
         await put(relay, A, ONE_MORE, mode=mode)
-        assert await first_value(relay) == (2 if mode is Mode.ADD else 1)
+        assert await first_value(relay) == (1 if mode is Mode.MERGE else 2)
         assert len(await samples(relay)) == 9
 
 
@@ -88,15 +88,15 @@ async def test_a_group_that_changes_meanwhile_is_merged_as_it_is_then(
 ) -> None:
     async with open_relay(tmp_path) as relay:
         await put(relay, A, HELD)
-        payload_of, changes = relay._beside._payload_of, iter(range(2))
+        contents_of, changes = relay._beside._contents_of, iter(range(2))
 
-        async def changing(*arguments: object) -> Payload:
-            held = await payload_of(*arguments)  # type: ignore[arg-type]
+        async def changing(*arguments: object) -> Contents:
+            held = await contents_of(*arguments)  # type: ignore[arg-type]
             if next(changes, None) is not None:
                 await put(relay, A, HELD.replace("} 1", "} 5"))
             return held
 
-        monkeypatch.setattr(relay._beside, "_payload_of", changing)
+        monkeypatch.setattr(relay._beside, "_contents_of", changing)
         await put(relay, A, ONE_MORE, mode=Mode.ADD)
         assert await first_value(relay) == 6
 
@@ -108,14 +108,14 @@ async def test_a_group_that_changes_all_the_time_is_given_up(
     monkeypatch.setattr(beside, "TRIES", 2)
     async with open_relay(tmp_path) as relay:
         await put(relay, A, HELD)
-        payload_of = relay._beside._payload_of
+        contents_of = relay._beside._contents_of
 
-        async def changing(*arguments: object) -> Payload:
-            held = await payload_of(*arguments)  # type: ignore[arg-type]
+        async def changing(*arguments: object) -> Contents:
+            held = await contents_of(*arguments)  # type: ignore[arg-type]
             await put(relay, A, HELD)
             return held
 
-        monkeypatch.setattr(relay._beside, "_payload_of", changing)
+        monkeypatch.setattr(relay._beside, "_contents_of", changing)
         with pytest.raises(StoreUnavailable, match="pushed to all the time"):
             await put(relay, A, ONE_MORE, mode=Mode.ADD)
         with pytest.raises(StoreUnavailable, match="pushed to all the time"):

@@ -201,6 +201,22 @@ def test_what_a_relay_refuses_is_told(
     assert PASSWORD not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("detail", "is_advised"), [("404 page not found", True), ("no such job", False)]
+)
+def test_a_url_is_doubted_only_where_there_is_no_such_page(
+    detail: str, is_advised: bool
+) -> None:
+    answer = problem(404, reason="unknown_job", detail=detail)
+    with (
+        CannedServer(lambda _: answer) as server,
+        RelayClient(server.url) as relay,
+        pytest.raises(RelayRefused) as refused,
+    ):
+        relay.request("GET", "/")
+    assert ("is this the URL of a relay" in str(refused.value)) == is_advised
+
+
 def test_a_refusal_has_the_problem_document() -> None:
     problems = [{"detail": "x is not a GAUGE", "line": 3}]
     answer = problem(400, detail="no", problems=problems)

@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,13 +18,16 @@ from doc_examples import example_in
 from promtool import needs_promtool
 from relay_process import StartRelay
 
+from pushrelay.aggregation import Mode
 from pushrelay.cli.lint import lint
 from pushrelay.cli.main import cli
+from pushrelay.cli.push import push
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.policies import Policies
+from pushrelay.run_states import State
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
@@ -167,6 +171,19 @@ def test_the_example_of_an_error_is_what_the_relay_answers(
     assert json.loads(response.body) == json.loads(shown)
 
 
+def test_the_example_of_a_run_is_what_the_relay_takes(
+    start_relay: StartRelay,
+) -> None:
+    _, _, section = (DOCS / "api.md").read_text().partition("### Reporting a run\n")
+    found = re.search(r"localhost:9091(\S+) -d '(.*?)'\n```", section, re.DOTALL)
+    assert found
+    now = time.time()
+    times = {"started_at": now - 1, "finished_at": now}
+    response = start_relay().put(found[1], json.dumps(json.loads(found[2]) | times))
+    (shown,) = re.findall(r"```json\n(.*?)```", section.partition("\n### ")[0], re.S)
+    assert json.loads(response.body) == json.loads(shown)
+
+
 def test_the_example_of_lint_is_what_it_prints() -> None:
     command, body, shown = heredoc("cli.md", "## `pushrelay lint`")
     arguments = command.split()[1:]
@@ -242,6 +259,12 @@ def test_every_command_and_option_has_help(command: click.Command) -> None:
         assert not isinstance(option, click.Option) or option.help, option.name
 
 
+def test_the_states_of_jobs_are_documented_in_their_order() -> None:
+    rows = table("cli.md", "A job has one state")
+    documented = [word for row in rows for word in code_words(row[0])]
+    assert documented == [state.value for state in State]
+
+
 def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
     ours = flags_of(serve)
     for page in PAGES:
@@ -259,6 +282,19 @@ def test_every_key_of_a_job_rule_is_documented() -> None:
     assert documented == own | {"match"} | of_runs
     limits = set(code_words(rows[-1][1])) - {"--limit.*"}
     assert limits == {field.name for field in fields(RuleLimits)}
+
+
+def test_every_push_mode_is_documented_and_may_be_asked_for() -> None:
+    modes = [mode.value for mode in Mode]
+    assert [row[0] for row in table("api.md", "### Modes")] == modes
+    of_command = table("cli.md", "| let the relay judge the push and change nothing |")
+    assert [code_words(row[0]) for row in of_command] == [[mode] for mode in modes]
+    keys = table("configuration.md", "## The file of job rules")
+    [meaning] = [meaning for key, meaning in keys if key == "`mode`"]
+    assert code_words(meaning)[:-1] == ["POST", *modes[1:]]
+    [asked] = [option for option in push.params if option.name == "mode"]
+    assert isinstance(asked.type, click.Choice)
+    assert list(asked.type.choices) == modes
 
 
 def test_every_word_of_an_expectation_is_explained() -> None:

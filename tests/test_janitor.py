@@ -67,13 +67,13 @@ async def test_all_chores_are_done_whatever_one_raises(
 
     chores = {"dust": unavailable, "rust": broken, "dirt": works}
     with caplog.at_level("INFO"):
-        task = asyncio.create_task(keep_tidy(chores))
+        task = asyncio.create_task(keep_tidy({}, chores))
         for _ in range(2):
             done.clear()
             await asyncio.wait_for(done.wait(), 10)
         task.cancel()
-    assert "dust are removed later: not now" in caplog.text
-    assert "rust could not be removed" in caplog.text
+    assert "dust: this is done later: not now" in caplog.text
+    assert "rust: this could not be done" in caplog.text
 
 
 @on_loop

@@ -121,9 +121,13 @@ WRONG_KEYS = [
     (
         "mode = 'replace'",
         3,
-        'mode: must be "update", "merge" or "add", not "replace"',
+        'mode: must be "update", "merge", "add" or "accumulate", not "replace"',
     ),
-    ("mode = false", 3, 'mode: must be "update", "merge" or "add", not false'),
+    (
+        "mode = false",
+        3,
+        'mode: must be "update", "merge", "add" or "accumulate", not false',
+    ),
     ("limits = 5", 3, "limits: must be a table, not 5"),
     (
         "[jobs.limits]\nseries = 0",

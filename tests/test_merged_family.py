@@ -4,14 +4,11 @@ text format are in test_aggregation."""
 from __future__ import annotations
 
 import pytest
-from builders import families_of, key_of
+from builders import families_of, families_of_messages, key_of
 from google.protobuf import text_format
 
-from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush
 from pushrelay.exposition import metrics_pb2 as pb
-from pushrelay.exposition.protobuf_encoder import delimit
-from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.stored import from_stored, to_stored
 from pushrelay.findings import Findings
 from pushrelay.groups import StoredFamily
@@ -44,9 +41,7 @@ def family_of(text: str) -> MetricFamily:
     if text.startswith("#"):
         (family,) = families_of(text, KEY)
     else:
-        message = text_format.Parse(text, pb.MetricFamily()).SerializeToString()
-        body = delimit(len(message)) + message
-        (family,) = parse_protobuf(body, KEY, Limits())
+        (family,) = families_of_messages([text], KEY)
     return from_stored(to_stored(family, 1))
 
 
@@ -332,7 +327,7 @@ REFUSED = {
     "a counter that goes down": (
         counter("value: 1"),
         counter(f"value: -1 {EXEMPLAR % 1}"),
-        "the pushed value -1 is no increment",
+        "the pushed value -1 is not finite and at least 0",
     ),
 }
 

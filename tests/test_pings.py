@@ -120,8 +120,10 @@ def test_what_is_expected_comes_along() -> None:
 
 
 CODES = "must be a whole number from -2147483648 to 4294967295"
-NAMES = ("job, status, exit_code, rid, instance, schedule, every, grace, tz, "
-         "max_runtime, min_interval, per_instance, or label.NAME")  # fmt: skip
+NAMES = (
+    "job, status, exit_code, rid, instance, schedule, every, on_calendar, grace, tz, "
+    "max_runtime, min_interval, per_instance, or label.NAME"
+)
 REFUSED = [
     ({}, "status: is missing; write start, success or fail, or exit_code"),
     ({"status": "failed"}, 'status: must be start, success or fail, not "failed"'),
@@ -182,7 +184,7 @@ def test_the_job_is_written_once(fields: list[tuple[str, str]], message: str) ->
     ("written", "message"),
     [
         ({"every": "1.5"}, 'expectation.every: "1.5" is not a duration'),
-        ({"per_instance": "true"}, "expectation: says nothing; write a schedule"),
+        ({"per_instance": "true"}, "expectation: says nothing; write schedule, "),
         ({"every": "1h", "per_instance": "yes"},
          'expectation.per_instance: must be true or false, not "yes"'),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
@@ -12,14 +13,20 @@ COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
     "db": "pushrelay.cli.db",
     "delete": "pushrelay.cli.delete",
+    "expect": "pushrelay.cli.expect",
     "groups": "pushrelay.cli.groups",
     "import": "pushrelay.cli.importing",
+    "jobs": "pushrelay.cli.jobs",
     "lint": "pushrelay.cli.lint",
+    "pause": "pushrelay.cli.pause",
     "push": "pushrelay.cli.push",
+    "resume": "pushrelay.cli.pause:resume",
     "retire": "pushrelay.cli.retire",
+    "runs": "pushrelay.cli.runs",
     "serve": "pushrelay.cli.serve",
 }
-"""Modules of the commands; a command is named in its module as the module is."""
+"""Modules of the commands; a command is named in its module as the module is, unless
+its name follows."""
 
 
 class LazyGroup(click.Group):
@@ -31,12 +38,16 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = import_module(COMMANDS[name])
-        command: click.Command = getattr(module, COMMANDS[name].rpartition(".")[2])
+        path, _, variable = COMMANDS[name].partition(":")
+        module = import_module(path)
+        command: click.Command = getattr(module, variable or path.rpartition(".")[2])
         return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="pushrelay, version %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A Pushgateway and batch-job metrics relay: jobs push, Prometheus scrapes."""
+    if os.environ.get("NO_COLOR"):
+        context.color = False

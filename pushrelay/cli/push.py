@@ -24,11 +24,12 @@ from pushrelay.errors import RelayRefused
 @grouping_options(required=True)
 @plain_option(
     "--mode",
-    type=click.Choice(["replace", "update", "merge", "add"]),
+    type=click.Choice(["replace", "update", "merge", "add", "accumulate"]),
     default="replace",
     help="replace: the push is all the group holds from now on. update: families that "
     "are not pushed stay. merge: series that are not pushed stay. add: as merge, and "
-    "counters are added up.",
+    "counters are added up. accumulate: as add, but the counters that are pushed are "
+    "running totals, of which the increase is added.",
 )
 @plain_option(
     "--stale-after",

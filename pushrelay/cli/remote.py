@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -122,6 +122,15 @@ def query(parameters: Mapping[str, Any]) -> str:
     lists are parameters that repeat."""
     said = {name: value for name, value in parameters.items() if value}
     return "?" + urlencode(said, doseq=True, errors="surrogateescape") if said else ""
+
+
+def job_target(job: str) -> str:
+    """Return the path of `job` below the relay's URL. Raises click.UsageError."""
+    if not job:
+        raise click.UsageError("the job must have a name")
+    # Servers clean dots away as they do in file names.
+    escaped = quote(job, safe="", errors="surrogateescape").replace(".", "%2E")
+    return f"/api/v1/jobs/{escaped}"
 
 
 def require_yes(given: bool) -> None:

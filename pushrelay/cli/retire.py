@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import click
 
 from pushrelay.cli.remote import (
@@ -11,6 +9,7 @@ from pushrelay.cli.remote import (
     connected,
     counted,
     dry_run,
+    job_target,
     relay_url,
     require_yes,
     show_groups,
@@ -28,18 +27,16 @@ def retire(job: str, url: str, dry_run: bool, yes: bool) -> None:
 
     Alerts on its absence end with it, because it is meant to be gone.
     """
-    if not job:
-        raise click.UsageError("the job must have a name")
+    target = job_target(job)
     if not dry_run:
         require_yes(yes)
-    # Servers clean dots away as they do in file names.
-    escaped = quote(job, safe="", errors="surrogateescape").replace(".", "%2E")
-    target = f"/api/v1/jobs/{escaped}"
     with connected(url, answer_seconds=LONG_SECONDS) as relay:
         if dry_run or not yes:
             found = relay.data("DELETE", f"{target}?dry_run=1")
             click.echo(f"{counted(found['count'])} of the job would be forgotten")
             show_groups(found["groups"])
+            if found["instances"] or found["expected"]:
+                click.echo("and what is known of its runs, or expected of them")
             if dry_run:
                 return
             click.confirm("Retire the job?", abort=True)

@@ -27,47 +27,61 @@ def add_messages(
     Exemplars are those of `pushed`, the created timestamp is that of `held`. Raises
     InvalidRequest, with no more than the reason.
     """
-    total = pb.Metric()
-    total.CopyFrom(pushed)
-    if isinstance(value, Summary):
-        total.summary.sample_count = value.sample_count
-        total.summary.sample_sum = value.sample_sum
-        _keep_created(total.summary, held.summary)
-    elif isinstance(value, Histogram):
-        total.histogram.CopyFrom(
-            _add_histograms(held.histogram, pushed.histogram, value)
-        )
-        _keep_created(total.histogram, held.histogram)
-    else:
-        total.counter.value = value
-        _keep_created(total.counter, held.counter)
+    native = None
+    if isinstance(value, Histogram) and is_native(pushed.histogram):
+        count = value.sample_count
+        native = add_native_histograms(held.histogram, pushed.histogram, count)
+    total = with_value(pushed, value, native)
+    # Prometheus takes a later one for a reset of what was counted.
+    before, after = counting_part(held), counting_part(total)
+    after.ClearField("created_timestamp")
+    if before.HasField("created_timestamp"):
+        after.created_timestamp.CopyFrom(before.created_timestamp)
     return total
 
 
-def _keep_created(
-    total: pb.Counter | pb.Summary | pb.Histogram,
-    held: pb.Counter | pb.Summary | pb.Histogram,
-) -> None:
-    # Prometheus takes a later one for a reset of what was counted.
-    total.ClearField("created_timestamp")
-    if held.HasField("created_timestamp"):
-        total.created_timestamp.CopyFrom(held.created_timestamp)
+def with_value(
+    pushed: pb.Metric,
+    value: float | Summary | Histogram,
+    native: pb.Histogram | None = None,
+) -> pb.Metric:
+    """Return `pushed` with another value of its kind, of which `native` has what is
+    native."""
+    metric = pb.Metric()
+    metric.CopyFrom(pushed)
+    if isinstance(value, Summary):
+        metric.summary.sample_count = value.sample_count
+        metric.summary.sample_sum = value.sample_sum
+    elif isinstance(value, Histogram):
+        metric.histogram.CopyFrom(_histogram(pushed.histogram, value, native))
+    else:
+        metric.counter.value = value
+    return metric
 
 
-def _add_histograms(
-    held: pb.Histogram, pushed: pb.Histogram, value: Histogram
+def counting_part(metric: pb.Metric) -> pb.Counter | pb.Summary | pb.Histogram:
+    """Return what `metric` counts with."""
+    if metric.HasField("summary"):
+        return metric.summary
+    return metric.histogram if metric.HasField("histogram") else metric.counter
+
+
+def _histogram(
+    pushed: pb.Histogram, value: Histogram, native: pb.Histogram | None
 ) -> pb.Histogram:
     count = value.sample_count
-    if is_native(pushed):
-        total = add_native_histograms(held, pushed, count)
+    if native is not None:
+        histogram = native
     elif isinstance(count, float):
-        total = pb.Histogram(sample_count_float=count)
+        histogram = pb.Histogram(sample_count_float=count)
     else:
-        total = pb.Histogram(sample_count=count)
-    total.sample_sum = value.sample_sum
-    total.exemplars.extend(pushed.exemplars)
-    _add_buckets(total, pushed, value)
-    return total
+        histogram = pb.Histogram(sample_count=count)
+    histogram.sample_sum = value.sample_sum
+    histogram.exemplars.extend(pushed.exemplars)
+    if pushed.HasField("created_timestamp"):
+        histogram.created_timestamp.CopyFrom(pushed.created_timestamp)
+    _add_buckets(histogram, pushed, value)
+    return histogram
 
 
 def _add_buckets(total: pb.Histogram, pushed: pb.Histogram, value: Histogram) -> None:

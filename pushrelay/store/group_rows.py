@@ -5,6 +5,7 @@ groups share and is read once for all of them; a line of JSON with the times and
 lengths; their series text; and their protobuf messages, one after the other. So
 loading a group slices bytes, and no series is parsed or rendered again. Large values
 are compressed (zlib, RFC 1950), which takes far less time than to write them to disk.
+Running totals lie in a value like that of the families.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def to_row(change: GroupChange) -> dict[str, Any]:
             "families": None,
             "created_at": 0,
             "stale_after": None,
+            "running_totals": None,
         }
+    running = change.running_totals
     return {
         "id": change.key.id,
         "revision": change.revision,
@@ -51,6 +54,7 @@ def to_row(change: GroupChange) -> dict[str, Any]:
         "families": _pack(change.payload),
         "created_at": change.created_at,
         "stale_after": change.stale_after,
+        "running_totals": None if running is None else _pack(running),
     }
 
 
@@ -58,6 +62,7 @@ def from_row(row: Mapping[str, Any]) -> GroupChange:
     """Return what `row` stores."""
     if row["families"] is None:
         return Emptied(row["id"], row["revision"])
+    running = row["running_totals"]
     return Group(
         GroupingKey(row["grouping_key"], row["id"]),
         row["revision"],
@@ -66,6 +71,7 @@ def from_row(row: Mapping[str, Any]) -> GroupChange:
         _unpack(row["families"]),
         row["created_at"],
         row["stale_after"],
+        running_totals=None if running is None else _unpack(running),
     )
 
 

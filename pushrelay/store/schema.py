@@ -3,7 +3,8 @@
 commits: the store clock. Insert-only; its newest row is the clock, and the pair
     (revision, nonce) tells a view whether it still belongs to this history.
 groups: a row a group. A deleted group is the same row, emptied, so that views learn
-    of the deletion from its revision.
+    of the deletion from its revision. Only groups that are pushed to in mode accumulate
+    have `running_totals`.
 jobs: what outlives the groups of a job; a row without a time is a deleted one.
 receipts: pushes with an idempotency key that were accepted; `id` stands for the group
     and the key, `body` for what was pushed.
@@ -64,6 +65,7 @@ groups = Table(
     Column("families", LargeBinary),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
     Column("stale_after", BigInteger),
+    Column("running_totals", LargeBinary),
 )
 
 jobs = Table(

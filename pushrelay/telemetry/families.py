@@ -258,7 +258,8 @@ OWN_FAMILIES = (
     OwnFamily(
         "pushrelay_pushes_rejected_total",
         _C,
-        "Pushes and deletions that were refused, by reason and, for some jobs, by job.",
+        "Pushes, deletions and reports of runs that were refused, by reason and, for "
+        "some jobs, by job.",
         ("reason", "job"),
         lambda scrape: _counts(scrape.telemetry.rejections),
     ),

@@ -9,11 +9,16 @@ from typing import Any
 from pushrelay.errors import (
     IdempotencyConflict,
     InconsistentPush,
+    InvalidExpectation,
     InvalidRequest,
     InvalidRules,
+    InvalidRun,
     LimitExceeded,
     PushrelayError,
+    RunConflict,
+    RunTooOld,
     StoreUnavailable,
+    UnknownJob,
 )
 
 RETRY_AFTER_SECONDS = 5
@@ -36,7 +41,8 @@ class RequestTimeout(PushrelayError):
 
 
 class HTTPError(PushrelayError):
-    """A request that is refused for its head alone: method, path or expectation.
+    """A request that is refused for its head alone: method, path or expectation. Or
+    what it asks for is not there.
 
     plain: the text for clients that do not want JSON, if it is not the error's own.
     """
@@ -59,7 +65,10 @@ class HTTPError(PushrelayError):
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
+    UnknownJob: 404,
     IdempotencyConflict: 409,
+    RunConflict: 409,
+    RunTooOld: 410,
     InvalidRules: 500,
     RequestTimeout: 408,
     StoreUnavailable: 503,
@@ -109,6 +118,16 @@ def problem_of(error: Exception) -> dict[str, Any]:
         problem["line"] = error.line
     if isinstance(error, LimitExceeded):
         problem["limit"] = error.limit
+    if field := _field_of(error):
+        problem["field"] = field
     if isinstance(error, InconsistentPush):
         problem["problems"] = [each.members() for each in error.problems]
     return problem
+
+
+def _field_of(error: Exception) -> str:
+    """Return the path of the field that `error` is about, as its text begins; empty if
+    it is about none."""
+    if isinstance(error, InvalidExpectation):
+        return f"expectation.{error.field}".removesuffix(".")
+    return error.field if isinstance(error, InvalidRun) else ""

@@ -261,3 +261,9 @@ def _too_large(limits: Limits) -> LimitExceeded:
         "body_bytes",
         f"the request's body is larger than the limit of {limits.body_bytes} bytes",
     )
+
+
+Handler = Callable[[Exchange, str], Awaitable[None]]
+"""Answers a request; the text is the variable part of its path."""
+
+Handlers = dict[str, Handler]

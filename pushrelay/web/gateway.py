@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
@@ -22,20 +22,26 @@ from pushrelay.config import Settings
 from pushrelay.errors import PushrelayError
 from pushrelay.exposition.compression import check_encoding
 from pushrelay.exposition.negotiation import accepts_gzip, negotiate
+from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.view.exposition import Exposition
 from pushrelay.web.app import create_app
+from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Headers
+from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
+from pushrelay.web.jobs import Jobs
 from pushrelay.web.parameters import Parameters
+from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
+from pushrelay.web.reports import Reports
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
+from pushrelay.web.runs import Runs
 from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
@@ -45,9 +51,6 @@ POOL_THREADS = 4
 ASKED_THREADS = 2
 """For requests with selectors, which take half a minute if they have a hundred regular
 expressions for 50,000 groups: whole pages must not wait behind them."""
-
-Handler = Callable[[Exchange, str], Awaitable[None]]
-"""Answers a request; the text is the variable part of its path."""
 
 
 class Gateway:
@@ -68,17 +71,21 @@ class Gateway:
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
-        self._pushes = Pushes(settings, relay)
+        bodies = Bodies()
+        reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
+        self._pushes = Pushes(settings, relay, bodies, reader)
+        reports = Reports(settings, relay, bodies, reader)
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
         asked = ThreadPoolExecutor(ASKED_THREADS, thread_name_prefix="asked")
         self._chooser = Streamer(asked, settings.limits.request_seconds)
-        groups = Groups(relay, self._chooser)
-        self._handlers: dict[str, Handler] = {
-            "push": self._pushes.push,
-            "push_groups": self._pushes.push_groups,
-            "delete": self._pushes.delete,
-            "wipe": self._pushes.wipe,
+        chooser = self._chooser
+        self._handlers: Handlers = {
+            **self._pushes.handlers,
+            **Groups(relay, chooser).handlers,
+            **Runs(settings, relay, bodies, reports, chooser).handlers,
+            **Pings(settings, bodies, reports).handlers,
+            **Jobs(settings, relay, bodies, chooser).handlers,
             "import": Importing(settings, relay).take_over,
             "metrics": self._metrics,
             "healthy": self._healthy,
@@ -86,9 +93,6 @@ class Gateway:
             "reload": self._reload,
             "quit": self._quit,
             "quit_refused": self._quit_refused,
-            "groups": groups.show,
-            "delete_groups": groups.delete,
-            "retire": groups.retire,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
@@ -183,8 +187,8 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-            if name in _CHANGING_GROUPS:
-                self._pushes.note_rejection(exchange, rest, error)
+            if what := _NOTED_REFUSALS.get(name):
+                self._pushes.note_rejection(what, exchange, rest, error)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -283,8 +287,11 @@ _COMPATIBLE = frozenset(
 _SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
 
-_CHANGING_GROUPS = (*_SUMMARISED, "push_groups")
-"""Handlers whose refusals are counted and logged."""
+_NOTED_REFUSALS = {
+    **dict.fromkeys((*_SUMMARISED, "push_groups"), "push refused"),
+    **dict.fromkeys(("report_run", "ping"), "report of a run refused"),
+}
+"""Handlers whose refusals are counted, and what is logged then."""
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:

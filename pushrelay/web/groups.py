@@ -1,9 +1,7 @@
-"""Many groups at once: lists of them, deletions, and the end of a job."""
+"""Many groups at once: lists of them, and deletions."""
 
 from __future__ import annotations
 
-import json
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,25 +9,22 @@ from typing import Any
 
 from pushrelay.durations import format_duration
 from pushrelay.errors import InvalidRequest
-from pushrelay.exposition.evidence import NANOSECONDS
 from pushrelay.group_list import Condition, Order, Page, State, page_of
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
-from pushrelay.model import is_utf8
 from pushrelay.relay import Relay
-from pushrelay.web.exchange import Exchange, Headers
+from pushrelay.web.answers import (
+    JSON,
+    MOST_ENTRIES,
+    READ,
+    USUAL_LIMIT,
+    listing,
+    seconds,
+)
+from pushrelay.web.exchange import Exchange, Handlers
+from pushrelay.web.noting import note
 from pushrelay.web.parameters import Parameters
-from pushrelay.web.query_api import READ_CORS_HEADERS
 from pushrelay.web.streaming import Streamer
-
-log = logging.getLogger(__name__)
-
-USUAL_LIMIT = 100
-MOST_GROUPS = 1000
-"""On a page."""
-
-_JSON: Headers = (("Content-Type", "application/json"),)
-_LOGGED_CHARACTERS = 2_000
 
 
 class Groups:
@@ -42,12 +37,17 @@ class Groups:
         self._relay = relay
         self._streamer = streamer
 
+    @property
+    def handlers(self) -> Handlers:
+        """The handlers by name."""
+        return {"groups": self.show, "delete_groups": self.delete}
+
     async def show(self, exchange: Exchange, _rest: str) -> None:
         """Show a page of the groups."""
         await self._relay.refresh()
         # Nothing of it is done before a thread asks for the first part.
         parts = self._listing(exchange.parameters, time.time_ns())
-        await self._streamer.send(exchange, 200, (*_JSON, *READ_CORS_HEADERS), parts)
+        await self._streamer.send(exchange, 200, READ, parts)
 
     async def delete(self, exchange: Exchange, _rest: str) -> None:
         """Delete the groups that are asked for."""
@@ -63,23 +63,12 @@ class Groups:
                 "older_than": parameters.one("older_than") or "",
                 "state": parameters.one("state") or "",
             }
-            _note("deleting groups", exchange, len(keys), asked)
+            note("deleting groups", exchange, {"count": str(len(keys)), **asked})
             wanted = _still_as(found, condition)
             keys = await self._relay.endings.delete_groups(found, wanted)
-            _note("deleted groups", exchange, len(keys), asked)
-        await self._answer_keys(exchange, {"dry_run": dry_run}, keys)
-
-    async def retire(self, exchange: Exchange, job: str) -> None:
-        """Forget `job`, all that stands behind the path's fixed part."""
-        parameters = exchange.parameters
-        parameters.require_known("dry_run")
-        dry_run = parameters.flag("dry_run")
-        if not is_utf8(job):
-            raise InvalidRequest("the name of the job is not valid UTF-8")
-        keys = await self._relay.endings.retire(job, dry_run=dry_run)
-        if not dry_run:
-            _note("retired a job", exchange, len(keys), {"job": job})
-        await self._answer_keys(exchange, {"dry_run": dry_run, "job": job}, keys)
+            note("deleted groups", exchange, {"count": str(len(keys)), **asked})
+        data = {"dry_run": dry_run}
+        await answer_keys(exchange, self._streamer, data, keys)
 
     # --- on a thread ---
 
@@ -88,7 +77,7 @@ class Groups:
             "match[]", "state", "older_than", "sort", "limit", "cursor"
         )
         order = parameters.choice("sort", Order) or Order.KEY
-        limit = parameters.number("limit", MOST_GROUPS) or USUAL_LIMIT
+        limit = parameters.number("limit", MOST_ENTRIES) or USUAL_LIMIT
         cursor = parameters.one("cursor")
         after = None if cursor is None else order.read_cursor(cursor)
         condition = _condition(parameters, now)
@@ -109,11 +98,16 @@ class Groups:
             )
         return condition, condition.choose(self._relay.groups())
 
-    async def _answer_keys(
-        self, exchange: Exchange, data: dict[str, Any], keys: Sequence[GroupingKey]
-    ) -> None:
-        parts = _document(data | {"count": len(keys)}, map(_labels, keys))
-        await self._streamer.send(exchange, 200, _JSON, parts)
+
+async def answer_keys(
+    exchange: Exchange,
+    streamer: Streamer,
+    data: dict[str, Any],
+    keys: Sequence[GroupingKey],
+) -> None:
+    """Answer with `data` and the groups `keys`."""
+    parts = listing(data | {"count": len(keys)}, "groups", map(_labels, keys))
+    await streamer.send(exchange, 200, JSON, parts)
 
 
 def _condition(parameters: Parameters, now: int) -> Condition:
@@ -135,38 +129,12 @@ def _still_as(found: Sequence[Group], condition: Condition) -> Callable[[Group],
     return lambda group: group.revision <= newest and other.matches(group)
 
 
-def _note(what: str, exchange: Exchange, count: int, asked: dict[str, str]) -> None:
-    """Log who does it, to how many groups, and which were asked for."""
-    told = {name: value[:_LOGGED_CHARACTERS] for name, value in asked.items() if value}
-    fields = {"client": exchange.client, "count": str(count), **told}
-    log.info(what, extra={"fields": fields})
-
-
 # --- JSON ---
 
 
 def _page(page: Page) -> Iterator[bytes]:
     data = {"matching": page.matching, "next": page.next}
-    return _document(data, map(_entry, page.groups))
-
-
-def _document(
-    data: dict[str, Any], groups: Iterator[dict[str, Any]]
-) -> Iterator[bytes]:
-    """Yield the answer with `data` and `groups` piece by piece."""
-    head = _dump({"status": "success", "data": data}).removesuffix(b"}}")
-    yield head + b',"groups":['
-    for position, group in enumerate(groups):
-        yield (b"," if position else b"") + _dump(group)
-    yield b"]}}"
-
-
-# `json.dumps` would make one for each group.
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _dump(value: Any) -> bytes:
-    return _to_json(value).encode()
+    return listing(data, "groups", map(_entry, page.groups))
 
 
 def _labels(key: GroupingKey) -> dict[str, str]:
@@ -180,18 +148,13 @@ def _entry(group: Group) -> dict[str, Any]:
         "labels": _labels(group.key),
         "path": f"metrics/{group.key.path}",
         "state": State.of(group).value,
-        "created_at": _seconds(group.created_at),
-        "pushed_at": _seconds(group.pushed_at),
-        "failed_at": _seconds(group.failed_at),
+        "created_at": seconds(group.created_at),
+        "pushed_at": seconds(group.pushed_at),
+        "failed_at": seconds(group.failed_at),
         "last_push_successful": group.last_push_successful,
         "families": len(layout.families),
         "series": layout.size,
         "stale_after": None if stale_after is None else format_duration(stale_after),
-        "stale_at": _seconds(standing.stale_at if standing else None),
-        "forget_at": _seconds(standing.forget_at if standing else None),
+        "stale_at": seconds(standing.stale_at if standing else None),
+        "forget_at": seconds(standing.forget_at if standing else None),
     }
-
-
-def _seconds(nanoseconds: int | None) -> float | None:
-    """Return a time that is 0 or None for never."""
-    return nanoseconds / NANOSECONDS if nanoseconds else None

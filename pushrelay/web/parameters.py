@@ -33,6 +33,24 @@ def named_duration(name: str, written: str) -> int:
         raise InvalidDuration(f"the {name}: {error}") from None
 
 
+def pairs_of(written: str, *, errors: str = "replace") -> list[tuple[str, str]]:
+    """Return the names and values of a query string, or of a form.
+
+    errors: what becomes of bytes that are not UTF-8. Raises InvalidRequest.
+    """
+    try:
+        return parse_qsl(
+            written,
+            keep_blank_values=True,
+            errors=errors,
+            max_num_fields=MOST_PARAMETERS,
+        )
+    except ValueError:
+        raise InvalidRequest(
+            f"the query string has more than {MOST_PARAMETERS} parameters"
+        ) from None
+
+
 class Parameters:
     """The parameters of a query string, percent-encoded as it came.
 
@@ -44,15 +62,7 @@ class Parameters:
         self._values: dict[str, list[str]] = {}
         if not query:
             return
-        try:
-            pairs = parse_qsl(
-                query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS
-            )
-        except ValueError:
-            raise InvalidRequest(
-                f"the query string has more than {MOST_PARAMETERS} parameters"
-            ) from None
-        for name, value in pairs:
+        for name, value in pairs_of(query):
             self._values.setdefault(name, []).append(value)
 
     def require_known(self, *names: str) -> None:
@@ -62,7 +72,7 @@ class Parameters:
             if name not in names:
                 raise InvalidRequest(
                     f"unknown parameter {quote(name)}; what can be given here is "
-                    + ", ".join(names)
+                    + (", ".join(names) or "nothing")
                 )
 
     def require_none_of(self, *names: str) -> None:

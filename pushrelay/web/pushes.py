@@ -29,18 +29,14 @@ from pushrelay.matchers import Selector
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
-from pushrelay.web.bodies import Bodies
+from pushrelay.web.bodies import Bodies, is_short
 from pushrelay.web.errors import reason_of
-from pushrelay.web.exchange import Exchange, Headers
+from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.interpreter import short_turns
 from pushrelay.web.push_request import PushRequest, push_request
 from pushrelay.writes import Push, PushAll, receipt_of
 
 log = logging.getLogger(__name__)
-
-QUICK_KEY_BYTES = 1024
-"""Only for grouping keys up to this size are small bodies read quickly, since each
-line of the exposition bears the key: with one of 60 kB, 16 kB took 1.3 seconds."""
 
 _REMEMBERED_PATHS = 4096
 _REMEMBERED_CHARACTERS = 512
@@ -56,13 +52,25 @@ class Pushes:
     RequestTimeout and ClientGone for requests that cannot be read.
     """
 
-    def __init__(self, settings: Settings, relay: Relay) -> None:
+    def __init__(
+        self, settings: Settings, relay: Relay, bodies: Bodies, reader: PushReader
+    ) -> None:
         self._limits = settings.limits
         self._utf8_names = settings.utf8_names
         self._known_key = lru_cache(_REMEMBERED_PATHS)(self._key)
-        self._reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
+        self._reader = reader
         self._relay = relay
-        self._bodies = Bodies()
+        self._bodies = bodies
+
+    @property
+    def handlers(self) -> Handlers:
+        """The handlers by name."""
+        return {
+            "push": self.push,
+            "push_groups": self.push_groups,
+            "delete": self.delete,
+            "wipe": self.wipe,
+        }
 
     async def push(self, exchange: Exchange, path: str) -> None:
         """Store a push; path: the grouping key as `parse_path` takes it."""
@@ -128,8 +136,11 @@ class Pushes:
         await self._relay.endings.wipe()
         await exchange.answer(202)
 
-    def note_rejection(self, exchange: Exchange, path: str, error: Exception) -> None:
-        """Count and log that a push or deletion was refused; path: as for `push`."""
+    def note_rejection(
+        self, what: str, exchange: Exchange, path: str, error: Exception
+    ) -> None:
+        """Count that a push, a deletion or a report was refused, and log it as `what`;
+        path: as for `push` if it is one."""
         if _is_dry_run(exchange):
             return
         self._relay.telemetry.rejected(reason_of(error), self._job(path))
@@ -139,7 +150,7 @@ class Pushes:
             "client": exchange.client,
             "reason": str(error)[:_LOGGED_CHARACTERS],
         }
-        log.log(_level(error), "push refused", extra={"fields": fields})
+        log.log(_level(error), what, extra={"fields": fields})
 
     def _key(self, path: str) -> GroupingKey:
         """Return the key of a group that may be pushed to."""
@@ -170,7 +181,7 @@ class Pushes:
             return _as_asked(push, asked, body)
 
         return await self._bodies.use(
-            exchange, limits.body_bytes, read, is_quick=_is_short(key)
+            exchange, limits.body_bytes, read, is_quick=is_short(key)
         )
 
     async def _locate(
@@ -189,7 +200,7 @@ class Pushes:
             exchange,
             self._limits.body_bytes,
             find,
-            is_quick=key is not None and _is_short(key),
+            is_quick=key is not None and is_short(key),
         )
 
 
@@ -206,10 +217,6 @@ def _series_selectors(exchange: Exchange) -> list[Selector]:
             "the empty value; to delete the group, give no selector"
         )
     return selectors
-
-
-def _is_short(key: GroupingKey) -> bool:
-    return len(key.canonical) <= QUICK_KEY_BYTES
 
 
 def _format(exchange: Exchange) -> PushFormat:

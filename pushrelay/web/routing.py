@@ -33,7 +33,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The request goes to the handler `name`; rest: the variable part of its path."""
+    """The request goes to the handler `name`; rest: the variable part of its path, with
+    the word `job` or `jobs` before the name of a job."""
 
     name: str
     rest: str = ""
@@ -99,7 +100,19 @@ class Router:
             _route("groups", ("GET",), "/groups"),
             _route("push_groups", ("POST", "PUT"), "/groups"),
             _route("delete_groups", ("DELETE",), "/groups"),
-            Route("retire", ("DELETE",), re.compile("/jobs/(.+)", re.S)),
+            _route("runs", ("GET",), "/runs"),
+            Route("run", ("GET",), re.compile("/runs/(.+)", re.S)),
+            Route("report_run", ("PUT",), re.compile("/runs/(.+)", re.S)),
+            _route("ping", ("POST",), "/ping"),
+            _route("jobs", ("GET",), "/jobs"),
+            Route("job", ("GET",), _JOB),
+            Route("retire", ("DELETE",), _JOB),
+        ]
+        self._parts_of_jobs = [
+            _part_of_job("expect", "PUT", "expectation"),
+            _part_of_job("expect_nothing", "DELETE", "expectation"),
+            _part_of_job("pause", "POST", "pause"),
+            _part_of_job("resume", "DELETE", "pause"),
         ]
         if settings.enable_admin_api:
             self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))
@@ -108,7 +121,7 @@ class Router:
     @property
     def routes(self) -> list[Route]:
         """All routes; those of the API without its prefix."""
-        return [*self._main, *self._api]
+        return [*self._main, *self._api, *self._parts_of_jobs]
 
     def is_api(self, raw_path: str) -> bool:
         """Whether `raw_path` belongs to the query API."""
@@ -131,20 +144,30 @@ class Router:
         if path == self._api_prefix:
             return Redirected(self._api_prefix + "/", 307)
         if path.startswith(self._api_prefix + "/"):
-            return self._resolve_api(method, path.removeprefix(self._api_prefix))
+            rest = path.removeprefix(self._api_prefix)
+            # The names of jobs may end so too, with an encoded slash before it.
+            is_part = _PART_OF_JOB.fullmatch(rest) and _PART.search(raw_path)
+            routes = self._parts_of_jobs if is_part else self._api
+            return self._resolve_api(routes, method, rest)
         if path in self._jobless and method in _PUSH_NAMES:
             return _redirect(method, path[:-1])
         return _resolve(self._main, method, path)
 
-    def _resolve_api(self, method: str, path: str) -> Resolution:
+    def _resolve_api(self, routes: list[Route], method: str, path: str) -> Resolution:
         if method == "OPTIONS":
             is_guarded = _READ_ONLY_FOR_OTHERS.fullmatch(path) is not None
             return Found("read_options" if is_guarded else "api/v1/options")
         # Redirects lack the prefix, as the Pushgateway's do.
-        return _resolve(self._api, method, path)
+        return _resolve(routes, method, path)
 
 
-_READ_ONLY_FOR_OTHERS = re.compile("/(?:groups|jobs|admin/import)(?:/.*)?", re.S | re.I)
+_JOB = re.compile("/(jobs(?:@base64)?/.+)", re.S)
+_PART_OF_JOB = re.compile("/jobs(?:@base64)?/.+/(?:expectation|pause)", re.S | re.I)
+_PART = re.compile("/(?:expectation|pause)$")
+
+_READ_ONLY_FOR_OTHERS = re.compile(
+    "/(?:groups|jobs|jobs@base64|runs|ping|admin/import)(?:/.*)?", re.S | re.I
+)
 """Paths of the API that pages of other origins may read and not change. What the
 Pushgateway has too is open to them as it is there."""
 
@@ -169,6 +192,11 @@ def _route(
 ) -> Route:
     pattern = re.escape(path) + ("(.*)" if rest else "")
     return Route(name, methods, re.compile(pattern, re.S))
+
+
+def _part_of_job(name: str, method: str, part: str) -> Route:
+    pattern = re.compile(f"/(jobs(?:@base64)?/.+)/{part}", re.S)
+    return Route(name, (method,), pattern)
 
 
 def _resolve(routes: list[Route], method: str, path: str) -> Resolution:
@@ -213,8 +241,7 @@ def _lower_fixed_part(match: re.Match[str]) -> str:
     if not match.re.groups:
         return path.lower()
     rest = match[1]
-    fixed = path[: len(path) - len(rest)].lower()
-    job, slash, values = rest.partition("/")
-    return fixed + (
-        job.lower() + slash + values if "(job" in match.re.pattern else rest
-    )
+    if "(job" in match.re.pattern:
+        job, slash, values = rest.partition("/")
+        rest = job.lower() + slash + values
+    return path[: match.start(1)].lower() + rest + path[match.end(1) :]

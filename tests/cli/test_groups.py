@@ -8,8 +8,6 @@ import pytest
 from canned_server import Asked, Canned, CannedServer, data
 from command import call, run, run_on_terminal
 
-from pushrelay.cli.groups import _ago
-
 
 def group(number: int, **more: Any) -> dict[str, Any]:
     return {
@@ -163,21 +161,3 @@ def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:
         done = call("groups", *arguments, "--url", server.url)
     assert done.returncode == 2
     assert server.asked == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (-5, "0s ago"),
-        (0.4, "0s ago"),
-        (59.9, "59s ago"),
-        (3599, "59m59s ago"),
-        (3600, "1h ago"),
-        (5432, "1h30m ago"),
-        (86399, "23h59m ago"),
-        (86400 * 90 + 7300, "90d2h ago"),
-    ],
-)
-def test_ages_are_as_precise_as_one_wants_to_read(seconds: float, shown: str) -> None:
-    now = 1_700_000_000 * 10**9
-    assert _ago(1_700_000_000 - seconds, now) == shown

@@ -64,6 +64,7 @@ def test_a_large_push_is_compressed(relay: HTTPClient) -> None:
         (["--mode=update"], "POST", "/metrics/job/a?mode=update"),
         (["--mode=merge"], "POST", "/metrics/job/a?mode=merge"),
         (["--mode", "add"], "POST", "/metrics/job/a?mode=add"),
+        (["--mode=accumulate"], "POST", "/metrics/job/a?mode=accumulate"),
         (["--stale-after=1h 30m&"], "PUT", "/metrics/job/a?stale_after=1h+30m%26"),
         (["--dry-run"], "PUT", "/metrics/job/a?dry_run=1"),
         (

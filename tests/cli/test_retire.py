@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
 from command import call, run, run_on_terminal
+
+KNOWN = {"job": "a", "instances": 0, "expected": False}
+ONE_GROUP = {"count": 1, "groups": [{"job": "a"}]}
+NO_GROUPS: dict[str, Any] = {"count": 0, "groups": []}
 
 
 def retires(asked: Asked) -> Canned:
     """Answer as a relay with one group of the job."""
     dry_run = "dry_run" in asked.parameters
-    return data({"dry_run": dry_run, "job": "a", "count": 1, "groups": [{"job": "a"}]})
+    return data({**KNOWN, "dry_run": dry_run, **ONE_GROUP})
 
 
 @pytest.mark.parametrize(
@@ -35,8 +41,19 @@ def test_a_dry_run_shows_the_groups() -> None:
     assert [asked.target for asked in server.asked] == ["/api/v1/jobs/a?dry_run=1"]
 
 
+@pytest.mark.parametrize("known", [{"instances": 2}, {"expected": True}])
+def test_a_dry_run_tells_of_runs(known: dict[str, Any]) -> None:
+    answer = data({**KNOWN, "dry_run": True, **NO_GROUPS, **known})
+    with CannedServer(lambda _: answer) as server:
+        done = run("retire", "a", "--dry-run", "--url", server.url)
+    assert done.stdout == (
+        "0 groups of the job would be forgotten\n"
+        "and what is known of its runs, or expected of them\n"
+    )
+
+
 def test_a_job_without_groups_is_told() -> None:
-    nothing = data({"dry_run": False, "job": "a", "count": 0, "groups": []})
+    nothing = data({**KNOWN, "dry_run": False, **NO_GROUPS})
     with CannedServer(lambda _: nothing) as server:
         done = run("retire", "a", "--yes", "--url", server.url)
     assert (done.returncode, done.stdout.split(";")[0]) == (0, "the job had no groups")

@@ -163,7 +163,7 @@ def test_a_retired_job_is_gone(relay: RelayProcess) -> None:
     [
         ("HEAD", "/api/v1/groups", 405, "Allow", ALLOWED),
         ("PATCH", "/api/v1/groups", 405, "Allow", ALLOWED),
-        ("GET", "/api/v1/jobs/a", 405, "Allow", "DELETE, OPTIONS"),
+        ("PUT", "/api/v1/jobs/a", 405, "Allow", "DELETE, GET, OPTIONS"),
         ("GET", "/api/v1/groups/", 301, "Location", "/groups"),
         ("DELETE", "/api/v1/groups/", 307, "Location", "/groups"),
         ("DELETE", "//api/v1/groups?x", 307, "Location", "/api/v1/groups?x"),

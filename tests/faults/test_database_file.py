@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from relay_process import StartRelay
+from run_http import finish, jobs_of, new_id, report
 
 pytestmark = pytest.mark.system
 
@@ -26,3 +29,28 @@ def test_a_file_that_was_gone_for_a_while_keeps_every_push(
     relay.kill()
     relay.start()
     assert len(relay.groups()) == 21
+
+
+def test_runs_and_jobs_wait_for_the_file(start_relay: StartRelay) -> None:
+    relay, id_ = start_relay(), new_id()
+    report(relay, finish(), id_)
+    elsewhere = relay.database.with_name("elsewhere.db")
+    relay.database.rename(elsewhere)
+    end = json.dumps(finish("late"))
+    requests = [
+        ("PUT", f"/api/v1/runs/{new_id()}", end),
+        ("POST", "/api/v1/ping?job=late&status=fail", ""),
+        ("GET", f"/api/v1/runs/{id_}", None),
+        ("GET", "/api/v1/runs", None),
+        ("GET", "/api/v1/jobs", None),
+        ("GET", "/api/v1/jobs/nightly", None),
+        ("POST", "/api/v1/jobs/nightly/pause?until=1h", ""),
+        ("PUT", "/api/v1/jobs/nightly/expectation", '{"every": "1h"}'),
+    ]
+    for method, path, body in requests:
+        response = relay.request(method, path, body)
+        assert response.status == 503, path
+        assert response.header("Retry-After") is not None
+    elsewhere.rename(relay.database)
+    assert report(relay, json.loads(end))["replayed"] is False
+    assert jobs_of(relay) == ["late", "nightly"]

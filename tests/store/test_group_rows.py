@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,28 +38,40 @@ FAMILIES = st.builds(
     series=st.binary(max_size=50),
     message=st.none() | st.binary(max_size=50),
 )
+PAYLOADS = st.lists(FAMILIES, max_size=4, unique_by=lambda family: family.name).map(
+    Payload.of
+)
 GROUPS = st.builds(
-    lambda key, revision, times, families, stale_after: Group(
-        key, revision, *times[:2], Payload.of(families), times[2], stale_after
+    lambda key, revision, times, payload, stale_after, running_totals: Group(
+        *(key, revision, *times[:2], payload, times[2], stale_after),
+        running_totals=running_totals,
     ),
     KEYS,
     TIME,
     st.tuples(TIME, TIME, TIME),
-    st.lists(FAMILIES, max_size=4, unique_by=lambda family: family.name),
+    PAYLOADS,
     st.none() | TIME,
+    st.none() | PAYLOADS,
 )
 
 
 def contents(group: object) -> object:
     """All that a group holds, in a form that compares by value."""
     assert isinstance(group, Group)
-    # Shapes by identity: equal ones exist once.
-    families = [
-        (family.shape, family.pushed_at, family.series, family.message)
-        for family in group.families.values()
-    ]
+    running = group.running_totals
     times = (group.pushed_at, group.failed_at, group.created_at, group.stale_after)
-    return group.key, group.revision, times, list(group.families), families
+    return (
+        *(group.key, group.revision, times, families_of(group.payload)),
+        None if running is None else families_of(running),
+    )
+
+
+def families_of(payload: Payload) -> list[object]:
+    # Shapes by identity: equal ones exist once.
+    return [
+        (family.shape, family.pushed_at, family.series, family.message)
+        for family in payload.families()
+    ]
 
 
 @given(GROUPS)
@@ -73,6 +86,14 @@ def test_the_families_of_a_large_group_are_compressed() -> None:
         is_large = len(group.payload.text) > LARGE_BYTES
         assert (len(row["families"]) < len(group.payload.text)) is is_large
         assert contents(from_row(row)) == contents(group)
+
+
+def test_only_groups_with_running_totals_have_a_value_for_them() -> None:
+    group = group_of()
+    assert to_row(group)["running_totals"] is None
+    running = replace(group, running_totals=group.payload)
+    assert to_row(running)["running_totals"] == to_row(group)["families"]
+    assert to_row(Emptied(group.key.id, 7))["running_totals"] is None
 
 
 def test_a_deleted_group_comes_back_as_its_id_and_revision() -> None:

@@ -241,7 +241,7 @@ def test_a_batch_that_is_tried_one_by_one_does_not_see_what_was_undone(
 def test_a_run_that_cannot_be_stored_does_not_fail_its_batch(
     replica: Replica, database: Database
 ) -> None:
-    broken = replace(run_of(1), started_at=None)  # type: ignore[arg-type]
+    broken = replace(run_of(1), started_at=None)  # type: ignore[arg-type]  # broken
     answers = replica.write(report(broken), report(run_of(2)))
     assert isinstance(answers[0], sqlite3.IntegrityError)
     assert answers[1] is None

@@ -13,7 +13,10 @@ from pushrelay.errors import (
     LimitExceeded,
     ParseError,
     PushrelayError,
+    RunConflict,
+    RunTooOld,
     StoreUnavailable,
+    UnknownJob,
 )
 from pushrelay.web.errors import RequestTimeout, problem_of
 
@@ -78,7 +81,10 @@ def test_an_error_is_a_document(error: Exception, problem: dict[str, Any]) -> No
     [
         (InvalidRequest("a"), 400),
         (LimitExceeded("labels", "a"), 400),
+        (UnknownJob("a"), 404),
         (RequestTimeout("a"), 408),
+        (RunConflict("a"), 409),
+        (RunTooOld("a"), 410),
         (LimitExceeded("body_bytes", "a"), 413),
         (LimitExceeded("target_bytes", "a"), 414),
         (PushrelayError("a"), 500),

@@ -386,7 +386,7 @@ def test_deletions_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
         await client.data("DELETE", "/api/v1/jobs/b", dry_run=1)
         await client.data("DELETE", "/api/v1/jobs/b")
 
-    with caplog.at_level(logging.INFO, "pushrelay.web.groups"):
+    with caplog.at_level(logging.INFO, "pushrelay.web.noting"):
         asyncio.run(run_test(test, Client(tmp_path)))
     told = {
         "client": "192.0.2.1",
@@ -414,6 +414,8 @@ async def test_a_job_is_retired_with_all_its_groups(client: Client) -> None:
         assert await client.data("DELETE", path, dry_run=int(dry_run)) == {
             "dry_run": dry_run,
             "job": "a",
+            "instances": 0,
+            "expected": False,
             "count": 2,
             "groups": meant,
         }

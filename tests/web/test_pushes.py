@@ -18,9 +18,9 @@ from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.telemetry import Telemetry
 from pushrelay.web import pushes as pushes_module
-from pushrelay.web.bodies import INLINE_BODY_BYTES
+from pushrelay.web.bodies import INLINE_BODY_BYTES, QUICK_KEY_BYTES, Bodies
 from pushrelay.web.exchange import Exchange
-from pushrelay.web.pushes import QUICK_KEY_BYTES, Pushes
+from pushrelay.web.pushes import Pushes
 
 LINE = b"x 1\n"
 LONG = b"# " + b"x" * INLINE_BODY_BYTES + b"\n" + LINE
@@ -35,6 +35,12 @@ def exchange(body: bytes, *headers: tuple[bytes, bytes]) -> Exchange:
 
     scope = {"type": "http", "method": "PUT", "path": "/", "headers": headers}
     return Exchange(scope, receive, send, Limits())
+
+
+def pushes_of(relay: Relay) -> Pushes:
+    settings = Settings()
+    reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
+    return Pushes(settings, relay, Bodies(), reader)
 
 
 async def run_with_relay(
@@ -77,7 +83,7 @@ def test_only_what_takes_little_is_read_on_the_event_loop(
     monkeypatch.setattr(PushReader, "read", noted)
 
     async def push(relay: Relay) -> None:
-        await Pushes(Settings(), relay).push(exchange(body), path)
+        await pushes_of(relay).push(exchange(body), path)
 
     relay = asyncio.run(run_with_relay(tmp_path, push))
     assert [group.key.path for group in relay.groups()] == [path]
@@ -115,7 +121,7 @@ def test_lines_are_sought_only_for_who_sees_them_and_where_a_push_was_read(
 
     async def push(relay: Relay) -> None:
         with suppress(InconsistentPush):
-            await Pushes(Settings(), relay).push(exchange(body, *headers), "job/a")
+            await pushes_of(relay).push(exchange(body, *headers), "job/a")
 
     asyncio.run(run_with_relay(tmp_path, push))
     assert [thread is threading.current_thread() for thread in seekers] == on_loop

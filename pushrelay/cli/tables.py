@@ -1,0 +1,108 @@
+"""Tables for people: aligned columns, cut and coloured where a terminal shows them.
+
+What is in them comes from the network, so it must be made readable before.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from pushrelay.client import readable
+from pushrelay.quoting import quote
+
+_GAP = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a line; colour: one of click's, None for the usual one."""
+
+    text: str
+    colour: str | None = None
+
+
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Cell | str]],
+    columns: int | None,
+    *,
+    right: Iterable[int] = (),
+) -> Iterator[str]:
+    """Yield the lines of a table, the headings first.
+
+    columns: the width to cut lines to; None: none. right: positions of the columns that
+    are aligned there. The last column is not padded, so the longest belongs there.
+    """
+    cells = [[_cell(cell) for cell in row] for row in (headings, *rows)]
+    widths = [
+        max(len(cell.text) for cell in column) for column in zip(*cells, strict=True)
+    ]
+    widths[-1] = 0
+    for row in cells:
+        pieces = []
+        for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            pad = str.rjust if position in right else str.ljust
+            pieces += [Cell(pad(cell.text, width), cell.colour), Cell(_GAP)]
+        yield line(pieces[:-1], columns)
+
+
+def line(pieces: Iterable[Cell], columns: int | None) -> str:
+    """Return `pieces` as one line, in their colours, cut to `columns`; None: whole."""
+    kept = list(pieces)
+    text = "".join([piece.text for piece in kept])
+    if columns is not None and len(text) > columns:
+        kept = [*_first(kept, columns - 1), Cell("…")]
+    styled = [
+        click.style(piece.text, fg=piece.colour) if piece.colour else piece.text
+        for piece in kept
+    ]
+    return "".join(styled)
+
+
+def _first(pieces: Iterable[Cell], characters: int) -> Iterator[Cell]:
+    for piece in pieces:
+        yield Cell(piece.text[:characters], piece.colour)
+        characters -= len(piece.text)
+        if characters <= 0:
+            return
+
+
+def _cell(cell: Cell | str) -> Cell:
+    return cell if isinstance(cell, Cell) else Cell(cell)
+
+
+def terminal_columns() -> int | None:
+    """Return how many columns there are on standard output; None if it is not on a
+    terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print `lines`; what standard output has no characters for is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    for each in lines:
+        click.echo(each.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def word(value: object) -> str:
+    """Return a short value from the network, `-` for None, as a cell may show it."""
+    return "-" if value is None else readable(str(value)).replace("\n", " ")
+
+
+def name(text: str) -> str:
+    """Return a name of any characters as it may be shown, quoted if it needs that."""
+    return text if text and text.isprintable() else quote(text)
+
+
+def facts(values: Mapping[str, object]) -> str:
+    """Return an object from the network in words: `max runtime 2h, per instance`."""
+    told = [
+        word(name.replace("_", " ")) + ("" if value is True else f" {word(value)}")
+        for name, value in values.items()
+    ]
+    return ", ".join(told)

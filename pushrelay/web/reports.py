@@ -1,0 +1,98 @@
+"""Takes what is said of runs, together with the metrics that they left."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Any
+
+from pushrelay.config import Settings
+from pushrelay.errors import InvalidRequest, LimitExceeded
+from pushrelay.exposition.compression import decode_body
+from pushrelay.exposition.labels import check_grouping_labels
+from pushrelay.exposition.negotiation import PushFormat
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.groups import EMPTY
+from pushrelay.push_reader import PushReader
+from pushrelay.relay import Relay
+from pushrelay.run_documents import run_id
+from pushrelay.runs import Report
+from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
+from pushrelay.web.errors import reason_of
+from pushrelay.web.push_request import PushRequest
+from pushrelay.writes import Push, Reported, ReportRun
+
+log = logging.getLogger(__name__)
+
+_LOGGED_CHARACTERS = 2_000
+
+
+class Reports:
+    """Reports of runs to `relay`."""
+
+    def __init__(
+        self, settings: Settings, relay: Relay, bodies: Bodies, reader: PushReader
+    ) -> None:
+        self._limits = settings.limits
+        self._relay = relay
+        self._bodies = bodies
+        self._reader = reader
+
+    async def take(self, report: Report, now: int) -> Reported:
+        """Store what is reported at `now` (Unix nanoseconds).
+
+        Metrics that are refused are counted, like refused pushes. Raises what
+        `RunCases.report` raises, and LimitExceeded and InvalidLabels.
+        """
+        key = report.run.key
+        check_grouping_labels(key, self._limits)
+        reported = await self._relay.runs.report(await self._with_push(report, now))
+        if reported.refusal is not None:
+            self._note(key, reported.refusal)
+        return reported
+
+    async def _with_push(self, report: Report, now: int) -> ReportRun:
+        key, end = report.run.key, report.run.end
+        if end is None or report.metrics is None:
+            return ReportRun(report)
+        body = report.metrics.encode()
+        read = partial(self._read, report, body, key, min(end.finished_at, now))
+        if len(body) <= INLINE_BODY_BYTES and is_short(key):
+            return read()
+        return await self._bodies.run(read)
+
+    def _read(
+        self, report: Report, body: bytes, key: GroupingKey, at: int
+    ) -> ReportRun:
+        """Return `report` with the push of its metrics `body`, as a POST to the group
+        `key` at that time would be."""
+        policies = self._relay.policies
+        rule = policies.rule_of(key)
+        mode = PushRequest().mode_under(rule.mode if rule else None)
+        limits = policies.limits_of(key, self._limits)
+        own = None if limits == self._limits else limits
+        try:
+            text = decode_body(body, None, limits.body_bytes)
+            push = self._reader.read(text, PushFormat.TEXT, key, mode, at, own)
+        except (InvalidRequest, LimitExceeded) as error:
+            return ReportRun(report, Push(key, mode, at, EMPTY), error)
+        return ReportRun(report, push)
+
+    def _note(self, key: GroupingKey, refusal: Exception) -> None:
+        self._relay.telemetry.rejected(reason_of(refusal), key.job)
+        fields = {
+            "group": str(key)[:_LOGGED_CHARACTERS],
+            "reason": str(refusal)[:_LOGGED_CHARACTERS],
+        }
+        log.error("metrics of a run refused", extra={"fields": fields})
+
+
+def data_of(reported: Reported) -> dict[str, Any]:
+    """Return what the answer to a report says, for JSON."""
+    end = reported.run.end
+    return {
+        "id": run_id(reported.run),
+        "replayed": reported.is_replay,
+        "warnings": list(reported.warnings),
+        "metrics_problems": list(end.problems) if end else [],
+    }

@@ -1,0 +1,154 @@
+"""Runs: one is reported, one is shown, many are listed."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from pushrelay.config import Settings
+from pushrelay.errors import InvalidRequest, InvalidRun
+from pushrelay.quoting import quote
+from pushrelay.relay import Relay
+from pushrelay.run_documents import parse_run, to_document
+from pushrelay.runs import Run
+from pushrelay.shown import shown
+from pushrelay.store.run_list import STATES, RunFilter
+from pushrelay.web.answers import (
+    MOST_ENTRIES,
+    READ,
+    USUAL_LIMIT,
+    answer,
+    bad_cursor,
+    cursor_of,
+    listing,
+    place_of,
+)
+from pushrelay.web.bodies import Bodies
+from pushrelay.web.errors import HTTPError
+from pushrelay.web.exchange import Exchange, Handlers
+from pushrelay.web.moments import past_moment
+from pushrelay.web.parameters import Parameters
+from pushrelay.web.reports import Reports, data_of
+from pushrelay.web.streaming import Streamer
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ID_BYTES = 16
+_START_BYTES = 8
+
+
+class Runs:
+    """Handles run documents, and what is asked about runs.
+
+    All handlers raise what `RunCases` raises, and InvalidRequest, LimitExceeded,
+    RunTooOld, RequestTimeout and ClientGone for requests that cannot be taken.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        relay: Relay,
+        bodies: Bodies,
+        reports: Reports,
+        streamer: Streamer,
+    ) -> None:
+        self._limits = settings.limits
+        self._utf8_names = settings.utf8_names
+        self._relay = relay
+        self._bodies = bodies
+        self._reports = reports
+        self._streamer = streamer
+
+    @property
+    def handlers(self) -> Handlers:
+        """The handlers by name."""
+        return {"report_run": self.report, "run": self.show, "runs": self.show_all}
+
+    async def report(self, exchange: Exchange, id_: str) -> None:
+        """Store what a run document says of the run `id_`."""
+        now = time.time_ns()
+        parse = partial(
+            parse_run, id_=_run_id(id_), now=now, utf8_names=self._utf8_names
+        )
+        report = await self._bodies.use(
+            exchange, self._limits.body_bytes, parse, is_quick=True
+        )
+        reported = await self._reports.take(report, now)
+        await answer(exchange, data_of(reported))
+
+    async def show(self, exchange: Exchange, id_: str) -> None:
+        """Show all that is kept of the run `id_`."""
+        run_id = _run_id(id_)
+        run = await self._relay.runs.find(run_id.bytes)
+        if run is None:
+            raise HTTPError(
+                HTTPStatus.NOT_FOUND,
+                f"no run {run_id} is known; it was not reported, its job is retired, "
+                "or it was so long ago that it was let go",
+            )
+        await answer(exchange, to_document(run), READ)
+
+    async def show_all(self, exchange: Exchange, _rest: str) -> None:
+        """Show a page of the runs, the last to start first."""
+        wanted = _wanted(exchange.parameters, time.time_ns())
+        # One more tells whether there is another page.
+        runs = await self._relay.runs.listed(wanted)
+        parts = _page(runs, wanted.limit - 1)
+        await self._streamer.send(exchange, 200, READ, parts)
+
+
+def _run_id(written: str) -> uuid.UUID:
+    if not _UUID.fullmatch(written):
+        raise InvalidRun(
+            "id",
+            f"{shown(written)} in the path is no UUID; give each run a new one, such "
+            "as 0190b5a4-7e12-7c4e-9a51-3f1f2a6d8c00, and its start and its finish the "
+            "same",
+        )
+    return uuid.UUID(written)
+
+
+def _wanted(parameters: Parameters, now: int) -> RunFilter:
+    parameters.require_known("job", "state", "since", "until", "limit", "cursor")
+    state = parameters.one("state")
+    if state is not None and state not in STATES:
+        raise InvalidRequest(
+            f"the parameter state is {quote(state)}; write {' or '.join(STATES)}"
+        )
+    cursor = parameters.one("cursor")
+    return RunFilter(
+        job=parameters.one("job"),
+        state=state,
+        since=past_moment(parameters, "since", now),
+        until=past_moment(parameters, "until", now),
+        after=None if cursor is None else _read_cursor(cursor),
+        limit=1 + (parameters.number("limit", MOST_ENTRIES) or USUAL_LIMIT),
+    )
+
+
+def _page(runs: list[Run], limit: int) -> Iterator[bytes]:
+    next_ = None
+    if len(runs) > limit:
+        last = runs[limit - 1]
+        start = last.started_at.to_bytes(_START_BYTES, "big")
+        next_ = cursor_of(start + last.id)
+    return listing({"next": next_}, "runs", map(_entry, runs[:limit]))
+
+
+def _read_cursor(cursor: str) -> tuple[int, bytes]:
+    place = place_of(cursor)
+    start = int.from_bytes(place[:_START_BYTES], "big")
+    if len(place) != _START_BYTES + _ID_BYTES or start >= 2**63:
+        raise bad_cursor()
+    return start, place[_START_BYTES:]
+
+
+def _entry(run: Run) -> dict[str, Any]:
+    """Return the document of `run` without its output, which may be 20 kB."""
+    document = to_document(run)
+    del document["output_tail"]
+    return document
