@@ -22,30 +22,24 @@ from pushrelay.errors import (
     PushrelayError,
     TooLargeToMerge,
 )
-from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.stored import stored_metrics
 from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.reporting import Reporter
-from pushrelay.run_states import unknown_job
+from pushrelay.run_deciding import RunDecider
 from pushrelay.staging import Staging
 from pushrelay.store.engine import DatabaseErrors
 from pushrelay.view.jobs import job_of
 from pushrelay.writes import (
     NOT_OLDER,
-    ChangeExpectation,
     Delete,
     DeleteSeries,
-    FollowRules,
-    ForgetRuns,
     Import,
     Look,
     Push,
     PushAll,
-    ReportRun,
-    RunWrite,
     Write,
 )
 
@@ -64,9 +58,10 @@ class Batch:
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
-        self._reporter = Reporter(
+        reporter = Reporter(
             staging.runs, self._catalog, policies, self._push, self._book_if_possible
         )
+        self._runs = RunDecider(staging.runs, reporter)
 
     def add(self, write: Write) -> None:
         """Decide `write`: note its answer and what it changes."""
@@ -98,18 +93,7 @@ class Batch:
             case Look():
                 return self._staging.all_groups()
             case _:
-                return self._decide_of_runs(write)
-
-    def _decide_of_runs(self, write: RunWrite) -> Any:
-        match write:
-            case ReportRun():
-                return self._reporter.report(write)
-            case ChangeExpectation():
-                return self._change_expectation(write)
-            case FollowRules():
-                return self._staging.runs.follow_rules(write.at)
-            case ForgetRuns():
-                return self._staging.runs.forget(write.ids)
+                return self._runs.decide(write)
 
     # --- pushes ---
 
@@ -291,15 +275,6 @@ class Batch:
         left, revision = write.left, self._staging.revision
         self._staging.replace(replace(held, revision=revision, **left._asdict()))
         return True
-
-    # --- what is expected ---
-
-    def _change_expectation(self, write: ChangeExpectation) -> JobExpectation:
-        runs, job = self._staging.runs, write.job
-        if not (write.makes_known or runs.is_known(job)):
-            raise unknown_job(job)
-        runs.expect(job, write.change(runs.expected(job)))
-        return runs.expected(job)
 
     # --- imports ---
 
