@@ -38,6 +38,7 @@ class ViewDecider:
         self._clock = clock
         self._limits = limits or Limits()
         self._lock = threading.Lock()
+        self._is_advancing = False
 
     def catch_up(self, read: ReadChanges) -> Position:
         while True:
@@ -76,18 +77,27 @@ class ViewDecider:
             raise
 
     def is_due(self) -> bool:
-        """Whether something goes stale or is forgotten now."""
-        return self._view.is_due(self._clock())
+        """Whether something is to be shown otherwise now."""
+        # In this order: what is not due any more is being advanced, or is shown.
+        return self._view.is_due(self._clock()) or self._is_advancing
 
     def advance(self) -> None:
         """Let go stale, and let be forgotten, what is due; show what runs come to."""
         while True:
             with self._lock:
-                self._view.advance(self._clock())
-                if self._view.settle():
+                if self._advance():
                     return
             # Else the writer would not get the lock in between.
             time.sleep(_PAUSE_SECONDS)
+
+    def _advance(self) -> bool:
+        """Do a part of `advance`; return whether it was the last."""
+        self._is_advancing = True
+        try:
+            self._view.advance(self._clock())
+            return self._view.settle()
+        finally:
+            self._is_advancing = False
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""

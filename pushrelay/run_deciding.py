@@ -32,7 +32,7 @@ class RunDecider:
             case ChangeExpectation():
                 return self._change_expectation(write)
             case FollowRules():
-                return self._staging.follow_rules(write.at)
+                return self._staging.follow_rules()
             case ForgetRuns():
                 return self._staging.forget(write.ids)
 

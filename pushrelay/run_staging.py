@@ -96,13 +96,14 @@ class RunStaging:
             self.expect(job, self.expected(job))
         return len(found)
 
-    def follow_rules(self, now: int) -> None:
+    def follow_rules(self) -> None:
         """Let each job be expected to run as the job rules say; slots that are new are
-        expected from `now` (Unix nanoseconds) on."""
+        expected from now on."""
         named = self._policies.named_jobs()
         for job in {*self._board.stored_jobs(), *named}:
             before = self.expected(job)
-            after = before.told(Source.RULE, self._rule_of_all(job, before.rule), now)
+            rule = self._rule_of_all(job, before.rule)
+            after = before.told(Source.RULE, rule, self._now)
             instances = tuple(named[job].instances) if job in named else ()
             self.expect(job, replace(after, instances=instances))
 
