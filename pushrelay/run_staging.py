@@ -147,7 +147,8 @@ class RunStaging:
 
     def _end(self, job: str) -> None:
         stored = self._board.evidences.of_job(job)
-        if not (stored or self.is_known(job)):
+        is_kept = self.expected(job) != _NOTHING_SAID or self._has_runs(job)
+        if not (stored or is_kept):
             return
         for evidence in stored:
             self._decision.runs.append(Emptied(evidence.key.id, self._revision))
@@ -176,9 +177,11 @@ class RunStaging:
         """Let the last start be known beyond the evidence of the key `id_` if that is
         forgotten: its job may be expected to run."""
         held = self._forgotten(id_)
-        if held is not None:
-            job = held.key.job
-            self.expect(job, self.expected(job).having_run(held.last_start))
+        if held is None:
+            return
+        expected = self.expected(held.key.job)
+        if expected.effective is not None:
+            self.expect(held.key.job, expected.having_run(held.last_start))
 
 
 _NOTHING_SAID = JobExpectation()

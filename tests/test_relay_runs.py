@@ -251,9 +251,10 @@ async def test_all_is_kept_over_a_restart(tmp_path: Path, clock: Clock) -> None:
 async def test_a_scrape_waits_for_what_another_one_is_about_to_show(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
 ) -> None:
-    go_on, update = threading.Event(), RunPages.update
+    begins, go_on, update = threading.Event(), threading.Event(), RunPages.update
 
     def update_late(pages: RunPages) -> set[str]:
+        begins.set()
         assert go_on.wait(10)
         return update(pages)
 
@@ -261,9 +262,7 @@ async def test_a_scrape_waits_for_what_another_one_is_about_to_show(
         await report(relay, begun(1, NOW))
         monkeypatch.setattr(RunPages, "update", update_late)
         scrape = asyncio.create_task(run_lines(relay))
-        async with asyncio.timeout(10):
-            while relay._view.board.work:
-                await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(begins.wait, 10)
         assert relay._decider.is_due()
         go_on.set()
         assert await scrape
