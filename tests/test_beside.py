@@ -10,7 +10,7 @@ import pytest
 from builders import families_of, key_of
 from relay_use import group, on_loop, open_relay, put, samples
 
-from pushrelay import batch, beside
+from pushrelay import beside, pushing
 from pushrelay.aggregation import MERGING, Mode
 from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, LimitExceeded, StoreUnavailable
@@ -26,7 +26,7 @@ ONE_MORE = '# TYPE c_total counter\nc_total{l="0"} 1\n'
 
 @pytest.fixture(autouse=True)
 def _all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "MERGED_AT_ONCE", 3)
+    monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 3)
 
 
 async def first_value(relay: Relay) -> float:

@@ -21,7 +21,7 @@ from relay_use import (
     stored_groups,
 )
 
-from pushrelay import batch
+from pushrelay import pushing
 from pushrelay.aggregation import Mode
 from pushrelay.config import Freshness, Limits
 from pushrelay.contents import Contents
@@ -213,7 +213,7 @@ async def test_running_totals_count_as_what_a_group_holds(tmp_path: Path) -> Non
 async def test_running_totals_count_in_what_is_merged_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "MERGED_AT_ONCE", 2)
+    monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 2)
     async with open_relay(tmp_path) as relay:
         push = prepare_push(A, families_of(body_of(5), A), Mode.ACCUMULATE, SECOND)
         for mode in (Mode.ADD, Mode.ACCUMULATE):
@@ -227,7 +227,7 @@ async def test_running_totals_count_in_what_is_merged_at_once(
 async def test_large_groups_are_accumulated_beside_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "MERGED_AT_ONCE", 0)
+    monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 0)
     async with open_relay(tmp_path) as relay:
         await asyncio.gather(*[accumulate(relay, total) for total in (3, 5, 5, 2, 4)])
         assert await total_of(relay) == 5 + 4
@@ -244,14 +244,14 @@ async def test_running_totals_that_change_meanwhile_are_noticed(
         async def changing(key: GroupingKey) -> Contents:
             held = await contents_of(key)
             if next(changes, None) is not None:
-                monkeypatch.setattr(batch, "MERGED_AT_ONCE", 5_000)
+                monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 5_000)
                 # A restart, of which the stored value alone tells nothing.
                 await accumulate(relay, 0)
-                monkeypatch.setattr(batch, "MERGED_AT_ONCE", 0)
+                monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 0)
             return held
 
         monkeypatch.setattr(relay._beside, "_contents_of", changing)
-        monkeypatch.setattr(batch, "MERGED_AT_ONCE", 0)
+        monkeypatch.setattr(pushing, "MERGED_AT_ONCE", 0)
         await accumulate(relay, 6)
         assert await total_of(relay) == 11
 
