@@ -56,6 +56,10 @@ class Report:
         """Return the largest figure of a cell, None where nothing was measured."""
         return max(self._figures.get((row, column), []), default=None)
 
+    def least(self, row: str, column: str) -> float | None:
+        """Return the smallest figure of a cell, None where nothing was measured."""
+        return min(self._figures.get((row, column), []), default=None)
+
     def quotient(self, dividend: Cell, divisor: Cell) -> float | None:
         """Return the quotient of two medians, None where one was not measured."""
         if dividend not in self._figures or divisor not in self._figures:

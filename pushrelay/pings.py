@@ -64,6 +64,7 @@ def parse_ping(fields: list[tuple[str, str]], now: int, *, utf8_names: bool) -> 
         expectation=expectation,
         warnings=tuple(warnings),
         is_anonymous=rid is None,
+        is_ping=True,
     )
 
 

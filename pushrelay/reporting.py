@@ -46,10 +46,10 @@ class Reporter:
     def report(self, write: ReportRun) -> Reported:
         """Take over what `write` says; return what became of it. Raises RunConflict if
         the id is that of another run, or of one that ended otherwise."""
-        run = self._joined(write)
+        run, is_ping = self._joined(write), write.report.is_ping
         known = self._staging.rows.get(run.id)
         warnings = write.report.warnings
-        if known is not None and _is_replay(run, known):
+        if known is not None and _is_replay(run, known, is_ping=is_ping):
             return Reported(known, warnings, is_replay=True)
         evidence = self._staging.evidence(run.key)
         refusal = None
@@ -141,16 +141,19 @@ class Reporter:
         self._staging.expect(job, after)
 
 
-def _is_replay(run: Run, known: Run) -> bool:
-    """Whether `run` says nothing new about the run that is known by its id."""
+def _is_replay(run: Run, known: Run, *, is_ping: bool) -> bool:
+    """Whether `run` says nothing new about the run that is known by its id.
+
+    is_ping: whether its end is merely when somebody said so, perhaps again.
+    """
     if run.key.id != known.key.id:
         raise RunConflict(
             "the run id belongs to a run with other labels; give each run its own"
         )
     if run.end is None or known.end is None:
         return run.end is None
-    told = (run.end.finished_at, run.end.outcome)
-    if told != (known.end.finished_at, known.end.outcome):
+    is_same_time = is_ping or run.end.finished_at == known.end.finished_at
+    if not is_same_time or run.end.outcome is not known.end.outcome:
         raise RunConflict(
             f"the run has ended already, otherwise: {known.end.outcome.value}; give "
             "each run an id of its own"

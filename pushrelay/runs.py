@@ -98,6 +98,8 @@ class Report:
     expects of the job from now on; None says nothing. warnings: for the client, of what
     was understood otherwise than it was said. is_anonymous: whether the client has no
     id for its run: then an end belongs to the last anonymous start of the same key.
+    is_ping: whether it is of the moment at which it came, so that an end that comes
+    again has another time.
     """
 
     run: Run
@@ -105,3 +107,4 @@ class Report:
     expectation: Expectation | None = None
     warnings: tuple[str, ...] = ()
     is_anonymous: bool = False
+    is_ping: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -46,13 +47,12 @@ class Prometheus:
         self.log = directory / "prometheus.log"
         rule_file = directory / "rules.yml"
         rule_file.write_text(rules)
-        configuration = directory / "prometheus.yml"
-        configuration.write_text(
-            CONFIGURATION.format(address=relay.address, rules=rule_file)
-        )
+        self._configuration = directory / "prometheus.yml"
+        self._rule_file = rule_file
+        self._configure(relay)
         command = [
             str(PROMETHEUS),
-            f"--config.file={configuration}",
+            f"--config.file={self._configuration}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={self.address}",
             *flags,
@@ -61,6 +61,16 @@ class Prometheus:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def _configure(self, relay: HTTPClient) -> None:
+        self._configuration.write_text(
+            CONFIGURATION.format(address=relay.address, rules=self._rule_file)
+        )
+
+    def turn_to(self, relay: HTTPClient) -> None:
+        """Scrape `relay` from now on, instead of the one until now."""
+        self._configure(relay)
+        self.process.send_signal(signal.SIGHUP)
 
     def query(
         self, promql: str, at: float | None = None

@@ -7,15 +7,13 @@ hour. Times are hours since the beginning.
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from builders import key_of
 from doc_examples import example_in
-from promtool import needs_promtool
+from promtool import Firing, alerts_in, assert_alerts, needs_promtool
 from relay_use import SECOND, Clock, open_relay, put, series_of
 
 from pushrelay.errors import InconsistentPush
@@ -27,7 +25,6 @@ pytestmark = [pytest.mark.system, needs_promtool]
 
 HOURS = 240
 STEP = 0.25
-WHO_FIRES = 'group by (alertname, job) (ALERTS{alertstate="firing"})'
 
 RULES = parse_rules(
     """
@@ -46,7 +43,7 @@ RULES = parse_rules(
 )
 RESTARTED_AT, CONFIG_BROKEN_AT, RETIRED_AT = 100, 150, 192
 
-FIRING = {
+FIRING: Firing = {
     # Dies after its failed push at 49; its last success was at 25.
     ("BackupWithoutSuccess", "backup"): [(51.25, RETIRED_AT)],
     ("BackupFailed", "backup"): [(49, 75)],
@@ -113,69 +110,13 @@ async def scraped(directory: Path) -> list[dict[str, float]]:
     return scrapes
 
 
-def input_series(scrapes: list[dict[str, float]]) -> list[dict[str, str]]:
-    """Return the series as promtool reads them: what vanishes ends with a mark."""
-    found = []
-    for series in {series for scrape in scrapes for series in scrape}:
-        values, before = [], False
-        for scrape in scrapes:
-            missing = "stale" if before else "_"
-            values.append(repr(scrape[series]) if series in scrape else missing)
-            before = series in scrape
-        found.append({"series": series, "values": " ".join(values)})
-    return found
-
-
-def expected_at(hour: float) -> list[dict[str, object]]:
-    """Return the samples of who should be firing."""
-    firing = [
-        (alert, f',job="{job}"' if job else "")
-        for (alert, job), spans in FIRING.items()
-        if any(since <= hour < until for since, until in spans)
-    ]
-    return [
-        {"labels": f'{{alertname="{alert}"{of_job}}}', "value": 1}
-        for alert, of_job in firing
-    ]
-
-
 # freshness.md: 5, 11, 12, 13, 14, 15
 def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
-    rules = tmp_path / "rules.yml"
-    rules.write_text(example_in("docs/freshness.md", "yaml"))
-    turns = {turn for spans in FIRING.values() for span in spans for turn in span}
-    moments = {turn - STEP for turn in turns} | turns | set(range(0, HOURS, 6))
-    interval = f"{STEP * 60:.0f}m"
-    tests = {
-        "rule_files": [str(rules)],
-        "evaluation_interval": interval,
-        "tests": [
-            {
-                "interval": interval,
-                "input_series": input_series(asyncio.run(scraped(tmp_path))),
-                "promql_expr_test": [
-                    {
-                        "expr": WHO_FIRES,
-                        "eval_time": f"{moment * 60:.0f}m",
-                        "exp_samples": expected_at(moment),
-                    }
-                    for moment in sorted(moments - {HOURS})
-                ],
-            }
-        ],
-    }
-    file = tmp_path / "tests.yml"
-    file.write_text(json.dumps(tests))
-    done = subprocess.run(
-        ["promtool", "test", "rules", file], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    scrapes = asyncio.run(scraped(tmp_path))
+    rules = example_in("docs/freshness.md", "yaml")
+    assert_alerts(rules, FIRING, scrapes, STEP, tmp_path)
 
 
 def test_each_rule_fires_for_some_job() -> None:
-    alerts = {
-        line.split(": ")[1]
-        for line in example_in("docs/freshness.md", "yaml").splitlines()
-        if "alert:" in line
-    }
+    alerts = alerts_in(example_in("docs/freshness.md", "yaml"))
     assert alerts == {alert for alert, _ in FIRING}

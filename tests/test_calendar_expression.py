@@ -93,6 +93,7 @@ SLOTS = [
 ]  # fmt: skip
 
 
+# runs.md: 20
 @pytest.mark.parametrize(("zone", "text", "after", "expected"), SLOTS)
 def test_an_expression_comes_round(
     zone: str, text: str, after: str, expected: str

@@ -144,6 +144,7 @@ def test_a_line_comes_round(line: str, after: str, expected: str) -> None:
     assert slots(line, "UTC", at(after), len(moments)) == moments
 
 
+# runs.md: 20
 @pytest.mark.parametrize(("zone", "line", "after", "expected"), CHANGING_CLOCKS)
 def test_a_line_comes_round_while_clocks_change(
     zone: str, line: str, after: str, expected: str

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
-from doc_examples import example_in
+from doc_examples import DOCS, ROOT, code_words, example_in, table
 from promtool import needs_promtool
 from relay_process import StartRelay
 
@@ -27,7 +27,6 @@ from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, Problem, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.policies import Policies
-from pushrelay.run_states import State
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES
@@ -35,8 +34,6 @@ from pushrelay.web import gateway
 from pushrelay.web.errors import RequestTimeout, problem_of
 from pushrelay.web.routing import Found, Router
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
 PAGES = [
     ROOT / "README.md",
     ROOT / "Makefile",
@@ -44,24 +41,6 @@ PAGES = [
     *DOCS.glob("*.md"),
     *(path for path in (ROOT / "contrib").rglob("*") if path.is_file()),
 ]
-
-
-def table(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table rows that follow `heading`, less the first two."""
-    _, found, text = (DOCS / page).read_text().partition(heading)
-    assert found, f"{page} has no {heading!r}"
-    rows: list[list[str]] = []
-    for line in text.splitlines():
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-        elif rows:
-            break
-    return rows[2:]
-
-
-def code_words(cell: str) -> list[str]:
-    """Return what stands in backticks in `cell`."""
-    return re.findall(r"`([^`]+)`", cell)
 
 
 def documented_endpoints() -> Iterator[tuple[str, str]]:
@@ -259,12 +238,6 @@ def test_every_command_and_option_has_help(command: click.Command) -> None:
         assert not isinstance(option, click.Option) or option.help, option.name
 
 
-def test_the_states_of_jobs_are_documented_in_their_order() -> None:
-    rows = table("cli.md", "A job has one state")
-    documented = [word for row in rows for word in code_words(row[0])]
-    assert documented == [state.value for state in State]
-
-
 def test_every_flag_that_is_mentioned_anywhere_exists() -> None:
     ours = flags_of(serve)
     for page in PAGES:
@@ -327,12 +300,13 @@ def test_the_examples_of_freshness_are_job_rules() -> None:
     assert [len(parse_rules(text, "freshness.md")) for text in examples] == [1, 1]
 
 
-def test_every_numbered_sentence_on_freshness_has_a_test() -> None:
-    page = (DOCS / "freshness.md").read_text()
+@pytest.mark.parametrize("name", ["freshness.md", "runs.md"])
+def test_every_numbered_sentence_has_a_test(name: str) -> None:
+    page = (DOCS / name).read_text()
     numbers = [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
     sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
-    notes = re.findall(r"^# freshness\.md: (.*)$", "\n".join(sources), re.MULTILINE)
+    notes = re.findall(rf"^# {name}: (.*)$", "\n".join(sources), re.MULTILINE)
     assert {int(number) for note in notes for number in note.split(", ")} == {*numbers}
 
 

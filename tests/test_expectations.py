@@ -36,6 +36,7 @@ def test_the_word_of_one_source_alone_counts_as_it_is(source: Source) -> None:
         assert told.slots_from is (source if expectation.has_slots else None)
 
 
+# runs.md: 17
 def test_the_api_decides_before_a_report_and_a_report_before_a_rule() -> None:
     third = Expectation(every=HOUR, grace=MINUTE)
     everybody = said(api=HOURLY, report=DAILY, rule=third)
@@ -53,6 +54,7 @@ def test_who_says_no_slots_leaves_them_to_the_next() -> None:
     )
 
 
+# runs.md: 17
 def test_grace_and_zone_go_with_the_slots_and_limits_go_each_on_its_own() -> None:
     expected = said(
         api=Expectation(max_runtime=HOUR),
@@ -68,6 +70,7 @@ def test_grace_and_zone_go_with_the_slots_and_limits_go_each_on_its_own() -> Non
     )
 
 
+# runs.md: 18
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -120,6 +123,7 @@ def test_slots_that_count_again_are_expected_from_then_on() -> None:
     assert (back.effective, back.since) == (DAILY, 9)
 
 
+# runs.md: 17
 @given(
     st.lists(
         st.tuples(st.integers(1, 9), st.sampled_from([HOURLY, DAILY, LIMITS])),

@@ -34,7 +34,7 @@ def id_of(written: dict[str, str]) -> uuid.UUID:
 
 def test_a_start_begins_now() -> None:
     report = ping({"status": "start", "rid": RID})
-    assert report == Report(Run(uuid.UUID(RID).bytes, KEY, NOW))
+    assert report == Report(Run(uuid.UUID(RID).bytes, KEY, NOW), is_ping=True)
 
 
 @pytest.mark.parametrize(
@@ -261,4 +261,5 @@ def test_an_end_is_read_as_it_was_written(
         written["exit_code"] = str(code)
     key = GroupingKey.of({**labels, "job": "nightly"})
     end = End(NOW, outcome, exit_code=code)
-    assert ping(written) == Report(Run(rid.bytes, key, NOW, end=end))
+    run = Run(rid.bytes, key, NOW, end=end)
+    assert ping(written) == Report(run, is_ping=True)

@@ -96,6 +96,7 @@ def test_times_are_exact_to_the_nanosecond(written: str, nanoseconds: int) -> No
     assert report.run.started_at == nanoseconds
 
 
+# runs.md: 24
 def test_a_clock_may_be_a_day_ahead() -> None:
     tomorrow = (NOW + DAY) // SECOND
     assert parsed({**START, "started_at": tomorrow}).run.started_at == NOW + DAY
@@ -103,6 +104,7 @@ def test_a_clock_may_be_a_day_ahead() -> None:
         parsed({**START, "started_at": tomorrow + 0.1})
 
 
+# runs.md: 5
 def test_what_is_reported_may_be_as_old_as_ids_are_remembered() -> None:
     oldest = (NOW - REMEMBERED) // SECOND
     parsed({**START, "started_at": oldest})
@@ -122,6 +124,7 @@ def test_what_is_reported_may_be_as_old_as_ids_are_remembered() -> None:
         )
 
 
+# runs.md: 21
 def test_an_unknown_time_zone_is_a_warning() -> None:
     report = parsed({**START, "expectation": {"schedule": "0 3 * * *", "tz": "Mars"}})
     assert report.expectation == Expectation(schedule="0 3 * * *")

@@ -161,6 +161,7 @@ def _runs(draw: st.DrawFn) -> list[Run]:
     return made
 
 
+# runs.md: 4, 5, 11
 @given(_runs(), st.data())
 def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
     runs: list[Run], data: st.DataObject
@@ -185,6 +186,7 @@ def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
     assert reader.evidence.open == ()
 
 
+# runs.md: 8
 @given(_runs())
 def test_the_evidence_is_what_a_look_at_all_runs_gives(runs: list[Run]) -> None:
     ran = [run for run in runs if outcome_of(run) is not Outcome.SKIPPED]
@@ -224,6 +226,7 @@ def test_a_start_opens_a_run_and_its_end_closes_it() -> None:
     assert evidence.runs == {Outcome.SUCCESS: 1}
 
 
+# runs.md: 7
 def test_a_skipped_run_is_counted_and_leaves_nothing_else() -> None:
     evidence = after(ended(1, 5, 9), ended(2, 6, 6, Outcome.SKIPPED))
     expected = after(ended(1, 5, 9))
@@ -239,6 +242,7 @@ def test_an_anonymous_start_takes_the_place_of_those_before_it() -> None:
     assert [one.id[0] for one in evidence.open] == [2, 3]
 
 
+# runs.md: 26
 def test_only_so_many_open_runs_are_known() -> None:
     evidence = EVIDENCE
     for number in range(MOST_OPEN + 5):

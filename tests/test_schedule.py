@@ -52,6 +52,7 @@ def test_without_grace_the_slot_itself_is_too_late() -> None:
     assert outlook(strict, SINCE, None, FIRST).is_overdue
 
 
+# runs.md: 15
 def test_the_missed_slot_stays_the_expected_one_while_others_are_missed() -> None:
     late = outlook(NIGHTLY, SINCE, None, FIRST + 3 * DAY)
     assert late == Outlook(FIRST, 3, FIRST + 3 * DAY + 30 * MINUTE)
@@ -63,6 +64,7 @@ def test_a_run_ends_it_however_late_it_is() -> None:
     assert after == Outlook(FIRST + 4 * DAY, 0, FIRST + 4 * DAY + 30 * MINUTE)
 
 
+# runs.md: 18
 def test_nothing_is_expected_before_the_expectation_is_known() -> None:
     last_start = at("2025-12-01T03:00")
     assert outlook(NIGHTLY, SINCE, last_start, SINCE).next_expected == FIRST
@@ -70,6 +72,7 @@ def test_nothing_is_expected_before_the_expectation_is_known() -> None:
 
 
 # The line, a start, and the slot that is waited for after it.
+# runs.md: 16
 @pytest.mark.parametrize(
     ("line", "start", "expected"),
     [
@@ -119,6 +122,7 @@ def test_a_clock_that_steps_back_takes_back_what_was_missed() -> None:
     assert outlook(NIGHTLY, SINCE, None, SINCE - YEAR).next_expected == FIRST
 
 
+# runs.md: 24
 def test_a_start_in_the_future_satisfies_what_comes_before() -> None:
     start = FIRST + 2 * DAY
     seen = outlook(NIGHTLY, SINCE, start, FIRST + 30 * MINUTE)

@@ -64,6 +64,7 @@ def ids(*numbers: int) -> set[bytes]:
     return {run_id(number) for number in numbers}
 
 
+# runs.md: 27
 def test_a_job_keeps_the_documents_of_its_newest_runs(database: Database) -> None:
     put(database, *runs_of(A, 1, 4, 2, 6, 5, 3))
     put(database, *runs_of(key_of("a", i="1"), 7), *runs_of(B, 11, 12))

@@ -247,6 +247,7 @@ def test_a_history_says_what_a_list_of_the_runs_would(
             assert history.failures_after(at) == plain.failures_after(at)
 
 
+# runs.md: 27
 def test_runs_count_without_their_documents(session: Session, rows: RunRows) -> None:
     run = run_of(1, 5, 9, Outcome.FAILURE, min_interval=3)
     rows.put(run)
