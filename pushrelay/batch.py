@@ -100,7 +100,7 @@ class Batch:
             case ChangeExpectation():
                 return self._change_expectation(write)
             case FollowRules():
-                return self._staging.runs.follow_rules(write.at)
+                return self._staging.runs.follow_rules()
             case ForgetRuns():
                 return self._staging.runs.forget(write.ids)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,6 +21,8 @@ from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
 
+_PAUSE_SECONDS = 0.001
+
 
 class ViewDecider:
     """Gives writes their meaning on the writer's thread, and keeps the view in step.
@@ -35,6 +38,7 @@ class ViewDecider:
         self._clock = clock
         self._limits = limits or Limits()
         self._lock = threading.Lock()
+        self._is_advancing = False
 
     def catch_up(self, read: ReadChanges) -> Position:
         while True:
@@ -73,14 +77,27 @@ class ViewDecider:
             raise
 
     def is_due(self) -> bool:
-        """Whether something goes stale or is forgotten now."""
-        return self._view.is_due(self._clock())
+        """Whether something is to be shown otherwise now."""
+        # In this order: what is not due any more is being advanced, or is shown.
+        return self._view.is_due(self._clock()) or self._is_advancing
 
     def advance(self) -> None:
         """Let go stale, and let be forgotten, what is due; show what runs come to."""
-        with self._lock:
+        while True:
+            with self._lock:
+                if self._advance():
+                    return
+            # Else the writer would not get the lock in between.
+            time.sleep(_PAUSE_SECONDS)
+
+    def _advance(self) -> bool:
+        """Do a part of `advance`; return whether it was the last."""
+        self._is_advancing = True
+        try:
             self._view.advance(self._clock())
-            self._view.settle()
+            return self._view.settle()
+        finally:
+            self._is_advancing = False
 
     def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""

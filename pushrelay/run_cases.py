@@ -65,7 +65,7 @@ class RunCases:
         """Store what the job rules expect, unless that is done. Raises
         StoreUnavailable."""
         if not self.rules_are_noted:
-            await self._write(FollowRules(self._clock()))
+            await self._write(FollowRules())
             self.rules_are_noted = True
 
     async def prune(self) -> None:

@@ -96,13 +96,14 @@ class RunStaging:
             self.expect(job, self.expected(job))
         return len(found)
 
-    def follow_rules(self, now: int) -> None:
+    def follow_rules(self) -> None:
         """Let each job be expected to run as the job rules say; slots that are new are
-        expected from `now` (Unix nanoseconds) on."""
+        expected from now on."""
         named = self._policies.named_jobs()
         for job in {*self._board.stored_jobs(), *named}:
             before = self.expected(job)
-            after = before.told(Source.RULE, self._rule_of_all(job, before.rule), now)
+            rule = self._rule_of_all(job, before.rule)
+            after = before.told(Source.RULE, rule, self._now)
             instances = tuple(named[job].instances) if job in named else ()
             self.expect(job, replace(after, instances=instances))
 
@@ -146,7 +147,8 @@ class RunStaging:
 
     def _end(self, job: str) -> None:
         stored = self._board.evidences.of_job(job)
-        if not (stored or self.is_known(job)):
+        is_kept = self.expected(job) != _NOTHING_SAID or self._has_runs(job)
+        if not (stored or is_kept):
             return
         for evidence in stored:
             self._decision.runs.append(Emptied(evidence.key.id, self._revision))
@@ -175,9 +177,11 @@ class RunStaging:
         """Let the last start be known beyond the evidence of the key `id_` if that is
         forgotten: its job may be expected to run."""
         held = self._forgotten(id_)
-        if held is not None:
-            job = held.key.job
-            self.expect(job, self.expected(job).having_run(held.last_start))
+        if held is None:
+            return
+        expected = self.expected(held.key.job)
+        if expected.effective is not None:
+            self.expect(held.key.job, expected.having_run(held.last_start))
 
 
 _NOTHING_SAID = JobExpectation()

@@ -145,10 +145,7 @@ class ChangeExpectation:
 
 @dataclass(frozen=True, slots=True)
 class FollowRules:
-    """From now on, jobs are expected to run as the job rules say. `at`: Unix
-    nanoseconds."""
-
-    at: int
+    """From now on, jobs are expected to run as the job rules say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pushrelay.relay import Relay
 from pushrelay.run_states import State
 from pushrelay.runs import Outcome
 from pushrelay.schedule import Expectation
+from pushrelay.view import view
 from pushrelay.writes import ChangeExpectation
 
 HOURLY = Expectation(every=HOUR, grace=0)
@@ -121,6 +123,25 @@ async def test_many_jobs_that_are_due_at_once_are_all_overdue(
         late = await overdue(relay)
         assert len(late) == 300
         assert set(late.values()) == {1}
+
+
+@on_loop
+async def test_reports_have_their_turn_while_many_jobs_are_due(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
+) -> None:
+    monkeypatch.setattr(view, "PAGES_AT_ONCE", 1)
+    async with open_relay(tmp_path, clock=clock) as relay:
+        keys = [key_of(f"job{number}") for number in range(100)]
+        for number, key in enumerate(keys):
+            await report(relay, begun(number, clock(), key), HOURLY)
+        await run_lines(relay)
+        clock.go(3600)
+        scrape = asyncio.create_task(overdue(relay))
+        for number, key in enumerate(keys[:10]):
+            await report(relay, begun(1000 + number, clock(), key), HOURLY)
+        assert not scrape.done()
+        await scrape
+        assert sum((await overdue(relay)).values()) == 90
 
 
 @on_loop

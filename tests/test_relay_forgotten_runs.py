@@ -69,6 +69,7 @@ async def test_evidence_is_forgotten_whether_or_not_its_row_is(
         assert await names(relay) == []
 
 
+# freshness.md: 21
 @on_loop
 async def test_a_start_and_a_skip_are_signs_of_life(
     tmp_path: Path, clock: Clock
@@ -129,6 +130,7 @@ async def test_what_is_known_already_brings_nothing_back(
         assert await run_lines(relay) == []
 
 
+# freshness.md: 22
 @pytest.mark.parametrize("is_removed", [False, True])
 def test_a_job_whose_keys_are_all_forgotten_is_overdue_as_it_was_expected(
     is_removed: bool, tmp_path: Path, clock: Clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,6 +26,7 @@ from pushrelay.relay import Relay
 from pushrelay.runs import Outcome, Run
 from pushrelay.schedule import Expectation
 from pushrelay.store.run_list import RunFilter
+from pushrelay.view.run_pages import RunPages
 
 B = key_of("b", instance="1")
 NOW = 1_795_000_000 * SECOND
@@ -243,6 +245,28 @@ async def test_all_is_kept_over_a_restart(tmp_path: Path, clock: Clock) -> None:
     async with open_relay(tmp_path, clock=clock) as relay:
         assert await run_lines(relay) == before
         assert await relay.runs.states() == states
+
+
+@on_loop
+async def test_a_scrape_waits_for_what_another_one_is_about_to_show(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock
+) -> None:
+    begins, go_on, update = threading.Event(), threading.Event(), RunPages.update
+
+    def update_late(pages: RunPages) -> set[str]:
+        begins.set()
+        assert go_on.wait(10)
+        return update(pages)
+
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, begun(1, NOW))
+        monkeypatch.setattr(RunPages, "update", update_late)
+        scrape = asyncio.create_task(run_lines(relay))
+        assert await asyncio.to_thread(begins.wait, 10)
+        assert relay._decider.is_due()
+        go_on.set()
+        assert await scrape
+        assert not relay._decider.is_due()
 
 
 # --- metrics of runs ---

@@ -138,6 +138,7 @@ class _Page:
         self.families: list[StoredFamily] = []
         self._key = key
         self._labels = key.exposed.decode()
+        self._names = key.names
 
     def add(self, name: str, value: float | None) -> None:
         """Add a family of one series, unless nothing is known."""
@@ -188,7 +189,7 @@ class _Page:
         label: str | None = None,
         message: bytes | None = None,
     ) -> None:
-        shape = _shape(name, size, label, self._key.names)
+        shape = _shape(name, size, label, self._names)
         self.families.append(StoredFamily(shape, 0, lines.encode(), message))
 
     def _around(self, label: str) -> tuple[str, str]:
@@ -265,6 +266,7 @@ def _add_native(histogram: pb.Histogram, counts: list[tuple[int, int]]) -> None:
         histogram.positive_span.add(offset=0, length=0)
 
 
+@lru_cache(maxsize=4096)
 def _shape(
     name: str, size: int, label: str | None, key_names: tuple[str, ...]
 ) -> FamilyShape:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
+from typing import TypeVar
 
 from pushrelay.changes import Emptied, EvidenceChange, ExpectationRecord
 from pushrelay.expectations import JobExpectation
@@ -25,6 +26,7 @@ from pushrelay.view.expected_pages import ExpectedPages, Instance
 from pushrelay.view.run_pages import RunPages
 
 _NOTHING_SAID = JobExpectation()
+_Token = TypeVar("_Token")
 
 
 class Board:
@@ -125,20 +127,27 @@ class Board:
                 self._expected[record.job] = record
             self._note_expected(record.job, before_it)
 
-    def settle(self, now: int) -> set[str]:
+    def settle(self, now: int, most: int | None = None) -> set[str]:
         """Show what was noted, and what is so at `now`; return the names of the
-        families that look different."""
-        for id_ in self._changed_keys.union(self._key_dues.take(now)):
+        families that look different.
+
+        With `most`, about so many pages are made, and there is `work` left.
+        """
+        self._changed_keys.update(self._key_dues.take(now))
+        self._changed_instances.update(self._expected_pages.dues.take(now))
+        left = self.work if most is None else most
+        for id_ in _taken(self._changed_keys, left):
             self._show_runs(id_, now)
-        for job in self._changed_jobs:
+            left -= 1
+        jobs = set(_taken(self._changed_jobs, left))
+        for job in jobs:
             self._expected_pages.show_job(job, self.expected(job), now)
-        due = self._expected_pages.dues.take(now)
-        for at in self._changed_instances.union(due):
+        # Who was forgotten just now is among them.
+        left = len(self._changed_instances) if most is None else left - len(jobs)
+        for at in _taken(self._changed_instances, left):
             job, _ = at
-            if job not in self._changed_jobs:
+            if job not in jobs:
                 self._expected_pages.show_instance(at, self.expected(job), now)
-        self._changed_keys, self._changed_jobs = set(), set()
-        self._changed_instances = set()
         return self.pages.update()
 
     def _note_evidence(
@@ -187,6 +196,11 @@ class Board:
         elif id_ not in self._forgotten:
             self._forgotten.add(id_)
             self._note_start(evidence.key)
+
+
+def _taken(tokens: set[_Token], most: int) -> list[_Token]:
+    """Remove so many of `tokens`; return them."""
+    return [tokens.pop() for _ in range(min(most, len(tokens)))]
 
 
 def _max_runtime(expected: JobExpectation) -> int | None:

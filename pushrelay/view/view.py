@@ -42,6 +42,9 @@ SMALL_SHARE = 16
 """Up to so many groups, or one in so many, are taken over one by one. With more, it
 takes less to make everything that hangs on groups anew."""
 
+PAGES_AT_ONCE = 500
+"""Pages of runs that are made in a portion: 50 to 100 ms."""
+
 JITTER = 10**9
 """A clock that steps back by less than this, in nanoseconds, stands still instead."""
 
@@ -135,8 +138,9 @@ class View:
         next_due = min(self.standings.next_due, self.board.next_due)
         return next_due <= now or now + JITTER < self.standings.now
 
-    def settle(self) -> None:
-        """Show what runs come to at the moment that `advance` was given last.
+    def settle(self) -> bool:
+        """Show what runs come to at the moment that `advance` was given last, or a part
+        of it; return whether that was all.
 
         Like `apply`, this is for one thread at a time. Until it returns, snapshots show
         runs as they were.
@@ -144,11 +148,12 @@ class View:
         with self._lock:
             self._make_snapshot()
         # Nobody needs the rest as long as there is a snapshot.
-        changed = self.board.settle(self.standings.now)
+        changed = self.board.settle(self.standings.now, PAGES_AT_ONCE)
         with self._lock:
             self._holdings.changed |= changed
             self._snapshot = None
             self._make_snapshot()
+        return not self.board.work
 
     def snapshot(self) -> Snapshot:
         """Return what there is to expose; all that `apply` returned from is in it."""

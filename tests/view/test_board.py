@@ -125,15 +125,23 @@ def measures(board: Board) -> tuple[object, ...]:
     return pages.series, pages.size, families
 
 
-@given(STEPS, st.integers(0, 60).map(seconds))
+def settled(board: Board, now: int, most: int | None) -> set[str]:
+    """Settle in portions; return which families look different."""
+    changed = board.settle(now, most)
+    while board.work:
+        changed |= board.settle(now, most)
+    return changed
+
+
+@given(STEPS, st.integers(0, 60).map(seconds), st.none() | st.integers(1, 5))
 def test_any_history_shows_what_a_board_shows_that_is_loaded_afterwards(
-    steps: list[EvidenceChange | ExpectationRecord | int], later: int
+    steps: list[EvidenceChange | ExpectationRecord | int], later: int, most: int | None
 ) -> None:
     board, stored, now = Board(RULES), Stored(), 1
     for step in steps:
         if isinstance(step, int):
             now = max(now, step)
-            board.settle(now)
+            settled(board, now, most)
             assert board.next_due > now
             continue
         stored.take(step)
@@ -143,7 +151,7 @@ def test_any_history_shows_what_a_board_shows_that_is_loaded_afterwards(
             board.note([step], [])
     now = max(now, later)
     before = shown(board)
-    changed = board.settle(now)
+    changed = settled(board, now, most)
     fresh = Board(RULES)
     fresh.note(stored.runs.values(), stored.expected.values())
     fresh.settle(now)
