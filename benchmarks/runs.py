@@ -12,10 +12,10 @@ one report, then reports. The exit status is 1 if what is owed is missed.
 Conclusion (2026-11-26, two CPUs that others used a little; RESULTS-runs.md has the
 table): what is expected of 10,000 jobs costs a scrape nothing but the bytes it shows,
 0.94 to 1.05 x of the time without it in three runs. The evidence of their runs doubles
-the compressed page of as many groups, from 1.5 to 3.1 MiB, and expectations add 0.2 MiB.
-The relay takes 2,100 to 2,500 reports a second. Its p99 is missed: pages are made of what
-was reported when somebody looks, 70 us each, and until then the writer waits; after 5,000
-reports of different jobs that is half a second.
+the compressed page of as many groups, from 1.5 to 3.1 MiB, and expectations add 0.2
+MiB. The relay takes 2,100 to 2,500 reports a second. Its p99 is missed: pages are made
+of what was reported when somebody looks, 70 us each, and until then the writer waits;
+after 5,000 reports of different jobs that is half a second.
 """
 
 from __future__ import annotations
