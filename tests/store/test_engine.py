@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,13 +15,6 @@ from sqlalchemy.exc import OperationalError
 from pushrelay.errors import StartupError, StoreUnavailable
 from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.session import Session
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.mark.parametrize(

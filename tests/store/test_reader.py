@@ -4,11 +4,10 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import commit, group_of, key_of, new_database
+from builders import commit, group_of, key_of
 
 from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
@@ -20,13 +19,6 @@ from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
 
 
 def ids(changes: list[GroupChange]) -> set[bytes]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from builders import key_of, new_database
+from builders import key_of
 from run_builders import contents, run_of
 
 from pushrelay.changes import Changes, Emptied, ExpectationRecord, Position
@@ -96,13 +95,6 @@ class Waiting(int):
 
     def done(self) -> bool:
         return False
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture

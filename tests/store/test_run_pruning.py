@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import key_of, new_database
+from builders import key_of
 from run_builders import run_id, run_of
 
 from pushrelay.errors import StoreUnavailable
@@ -28,13 +27,6 @@ DAY = 24 * 3600 * 10**9
 NOW = 1000 * DAY
 ALL = 10**6
 A, B = key_of("a"), key_of("b")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
 
 
 def put(database: Database, *runs: Run, revision: int = 1) -> None:

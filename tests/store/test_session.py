@@ -2,10 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from builders import new_database
 from sqlalchemy import insert
 
 from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed, sql
@@ -14,13 +12,6 @@ from pushrelay.store.session import Session
 
 INSERT = sql(insert(commits))
 REVISIONS = "SELECT revision FROM commits ORDER BY revision"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -155,13 +155,6 @@ class Desk:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = new_database(tmp_path)
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def desk(database: Database) -> Iterator[Desk]:
     desk = Desk(database)
     yield desk
