@@ -18,7 +18,8 @@ _ADDED = (MetricType.COUNTER, MetricType.SUMMARY, MetricType.HISTOGRAM)
 
 def still_to_add(push: Push, held: Group) -> Push | None:
     """Return what is to be pushed instead of `push`, which is older than the last push
-    to its group `held`; None for nothing. No time of the group falls by it."""
+    to its group `held`; None for nothing. No time of the group falls by it, and its
+    policy stays."""
     if push.mode is not Mode.ADD:
         return None
     families = [
@@ -29,7 +30,13 @@ def still_to_add(push: Push, held: Group) -> Push | None:
     if not families:
         return None
     payload = Payload.of(families)
-    return replace(push, at=held.pushed_at, payload=payload, families=None)
+    return replace(
+        push,
+        at=held.pushed_at,
+        payload=payload,
+        families=None,
+        stale_after=held.stale_after,
+    )
 
 
 def _pushed_at(held: Group, name: str) -> int:

@@ -180,11 +180,21 @@ class RunEvidence:
             open=tuple([one for one in self.open if one.id != run.id]),
         )
         if end.outcome is Outcome.SKIPPED:
-            return replace(after, last_skip=max(self.last_skip, end.finished_at))
+            return after._with_skip(end, was_open=after.open != self.open)
         after = after._with_meetings(run, history)
         after = after._with_failures(end, history)
         after = after._with_times(run, end)
         return after._with_usage(end, bounds)
+
+    def _with_skip(self, end: End, *, was_open: bool) -> RunEvidence:
+        """Note a run that never ran; if it was taken for one that did, its start was
+        none."""
+        last_start = self.last_start
+        if was_open:
+            others = [self.last_ended_start[0], *[one.started_at for one in self.open]]
+            last_start = max(others)
+        last_skip = max(self.last_skip, end.finished_at)
+        return replace(self, last_start=last_start, last_skip=last_skip)
 
     def _with_meetings(self, run: Run, history: History) -> RunEvidence:
         """Count with which runs `run` overlapped, and which of them came too early."""

@@ -16,7 +16,16 @@ from builders import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from relay_use import SECOND, Clock, group, on_loop, open_relay, page_of, put, samples
-from run_relays import A, begun, counters, ended, report, run_lines, run_series
+from run_relays import (
+    A,
+    begun,
+    counters,
+    ended,
+    push_of,
+    report,
+    run_lines,
+    run_series,
+)
 
 from pushrelay import janitor
 from pushrelay.aggregation import Mode
@@ -73,12 +82,8 @@ RESTART = None
 
 
 def _starts(runs: list[Run]) -> list[Run]:
-    """Return the reports of starts; a run that is skipped has none."""
-    return [
-        replace(run, end=None)
-        for run in runs
-        if run.end is not None and run.end.outcome is not Outcome.SKIPPED
-    ]
+    """Return the reports of starts."""
+    return [replace(run, end=None) for run in runs]
 
 
 @settings(max_examples=25, deadline=None)
@@ -343,6 +348,20 @@ async def test_late_metrics_that_count_are_added_and_no_time_falls(
         assert {family.pushed_at for family in held.payload.families()} == {
             NOW + MINUTE
         }
+
+
+@on_loop
+async def test_late_metrics_leave_the_policy_of_the_newer_push(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        newer = push_of(ended(1, NOW, NOW + MINUTE), NEWER, Mode.UPDATE)
+        await relay.push(replace(newer, stale_after=MINUTE))
+        run = ended(1, NOW, NOW + SECOND)
+        await report(relay, run, metrics=COUNTED, mode=Mode.ADD)
+        held = await group(relay, A)
+        assert held is not None
+        assert held.stale_after == MINUTE
 
 
 @on_loop

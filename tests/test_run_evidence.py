@@ -179,7 +179,8 @@ def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
         before = now
     expected = after(*sorted(runs, key=lambda run: (end_of(run), run.id)))
     assert counters(reader.evidence) == counters(expected)
-    for name in ("last_finish", "last_success", "success_start", "last_run"):
+    names = ("last_start", "last_finish", "last_success", "success_start", "last_run")
+    for name in names:
         assert getattr(reader.evidence, name) == getattr(expected, name), name
     assert reader.evidence.failures == expected.failures
     assert reader.evidence.failing_since == expected.failing_since
@@ -233,6 +234,17 @@ def test_a_skipped_run_is_counted_and_leaves_nothing_else() -> None:
     assert evidence.runs == {Outcome.SUCCESS: 1, Outcome.SKIPPED: 1}
     for name in ("last_start", "last_finish", "last_run", "overlaps", "failures"):
         assert getattr(evidence, name) == getattr(expected, name), name
+
+
+# runs.md: 7
+def test_the_start_of_a_run_that_was_skipped_was_none() -> None:
+    waiting = after(ended(1, 5, 9), begun(2, 20))
+    assert waiting.last_start == 20 * SECOND
+    skipped = ended(2, 20, 21, Outcome.SKIPPED)
+    assert after(ended(1, 5, 9), begun(2, 20), skipped).last_start == 5 * SECOND
+    others = after(ended(1, 5, 9), begun(3, 15), begun(2, 20), skipped)
+    assert others.last_start == 15 * SECOND
+    assert after(begun(2, 20), skipped).last_start == 0
 
 
 def test_an_anonymous_start_takes_the_place_of_those_before_it() -> None:
