@@ -44,8 +44,8 @@ _WRONG = frozenset({"failed", "overdue", "abandoned"})
 @plain_option(
     "--check",
     is_flag=True,
-    help="Show only jobs that failed, are overdue or were abandoned, and exit with 1 "
-    "if there are any.",
+    help="Show only jobs that failed, also if they run again, are overdue or were "
+    "abandoned, and exit with 1 if there are any.",
 )
 @output
 @click.pass_context
