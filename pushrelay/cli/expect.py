@@ -54,7 +54,7 @@ _SOURCES = {"report": ", as its reports say", "rule": ", as the job rules say"}
 def expect(
     job: str, url: str, per_instance: bool, clear: bool, **said: str | None
 ) -> None:
-    """Say when runs of JOB are expected, and how long they may take.
+    """Say when runs of JOB are expected. Also how long they may take.
 
     This replaces all that an earlier `pushrelay expect` said of the job, and goes
     before what the job's own reports and the job rules say.

@@ -57,8 +57,8 @@ def jobs(
     check: bool,
     output: str,
 ) -> None:
-    """Show how each JOB is, or all jobs: its state, its last run, and when the next is
-    expected."""
+    """Show how each JOB is, or all jobs. Of each, its state, its last run, and when the
+    next is expected."""
     chosen = {state.replace("-", " ") for state in states}
     with connected(url) as relay:
         found, missing = _find(relay, names, chosen)

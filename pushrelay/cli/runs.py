@@ -71,8 +71,8 @@ def list_(
     everything: bool,
     output: str,
 ) -> None:
-    """List the runs of JOB, the newest first, with a bar for the duration of each,
-    the oldest first."""
+    """List the runs of JOB, the newest first. Above them is a bar for the duration of
+    each, the oldest first."""
     if not job:
         raise click.UsageError("the job must have a name")
     asked = {
