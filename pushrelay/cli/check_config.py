@@ -12,7 +12,7 @@ from pushrelay.errors import InvalidRules
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def check_config(file: Path) -> None:
-    """Check a file of job rules; exit with 1 if there is anything wrong in it."""
+    """Check a file of job rules. Exit with 1 if there is anything wrong in it."""
     from pushrelay.job_rules import read_rules
 
     try:

@@ -21,7 +21,7 @@ def db() -> None:
 @db.command()
 @database_url
 def upgrade(database_url: str) -> None:
-    """Bring the schema up to date, creating the database if there is none."""
+    """Bring the schema up to date. Creates the database if there is none."""
     with _database(database_url) as database:
         database.create()
         changed = migrate.upgrade(database)

@@ -39,10 +39,10 @@ def delete(
     dry_run: bool,
     yes: bool,
 ) -> None:
-    """Delete the one group that --job and --label name, or all groups that --match
-    and --older-than name.
+    """Delete one group, or all that match.
 
-    Many groups are shown first, and deleted when you agree.
+    --job and --label name the one, --match and --older-than name many. Many groups are
+    shown first, and deleted when you agree.
     """
     asked = {"match[]": selectors, "older_than": older_than}
     if job is not None and not (selectors or older_than or dry_run):

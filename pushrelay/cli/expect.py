@@ -27,9 +27,13 @@ _SOURCES = {"report": ", as its reports say", "rule": ", as the job rules say"}
     help="A calendar expression of systemd, as in 'Mon..Fri 03:00'.",
 )
 @plain_option("--every", metavar="DURATION", help="So long after each start, as in 1h.")
-@plain_option("--tz", metavar="ZONE", help="The time zone, as in Europe/Berlin.")
 @plain_option(
-    "--grace", metavar="DURATION", help="How late a run may start before it is overdue."
+    "--tz", metavar="ZONE", help="The time zone, as in Europe/Berlin; else UTC."
+)
+@plain_option(
+    "--grace",
+    metavar="DURATION",
+    help="How late a run may start before the job is overdue; else 5m.",
 )
 @plain_option(
     "--max-runtime",
@@ -44,14 +48,16 @@ _SOURCES = {"report": ", as its reports say", "rule": ", as the job rules say"}
 @plain_option(
     "--per-instance", is_flag=True, help="Each instance must run, and not just any."
 )
-@plain_option("--clear", is_flag=True, help="Forget what was said so of the job.")
+@plain_option(
+    "--clear", is_flag=True, help="Take back what this command said of the job."
+)
 def expect(
     job: str, url: str, per_instance: bool, clear: bool, **said: str | None
 ) -> None:
-    """Say when runs of JOB are expected, and how long they may take.
+    """Say when runs of JOB are expected. Also how long they may take.
 
-    This replaces what was said so before, and goes before what the job's own reports
-    and the job rules say.
+    This replaces all that an earlier `pushrelay expect` said of the job, and goes
+    before what the job's own reports and the job rules say.
     """
     target = f"{job_target(job)}/expectation"
     document: dict[str, Any] = {

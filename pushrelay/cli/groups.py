@@ -46,7 +46,7 @@ def groups(
     everything: bool,
     output: str,
 ) -> None:
-    """List the groups of a relay: their state, their last push, what they hold."""
+    """List the groups of a relay. Shows their state, last push, and what they hold."""
     most = wanted(limit, everything, DEFAULT_LIMIT)
     asked = {
         "match[]": selectors,

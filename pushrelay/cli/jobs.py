@@ -44,8 +44,8 @@ _WRONG = frozenset({"failed", "overdue", "abandoned"})
 @plain_option(
     "--check",
     is_flag=True,
-    help="Show only jobs that failed, are overdue or were abandoned, and exit with 1 "
-    "if there are any.",
+    help="Show only jobs that failed, also if they run again, are overdue or were "
+    "abandoned, and exit with 1 if there are any.",
 )
 @output
 @click.pass_context
@@ -57,8 +57,8 @@ def jobs(
     check: bool,
     output: str,
 ) -> None:
-    """Show how each JOB is, or all jobs: its state, its last run, and when the next is
-    expected."""
+    """Show how each JOB is, or all jobs. Of each, its state, its last run, and when the
+    next is expected."""
     chosen = {state.replace("-", " ") for state in states}
     with connected(url) as relay:
         found, missing = _find(relay, names, chosen)

@@ -26,9 +26,10 @@ from pushrelay.errors import InvalidDuration
     "--for", "span", metavar="DURATION", help="Expect nothing for so long, as in 2h."
 )
 def pause(job: str, url: str, until: str | None, span: str | None) -> None:
-    """Expect no runs of JOB for a while, so that it is not overdue.
+    """Expect no runs of JOB for a while.
 
-    Runs that come all the same are kept and counted.
+    It is not overdue until the pause ends. Runs that come all the same are kept and
+    counted.
     """
     target = job_target(job)
     parameters = query({"until": _end(until, span)})
@@ -43,7 +44,7 @@ def pause(job: str, url: str, until: str | None, span: str | None) -> None:
 @click.argument("job")
 @relay_url
 def resume(job: str, url: str) -> None:
-    """End the pause of JOB: from now on, its runs are expected again."""
+    """End the pause of JOB. From now on, its runs are expected again."""
     target = job_target(job)
     with connected(url) as relay:
         expected = relay.data("DELETE", f"{target}/pause")["next_expected"]

@@ -42,7 +42,8 @@ def runs() -> None:
     """List the runs of a JOB, or show one run.
 
     `pushrelay runs JOB` is short for `pushrelay runs list JOB`, which also lists the
-    runs of a job that is called `show` or `list`.
+    runs of a job that is called `show` or `list`. Its options are those of `list`, see
+    `pushrelay runs list --help`.
     """
 
 
@@ -52,7 +53,7 @@ def runs() -> None:
 @plain_option(
     "--state",
     type=click.Choice(list(OUTCOME_COLOURS)),
-    help="Runs that ended like this, or that run.",
+    help="Runs that ended like this, or that have not ended.",
 )
 @plain_option(
     "--since",
@@ -70,8 +71,8 @@ def list_(
     everything: bool,
     output: str,
 ) -> None:
-    """List the runs of JOB, the newest first, with a bar for the duration of each,
-    the oldest first."""
+    """List the runs of JOB, the newest first. Above them is a bar for the duration of
+    each, the oldest first."""
     if not job:
         raise click.UsageError("the job must have a name")
     asked = {

@@ -175,7 +175,7 @@ log = logging.getLogger("pushrelay")
 @limits
 @click.pass_context
 def serve(context: click.Context, /, **values: Any) -> None:
-    """Run the relay: take pushes, keep them, show them to scrapers.
+    """Run the relay. It takes pushes, keeps them and shows them to scrapers.
 
     The embedded database is created and migrated as needed. Flags have the names of
     the Pushgateway's where they mean the same.
