@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import example, given
@@ -348,3 +350,23 @@ def test_a_matcher_may_say_which_value_a_label_has(
     selector: str, value: str | None
 ) -> None:
     assert parse_selector(selector).value_of("job") == value
+
+
+def test_other_threads_go_on_while_very_many_values_are_matched() -> None:
+    matcher = Matcher("job", MatchType.REGEXP, "e.*")
+    began = time.perf_counter()
+
+    def match_and_work() -> None:
+        while time.perf_counter() < began + 2:
+            assert matcher.matches("e1")
+            sum(range(4_000))
+
+    matching = Thread(target=match_and_work)
+    last, longest = began, 0.0
+    matching.start()
+    while matching.is_alive():
+        time.sleep(0.001)
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+
+    assert longest < 0.1
