@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pushrelay.errors import InvalidRequest, InvalidRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
+from pushrelay.run_fields import parse_uuid
 from pushrelay.runs import Run
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
@@ -36,7 +36,6 @@ from pushrelay.web.parameters import Parameters
 from pushrelay.web.reports import Reports, data_of
 from pushrelay.web.streaming import Streamer
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ID_BYTES = 16
 _START_BYTES = 8
 
@@ -102,14 +101,15 @@ class Runs:
 
 
 def _run_id(written: str) -> uuid.UUID:
-    if not _UUID.fullmatch(written):
+    id_ = parse_uuid(written)
+    if id_ is None:
         raise InvalidRun(
             "id",
             f"{shown(written)} in the path is no UUID; give each run a new one, such "
             "as 0190b5a4-7e12-7c4e-9a51-3f1f2a6d8c00, and its start and its finish the "
             "same",
         )
-    return uuid.UUID(written)
+    return id_
 
 
 def _wanted(parameters: Parameters, now: int) -> RunFilter:
