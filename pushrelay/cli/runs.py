@@ -52,7 +52,7 @@ def runs() -> None:
 @plain_option(
     "--state",
     type=click.Choice(list(OUTCOME_COLOURS)),
-    help="Runs that ended like this, or that run.",
+    help="Runs that ended like this, that still run, or that were abandoned.",
 )
 @plain_option(
     "--since",

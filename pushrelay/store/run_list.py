@@ -39,6 +39,15 @@ class RunFilter:
     after: tuple[int, bytes] | None = None
     limit: int = 100
 
+    def is_place(self, place: tuple[int, bytes]) -> bool:
+        """Whether a run that has this start and id is listed if nothing else stands in
+        its way."""
+        return (
+            (self.since is None or place[0] >= self.since)
+            and (self.until is None or place[0] < self.until)
+            and (self.after is None or place < self.after)
+        )
+
 
 def list_runs(database: Database, wanted: RunFilter) -> list[Run]:
     """Return the runs that are wanted and have their documents, by start and id, the

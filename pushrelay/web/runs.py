@@ -11,11 +11,11 @@ from typing import Any
 
 from pushrelay.config import Settings
 from pushrelay.errors import InvalidRequest, InvalidRun
+from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
 from pushrelay.run_fields import parse_uuid
-from pushrelay.runs import Run
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (
@@ -89,7 +89,7 @@ class Runs:
                 f"no run {run_id} is known; it was not reported, its job is retired, "
                 "or it was so long ago that it was let go",
             )
-        await answer(exchange, to_document(run), READ)
+        await answer(exchange, _document(run), READ)
 
     async def show_all(self, exchange: Exchange, _rest: str) -> None:
         """Show a page of the runs, the last to start first."""
@@ -130,10 +130,10 @@ def _wanted(parameters: Parameters, now: int) -> RunFilter:
     )
 
 
-def _page(runs: list[Run], limit: int) -> Iterator[bytes]:
+def _page(runs: list[ListedRun], limit: int) -> Iterator[bytes]:
     next_ = None
     if len(runs) > limit:
-        last = runs[limit - 1]
+        last = runs[limit - 1].run
         start = last.started_at.to_bytes(_START_BYTES, "big")
         next_ = cursor_of(start + last.id)
     return listing({"next": next_}, "runs", map(_entry, runs[:limit]))
@@ -147,8 +147,12 @@ def _read_cursor(cursor: str) -> tuple[int, bytes]:
     return start, place[_START_BYTES:]
 
 
-def _entry(run: Run) -> dict[str, Any]:
-    """Return the document of `run` without its output, which may be 20 kB."""
-    document = to_document(run)
+def _document(listed: ListedRun) -> dict[str, Any]:
+    return {**to_document(listed.run), "abandoned": listed.is_abandoned}
+
+
+def _entry(listed: ListedRun) -> dict[str, Any]:
+    """Return the document of a run without its output, which may be 20 kB."""
+    document = _document(listed)
     del document["output_tail"]
     return document
