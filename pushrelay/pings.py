@@ -15,7 +15,16 @@ from pushrelay.errors import InvalidRun
 from pushrelay.expectation_documents import parse_expectation
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
-from pushrelay.run_fields import EXIT_CODE, JOB, Fields, Kind, one_of, run_key, text
+from pushrelay.run_fields import (
+    EXIT_CODE,
+    JOB,
+    Fields,
+    Kind,
+    one_of,
+    parse_uuid,
+    run_key,
+    text,
+)
 from pushrelay.runs import End, Outcome, Report, Run
 from pushrelay.schedule import Expectation
 from pushrelay.shown import meant, shown, shown_name
@@ -27,7 +36,6 @@ _KNOWN = ["job", "status", "exit_code", "rid", "instance", *_EXPECTATION]
 # Ids of runs are made in it. Another one would count the same runs again.
 _NAMESPACE = uuid.UUID("9d1a2f0e-5b0c-4c5e-8d7e-3f6b7a1c2e54")
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 
 
@@ -141,10 +149,8 @@ def _expectation(given: Fields) -> tuple[Expectation | None, list[str]]:
 def _run_id(key: GroupingKey, rid: str | None) -> uuid.UUID:
     if rid is None:
         return uuid.uuid4()
-    if _UUID.fullmatch(rid):
-        return uuid.UUID(rid)
     # Two jobs may count their runs from 1.
-    return uuid.uuid5(_NAMESPACE, key.id.hex() + rid)
+    return parse_uuid(rid) or uuid.uuid5(_NAMESPACE, key.id.hex() + rid)
 
 
 def _exit_code(value: object) -> int | None:

@@ -11,10 +11,10 @@ from pushrelay.beside import Beside
 from pushrelay.errors import TooLargeToMerge
 from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
+from pushrelay.listed_runs import ListedRun, ListedRuns
 from pushrelay.run_states import JobState, unknown_job
-from pushrelay.runs import Run
 from pushrelay.store.engine import Database
-from pushrelay.store.run_list import RunFilter, find_run, list_runs
+from pushrelay.store.run_list import RunFilter, find_run
 from pushrelay.view.view import View
 from pushrelay.writes import (
     ChangeExpectation,
@@ -110,15 +110,20 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._state, job, must_be_known)
 
-    async def listed(self, wanted: RunFilter) -> list[Run]:
+    async def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""
-        return await asyncio.to_thread(list_runs, self._database, wanted)
+        return await self._listed_runs().page(wanted)
 
-    async def find(self, id_: bytes) -> Run | None:
+    async def find(self, id_: bytes) -> ListedRun | None:
         """Return the run with this id, if its document is kept. Raises
         StoreUnavailable."""
-        return await asyncio.to_thread(find_run, self._database, id_)
+        run = await asyncio.to_thread(find_run, self._database, id_)
+        found = await self._listed_runs().judged([] if run is None else [run])
+        return found[0] if found else None
+
+    def _listed_runs(self) -> ListedRuns:
+        return ListedRuns(self._view.board, self._database, self._catch_up, self._clock)
 
     def _state(self, job: str, must_be_known: bool) -> JobState:
         board, now = self._view.board, self._clock()

@@ -5,6 +5,8 @@ All messages name the field, what is there and what to write.
 
 from __future__ import annotations
 
+import re
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +21,8 @@ from pushrelay.shown import shown, shown_name
 
 _SECOND = 10**9
 _LAST_SECOND = 10**15
+# uuid.UUID takes more: braces, other dashes, digits that are not ASCII.
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _Value = TypeVar("_Value")
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -62,6 +66,11 @@ class Fields:
     def wrong(self, name: str, problem: str) -> InvalidRun:
         """Return the error for a `problem` of the field `name`."""
         return InvalidRun(self.path + shown_name(name), problem)
+
+
+def parse_uuid(written: str) -> uuid.UUID | None:
+    """Return the UUID that is `written` in its usual form; None if that is none."""
+    return uuid.UUID(written) if _UUID.fullmatch(written) else None
 
 
 def text(what: str, *, most: int | None = None) -> Kind[str]:

@@ -38,7 +38,8 @@ class RunStaging:
         self._decision = decision
         self._revision = revision
         self._now = now
-        self._evidences: dict[bytes, RunEvidence] = {}
+        # What this batch has changed, by job and by id of the key.
+        self._evidences: dict[str, dict[bytes, RunEvidence]] = {}
         self._expected: dict[str, JobExpectation] = {}
         # Jobs of which this batch has dropped what the board knows.
         self._ended: set[str] = set()
@@ -47,18 +48,18 @@ class RunStaging:
 
     def evidence(self, key: GroupingKey) -> RunEvidence:
         """Return the evidence of the runs with `key`, of which there may be none."""
-        staged = self._evidences.get(key.id)
+        job = key.job
+        staged = self._evidences.get(job, {}).get(key.id)
         if staged is not None:
             return staged
-        known = None if key.job in self._ended else self._board.evidence(key, self._now)
+        known = None if job in self._ended else self._board.evidence(key, self._now)
         return known or RunEvidence(key)
 
     def keep(self, evidence: RunEvidence) -> None:
         """Let `evidence` be what is stored of its key."""
-        if evidence.key.id not in self._evidences:
-            self._keep_of_job(evidence.key.id)
+        self._keep_of_job(evidence.key.id)
         kept = replace(evidence, revision=self._revision)
-        self._evidences[kept.key.id] = kept
+        self._evidences.setdefault(kept.key.job, {})[kept.key.id] = kept
         self._decision.runs.append(kept)
 
     def expected(self, job: str) -> JobExpectation:
@@ -141,8 +142,7 @@ class RunStaging:
     def end_all(self) -> None:
         """Keep nothing of any job."""
         self.rows.end_all()
-        staged = {evidence.key.job for evidence in self._evidences.values()}
-        for job in {*self._board.stored_jobs(), *staged, *self._expected}:
+        for job in {*self._board.stored_jobs(), *self._evidences, *self._expected}:
             self._end(job)
 
     def _end(self, job: str) -> None:
@@ -152,26 +152,26 @@ class RunStaging:
             return
         for evidence in stored:
             self._decision.runs.append(Emptied(evidence.key.id, self._revision))
-        for id_ in [i for i, each in self._evidences.items() if each.key.job == job]:
-            del self._evidences[id_]
+        for id_ in self._evidences.pop(job, {}):
             self._decision.runs.append(Emptied(id_, self._revision))
         self._expected.pop(job, None)
         self._ended.add(job)
         self._decision.expectations.append(ExpectationRecord(job, self._revision, None))
 
     def _has_runs(self, job: str) -> bool:
-        if any(each.key.job == job for each in self._evidences.values()):
+        if job in self._evidences:
             return True
         return job not in self._ended and self._board.has_runs(job, self._now)
 
     def _forgotten(self, id_: bytes) -> RunEvidence | None:
         """Return the evidence of the key `id_` if it is still stored and forgotten."""
         held = self._board.evidences.get(id_)
-        if held is None or id_ in self._evidences or id_ in self._removed:
+        if held is None or id_ in self._removed:
             return None
-        if held.key.job in self._ended or self._board.evidences.lives(held, self._now):
+        job = held.key.job
+        if id_ in self._evidences.get(job, {}) or job in self._ended:
             return None
-        return held
+        return None if self._board.evidences.lives(held, self._now) else held
 
     def _keep_of_job(self, id_: bytes) -> None:
         """Let the last start be known beyond the evidence of the key `id_` if that is

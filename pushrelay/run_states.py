@@ -37,24 +37,33 @@ class OpenRuns:
 
 def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenRuns:
     """Return what is to be said of the unfinished runs at `now`."""
-    running: list[OpenRun] = []
-    abandoned, dues = 0, []
-    for run in evidence.open:
-        if run.started_at + REMEMBERED <= now:
-            continue
-        if max_runtime is None or now < run.started_at + max_runtime:
-            running.append(run)
-            limit = REMEMBERED if max_runtime is None else min(max_runtime, REMEMBERED)
-            dues.append(run.started_at + limit)
-        elif run.started_at >= evidence.success_start:
-            abandoned += 1
-            dues.append(run.started_at + REMEMBERED)
+    running = running_runs(evidence, max_runtime, now)
+    abandoned = [
+        run
+        for run in evidence.open
+        if run.started_at + _limit(max_runtime) <= now < run.started_at + REMEMBERED
+        and run.started_at >= evidence.success_start
+    ]
+    dues = [run.started_at + _limit(max_runtime) for run in running]
+    dues += [run.started_at + REMEMBERED for run in abandoned]
     return OpenRuns(
         len(running),
         running[0].started_at if running else None,
-        abandoned,
+        len(abandoned),
         min(dues, default=None),
     )
+
+
+def running_runs(
+    evidence: RunEvidence, max_runtime: int | None, now: int
+) -> list[OpenRun]:
+    """Return the unfinished runs that may still be at work at `now`, by start."""
+    limit = _limit(max_runtime)
+    return [run for run in evidence.open if now < run.started_at + limit]
+
+
+def _limit(max_runtime: int | None) -> int:
+    return REMEMBERED if max_runtime is None else min(max_runtime, REMEMBERED)
 
 
 def outlook_of(expected: JobExpectation, last_start: int, now: int) -> Outlook:

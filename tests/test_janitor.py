@@ -7,10 +7,11 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import commit, group_of, key_of, new_database
-from relay_use import on_loop, open_relay, put
+from relay_use import Clock, on_loop, open_relay, put
 from run_builders import run_of
 
 from pushrelay import janitor
@@ -18,7 +19,7 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.runs import Run
-from pushrelay.store import books
+from pushrelay.store import books, run_pruning
 from pushrelay.store.engine import Database
 from pushrelay.store.evidence_rows import write_evidence
 from pushrelay.store.receipts import Receipt
@@ -81,6 +82,7 @@ async def test_a_relay_prunes_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(janitor, "JANITOR_SECONDS", 0.01)
+    monkeypatch.setattr(janitor, "PRUNE_SECONDS", 0)
     now = time.time_ns()
     async with open_relay(tmp_path):
         database = Database(f"sqlite:///{tmp_path}/relay.db", "normal")
@@ -90,7 +92,10 @@ async def test_a_relay_prunes_runs(
 
 
 @on_loop
-async def test_jobs_with_new_reports_are_pruned_each_time(tmp_path: Path) -> None:
+async def test_jobs_with_new_reports_are_pruned_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(janitor, "PRUNE_SECONDS", 0)
     database = new_database(tmp_path)
     tidy = RunJanitor(database, 1, YEAR, lambda: NOW)
     store(database, run_of(1, NOW), run_of(2, NOW))
@@ -104,6 +109,63 @@ async def test_jobs_with_new_reports_are_pruned_each_time(tmp_path: Path) -> Non
     await tidy.prune(1)
     assert listed(database) == [11, 4]
     database.close()
+
+
+@on_loop
+async def test_a_job_is_looked_at_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    read = run_pruning._read
+
+    def look(database: Database, query: str, values: dict[str, Any]) -> list[bytes]:
+        if query == run_pruning._SURPLUS:
+            looks.append(values["job"])
+        return read(database, query, values)
+
+    monkeypatch.setattr(run_pruning, "_read", look)
+    database, clock = new_database(tmp_path), Clock()
+    tidy = RunJanitor(database, 1, YEAR, clock)
+    for round_ in range(36):
+        revision = round_ + 1
+        store(database, run_of(round_, clock()), run_of(50 + round_, key=key_of("b")))
+        await tidy.prune(revision)
+        clock.go(5)
+    # In the rounds at 0, 60 and 120 seconds.
+    assert len(looks) == 3 * 2
+    assert len(set(looks)) == 2
+    clock.go(-3600)
+    await tidy.prune(36)
+    assert len(looks) == 4 * 2
+    database.close()
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("no"), ZeroDivisionError()])
+def test_pruning_that_fails_is_done_a_minute_later(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @on_loop
+    async def test() -> None:
+        database, clock = new_database(tmp_path), Clock()
+        tidy = RunJanitor(database, 1, YEAR, clock)
+        store(database, run_of(1, clock()), run_of(2, clock()))
+
+        def fail(*_: object) -> None:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(janitor, "prune_in_portions", fail)
+            with pytest.raises(type(error)):
+                await tidy.prune(1)
+        clock.go(59)
+        await tidy.prune(1)
+        assert listed(database) == [2, 1]
+        clock.go(1)
+        await tidy.prune(1)
+        assert listed(database) == [2]
+        database.close()
+
+    test()
 
 
 @on_loop

@@ -347,9 +347,9 @@ async def test_a_report_in_the_batch_that_retires_its_job_begins_anew(
         assert shown['runs_total{instance="",job="a",outcome="success"}'] == 1
         assert shown['running{instance="",job="a"}'] == 0
         assert not any(head.startswith("overdue") for head in shown)
-        [run] = await relay.runs.listed(RunFilter())
-        assert run.end is not None
-        assert run.end.finished_at == NOW + 5 * SECOND
+        [listed] = await relay.runs.listed(RunFilter())
+        assert listed.run.end is not None
+        assert listed.run.end.finished_at == NOW + 5 * SECOND
 
 
 @on_loop

@@ -14,6 +14,8 @@ _REVISION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 _RAN = "finished_at IS NOT NULL AND outcome != 'skipped'"
 _LISTED = "document IS NOT NULL"
+_UNFINISHED = "document IS NOT NULL AND finished_at IS NULL"
+_ENDED = "document IS NOT NULL AND outcome IS NOT NULL"
 _LET_GO = "document IS NULL"
 
 
@@ -54,6 +56,8 @@ def upgrade() -> None:
     _index_of_some("ix_runs_listed_job", _LISTED, "job", "started_at", "id")
     _index_of_some("ix_runs_listed_started_at", _LISTED, "started_at", "id")
     _index_of_some("ix_runs_listed_reported_at", _LISTED, "reported_at")
+    _index_of_some("ix_runs_unfinished_started_at", _UNFINISHED, "started_at", "id")
+    _index_of_some("ix_runs_listed_outcome", _ENDED, "outcome", "started_at", "id")
     _index_of_some("ix_runs_let_go_job", _LET_GO, "job")
     _index_of_some("ix_runs_let_go_reported_at", _LET_GO, "reported_at")
 

@@ -53,7 +53,7 @@ def runs() -> None:
 @plain_option(
     "--state",
     type=click.Choice(list(OUTCOME_COLOURS)),
-    help="Runs that ended like this, or that have not ended.",
+    help="Runs that ended like this, that still run, or that were abandoned.",
 )
 @plain_option(
     "--since",

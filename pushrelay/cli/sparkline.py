@@ -18,13 +18,16 @@ OUTCOME_COLOURS = {
     "signal": "red",
     "skipped": "yellow",
     "running": "cyan",
+    "abandoned": "red",
 }
 _MARKED = frozenset({"failure", "timeout", "signal"})
 
 
 def outcome_of(run: dict[str, Any]) -> str:
-    """Return how `run` ended, or that it has not as far as is known."""
-    return str(run["outcome"]) if run["state"] == "finished" else "running"
+    """Return how `run` ended; of one without an end, whether one is waited for."""
+    if run["state"] == "finished":
+        return str(run["outcome"])
+    return "abandoned" if run["abandoned"] else "running"
 
 
 def bars_for(encoding: str) -> str:

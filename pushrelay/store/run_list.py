@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,12 +13,14 @@ from pushrelay.runs import Outcome, Run
 from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.run_documents import unpack_run
-from pushrelay.store.schema import LISTED, PLACE, runs
+from pushrelay.store.schema import LISTED, PLACE, UNFINISHED, runs
 
 RUNNING = "running"
-"""The state of a run whose end is not known; others have their outcome's value."""
+ABANDONED = "abandoned"
+"""The states of a run whose end is not known, which the rows do not tell apart; others
+have their outcome's value."""
 
-STATES = (RUNNING, *(outcome.value for outcome in Outcome))
+STATES = (RUNNING, ABANDONED, *(outcome.value for outcome in Outcome))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,20 @@ class RunFilter:
     after: tuple[int, bytes] | None = None
     limit: int = 100
 
+    def is_place(self, place: tuple[int, bytes]) -> bool:
+        """Whether a run that has this start and id is listed if nothing else stands in
+        its way."""
+        return (
+            (self.since is None or place[0] >= self.since)
+            and (self.until is None or place[0] < self.until)
+            and (self.after is None or place < self.after)
+        )
+
 
 def list_runs(database: Database, wanted: RunFilter) -> list[Run]:
     """Return the runs that are wanted and have their documents, by start and id, the
-    last one first. Raises StoreUnavailable."""
+    last one first: without an end if either state of such runs is wanted. Raises
+    StoreUnavailable."""
     values = _values(wanted)
     return _read(database, _listing(frozenset(values)), values)
 
@@ -49,6 +62,17 @@ def find_run(database: Database, id_: bytes) -> Run | None:
     StoreUnavailable."""
     found = _read(database, _FIND, {"id": id_})
     return found[0] if found else None
+
+
+def find_runs(database: Database, ids: Iterable[bytes]) -> dict[bytes, Run]:
+    """Return those of the runs with these ids that `find_run` would return, by id.
+    Raises StoreUnavailable."""
+    try:
+        with database.reading() as session:
+            rows = {id_: session.first(_FIND, {"id": id_}) for id_ in ids}
+    except DatabaseErrors as error:
+        raise unavailable(error) from error
+    return {id_: unpack_run(row[0]) for id_, row in rows.items() if row is not None}
 
 
 def _read(database: Database, statement: str, values: dict[str, Any]) -> list[Run]:
@@ -65,10 +89,11 @@ def _values(wanted: RunFilter) -> dict[str, Any]:
     values: dict[str, Any] = {"limit": wanted.limit}
     if wanted.job is not None:
         values["job"] = job_id(wanted.job)
-    if wanted.state == RUNNING:
-        values[RUNNING] = None
+    if wanted.state in (RUNNING, ABANDONED):
+        values["unfinished"] = None
     elif wanted.state is not None:
-        values["state"] = wanted.state
+        name = "state" if wanted.job is None else "state_in_job"
+        values[name] = wanted.state
     if wanted.since is not None:
         values["since"] = wanted.since
     if wanted.until is not None:
@@ -80,8 +105,10 @@ def _values(wanted: RunFilter) -> dict[str, Any]:
 
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "job": runs.c.job == bindparam("job"),
-    RUNNING: runs.c.finished_at.is_(None),
+    "unfinished": UNFINISHED,
     "state": runs.c.outcome == bindparam("state"),
+    # Not by the index of outcomes: other jobs may have many such runs.
+    "state_in_job": literal_column("outcome || ''") == bindparam("state_in_job"),
     "since": runs.c.started_at >= bindparam("since"),
     "until": runs.c.started_at < bindparam("until"),
     "after_id": tuple_(bindparam("after_start"), bindparam("after_id")) > PLACE,

@@ -128,6 +128,8 @@ PLACE = tuple_(runs.c.started_at, runs.c.id)
 LISTED = runs.c.document.is_not(None)
 LET_GO = runs.c.document.is_(None)
 """Which runs have, and which do not have, their document."""
+UNFINISHED = and_(LISTED, runs.c.finished_at.is_(None))
+_ENDED = and_(LISTED, runs.c.outcome.is_not(None))
 
 
 def _index_of_some(name: str, rows: ColumnElement[bool], *columns: Column[Any]) -> None:
@@ -139,5 +141,11 @@ _index_of_some("ix_runs_ran_finished_at", RAN, runs.c.key, runs.c.finished_at)
 _index_of_some("ix_runs_listed_job", LISTED, runs.c.job, runs.c.started_at, runs.c.id)
 _index_of_some("ix_runs_listed_started_at", LISTED, runs.c.started_at, runs.c.id)
 _index_of_some("ix_runs_listed_reported_at", LISTED, runs.c.reported_at)
+_index_of_some(
+    "ix_runs_unfinished_started_at", UNFINISHED, runs.c.started_at, runs.c.id
+)
+_index_of_some(
+    "ix_runs_listed_outcome", _ENDED, runs.c.outcome, runs.c.started_at, runs.c.id
+)
 _index_of_some("ix_runs_let_go_job", LET_GO, runs.c.job)
 _index_of_some("ix_runs_let_go_reported_at", LET_GO, runs.c.reported_at)

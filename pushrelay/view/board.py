@@ -18,8 +18,14 @@ from pushrelay.exposition.run_families import evidence_payload
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import RunPage
 from pushrelay.policies import Policies
-from pushrelay.run_evidence import RunEvidence
-from pushrelay.run_states import JobState, instance_of, job_state, open_runs
+from pushrelay.run_evidence import OpenRun, RunEvidence
+from pushrelay.run_states import (
+    JobState,
+    instance_of,
+    job_state,
+    open_runs,
+    running_runs,
+)
 from pushrelay.view.dues import Dues
 from pushrelay.view.evidences import Evidences
 from pushrelay.view.expected_pages import ExpectedPages, Instance
@@ -89,6 +95,14 @@ class Board:
             else:
                 expected = expected.having_run(each.last_start)
         return job_state(job, living, expected, now)
+
+    def running(self, key: GroupingKey, now: int) -> list[OpenRun]:
+        """Return the runs with `key` that may be at work at `now`. May be called on any
+        thread."""
+        evidence = self.evidence(key, now)
+        if evidence is None:
+            return []
+        return running_runs(evidence, _max_runtime(self.expected(key.job)), now)
 
     def forgotten(self) -> list[RunEvidence]:
         """Return what was forgotten by the last `settle`, and is still stored."""

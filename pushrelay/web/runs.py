@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ from typing import Any
 
 from pushrelay.config import Settings
 from pushrelay.errors import InvalidRequest, InvalidRun
+from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
-from pushrelay.runs import Run
+from pushrelay.run_fields import parse_uuid
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (
@@ -36,7 +36,6 @@ from pushrelay.web.parameters import Parameters
 from pushrelay.web.reports import Reports, data_of
 from pushrelay.web.streaming import Streamer
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ID_BYTES = 16
 _START_BYTES = 8
 
@@ -90,7 +89,7 @@ class Runs:
                 f"no run {run_id} is known; it was not reported, its job is retired, "
                 "or it was so long ago that it was let go",
             )
-        await answer(exchange, to_document(run), READ)
+        await answer(exchange, _document(run), READ)
 
     async def show_all(self, exchange: Exchange, _rest: str) -> None:
         """Show a page of the runs, the last to start first."""
@@ -102,14 +101,15 @@ class Runs:
 
 
 def _run_id(written: str) -> uuid.UUID:
-    if not _UUID.fullmatch(written):
+    id_ = parse_uuid(written)
+    if id_ is None:
         raise InvalidRun(
             "id",
             f"{shown(written)} in the path is no UUID; give each run a new one, such "
             "as 0190b5a4-7e12-7c4e-9a51-3f1f2a6d8c00, and its start and its finish the "
             "same",
         )
-    return uuid.UUID(written)
+    return id_
 
 
 def _wanted(parameters: Parameters, now: int) -> RunFilter:
@@ -130,10 +130,10 @@ def _wanted(parameters: Parameters, now: int) -> RunFilter:
     )
 
 
-def _page(runs: list[Run], limit: int) -> Iterator[bytes]:
+def _page(runs: list[ListedRun], limit: int) -> Iterator[bytes]:
     next_ = None
     if len(runs) > limit:
-        last = runs[limit - 1]
+        last = runs[limit - 1].run
         start = last.started_at.to_bytes(_START_BYTES, "big")
         next_ = cursor_of(start + last.id)
     return listing({"next": next_}, "runs", map(_entry, runs[:limit]))
@@ -147,8 +147,12 @@ def _read_cursor(cursor: str) -> tuple[int, bytes]:
     return start, place[_START_BYTES:]
 
 
-def _entry(run: Run) -> dict[str, Any]:
-    """Return the document of `run` without its output, which may be 20 kB."""
-    document = to_document(run)
+def _document(listed: ListedRun) -> dict[str, Any]:
+    return {**to_document(listed.run), "abandoned": listed.is_abandoned}
+
+
+def _entry(listed: ListedRun) -> dict[str, Any]:
+    """Return the document of a run without its output, which may be 20 kB."""
+    document = _document(listed)
     del document["output_tail"]
     return document

@@ -26,6 +26,7 @@ def run_document(number: int = 0, **more: Any) -> dict[str, Any]:
         "job": "backup",
         "labels": {},
         "state": "finished",
+        "abandoned": False,
         "started_at": NOW - 3600 * number,
         "finished_at": NOW - 3600 * number + 41.25,
         "duration_seconds": 41.25,
@@ -69,6 +70,7 @@ HISTORY = [
     run_document(1, outcome="failure", exit_code=3, duration_seconds=9.5),
     run_document(2, outcome="signal", exit_code=None, signal=9, host=None),
     run_document(3, outcome="success", exit_code=None, duration_seconds=None),
+    {**started(4), "abandoned": True},
 ]
 
 
@@ -95,14 +97,15 @@ def test_the_example_in_the_docs_is_such_a_history() -> None:
 def test_the_history() -> None:
     lines = [click.unstyle(each) for each in _history(HISTORY, BARS, None, UTC)]
     assert lines == [
-        "DURATIONS   ▇▂ ",
+        "DURATIONS    ▇▂ ",
         "",
-        "STARTED              DURATION  OUTCOME  EXIT     "
+        "STARTED              DURATION  OUTCOME    EXIT     "
         "ID                                    HOST",
-        f"2023-11-14 22:13:20         -  running  -        {ID.format(0)}  db1",
-        f"2023-11-14 21:13:20      9.5s  failure  3        {ID.format(1)}  db1",
-        f"2023-11-14 20:13:20     41.2s  signal   SIGKILL  {ID.format(2)}  -",
-        f"2023-11-14 19:13:20         -  success  -        {ID.format(3)}  db1",
+        f"2023-11-14 22:13:20         -  running    -        {ID.format(0)}  db1",
+        f"2023-11-14 21:13:20      9.5s  failure    3        {ID.format(1)}  db1",
+        f"2023-11-14 20:13:20     41.2s  signal     SIGKILL  {ID.format(2)}  -",
+        f"2023-11-14 19:13:20         -  success    -        {ID.format(3)}  db1",
+        f"2023-11-14 18:13:20         -  abandoned  -        {ID.format(4)}  db1",
     ]
 
 
@@ -177,14 +180,14 @@ def test_failures_are_marked_on_a_terminal_only() -> None:
     with CannedServer(Runs(*HISTORY)) as server:
         _, shown = run_on_terminal("", "runs", "backup", "--url", server.url)
         piped = run("runs", "backup", "--url", server.url)
-    assert "DURATIONS   \x1b[31m▇\x1b[0m\x1b[31m▂\x1b[0m" in shown
+    assert "DURATIONS    \x1b[31m▇\x1b[0m\x1b[31m▂\x1b[0m" in shown
     assert "\x1b" not in piped.stdout
 
 
 def test_outputs_without_bars_get_ascii() -> None:
     with CannedServer(Runs(*HISTORY)) as server:
         done = run("runs", "backup", "--url", server.url, PYTHONIOENCODING="ascii")
-    assert done.stdout.startswith("DURATIONS   #: \n")
+    assert done.stdout.startswith("DURATIONS    #: \n")
 
 
 FULL = run_document(

@@ -46,7 +46,7 @@ def finished(seconds: float | None, outcome: str = "success") -> dict[str, objec
     return {"state": "finished", "outcome": outcome, "duration_seconds": seconds}
 
 
-RUNNING = {"state": "started", "outcome": None, "duration_seconds": None}
+RUNNING = {"state": "started", "abandoned": False, "duration_seconds": None}
 
 
 def drawn(*runs: dict[str, object], bars: str = BARS) -> str:

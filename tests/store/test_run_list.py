@@ -16,7 +16,15 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.runs import Outcome, Run
 from pushrelay.store import run_list
 from pushrelay.store.engine import Database
-from pushrelay.store.run_list import RUNNING, STATES, RunFilter, find_run, list_runs
+from pushrelay.store.run_list import (
+    ABANDONED,
+    RUNNING,
+    STATES,
+    RunFilter,
+    find_run,
+    find_runs,
+    list_runs,
+)
 from pushrelay.store.run_rows import RunRows
 
 ENDS = [None, *Outcome]
@@ -50,14 +58,14 @@ def place(run: Run) -> tuple[int, bytes]:
     return run.started_at, run.id
 
 
-def state(run: Run) -> str:
-    return RUNNING if run.end is None else run.end.outcome.value
+def states(run: Run) -> tuple[str, ...]:
+    return (RUNNING, ABANDONED) if run.end is None else (run.end.outcome.value,)
 
 
 def is_wanted(run: Run, wanted: RunFilter) -> bool:
     return (
         wanted.job in (None, run.key.job)
-        and wanted.state in (None, state(run))
+        and wanted.state in (None, *states(run))
         and (wanted.since is None or run.started_at >= wanted.since)
         and (wanted.until is None or run.started_at < wanted.until)
         and (wanted.after is None or place(run) < wanted.after)
@@ -94,6 +102,8 @@ def test_a_run_is_found_while_it_has_its_document(database: Database) -> None:
     assert find_run(database, SHOWN[0].id) == SHOWN[0]
     assert find_run(database, LET_GO[0].id) is None
     assert find_run(database, run_id(99)) is None
+    found = find_runs(database, [SHOWN[1].id, run_id(99), LET_GO[0].id, SHOWN[0].id])
+    assert found == {run.id: run for run in SHOWN[:2]}
 
 
 def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
@@ -112,7 +122,30 @@ def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
         (RunFilter(), "ix_runs_listed_started_at"),
         (RunFilter(job="a"), "ix_runs_listed_job (job=?)"),
         (RunFilter(job="a", state="failure"), "ix_runs_listed_job (job=?)"),
-        (RunFilter(state=RUNNING), "ix_runs_listed_started_at"),
+        (RunFilter(job="a", state=RUNNING), "ix_runs_listed_job (job=?)"),
+        (RunFilter(state=RUNNING), "ix_runs_unfinished_started_at"),
+        (RunFilter(state=ABANDONED), "ix_runs_unfinished_started_at"),
+        (RunFilter(state="failure"), "ix_runs_listed_outcome (outcome=?)"),
+        (
+            RunFilter(state="failure", since=1, until=2),
+            "ix_runs_listed_outcome (outcome=? AND started_at>? AND started_at<?)",
+        ),
+        (
+            RunFilter(state="failure", after=(1, b"")),
+            "ix_runs_listed_outcome (outcome=? AND (started_at,id)<(?,?))",
+        ),
+        (
+            RunFilter(state=RUNNING, after=(1, b"")),
+            "ix_runs_unfinished_started_at ((started_at,id)<(?,?))",
+        ),
+        (
+            RunFilter(job="a", state="failure", after=(1, b"")),
+            "ix_runs_listed_job (job=? AND (started_at,id)<(?,?))",
+        ),
+        (
+            RunFilter(job="a", state=RUNNING, since=1),
+            "ix_runs_listed_job (job=? AND started_at>?)",
+        ),
         (
             RunFilter(job="a", since=1, until=2),
             "ix_runs_listed_job (job=? AND started_at>? AND started_at<?)",

@@ -48,6 +48,7 @@ def test_a_run_is_reported_at_its_start_and_its_end(relay: HTTPClient) -> None:
     assert run_of(relay, id_) == {
         **end,
         "id": id_,
+        "abandoned": False,
         "duration_seconds": 2.5,
         "signal": None,
         "usage": None,
@@ -181,13 +182,17 @@ def test_refused_reports_are_counted(start_relay: StartRelay) -> None:
 
 
 def test_runs_are_listed_newest_first_without_their_output(relay: HTTPClient) -> None:
-    ids = [new_id() for _ in range(3)]
+    ids = [new_id() for _ in range(4)]
     report(relay, finish("a", output_tail={"stdout": "x", "stderr": ""}), ids[0])
     report(relay, finish("b", "failure", ago=3600), ids[1])
     report(relay, start("a", ago=5), ids[2])
+    limited = {"max_runtime": "1h"}
+    report(relay, start("d", ago=7200, expectation=limited), ids[3])
     listed = runs_of(relay)
     assert listed["next"] is None
-    assert [run["id"] for run in listed["runs"]] == [ids[2], ids[0], ids[1]]
+    assert [run["id"] for run in listed["runs"]] == [ids[2], ids[0], ids[1], ids[3]]
+    assert [run["abandoned"] for run in listed["runs"]] == [False] * 3 + [True]
+    assert run_of(relay, ids[3])["abandoned"] is True
     whole = run_of(relay, ids[0])
     assert whole.pop("output_tail") == {"stdout": "x", "stderr": ""}
     assert listed["runs"][1] == whole
@@ -196,12 +201,14 @@ def test_runs_are_listed_newest_first_without_their_output(relay: HTTPClient) ->
         "?job=a": [2, 0],
         "?job=c": [],
         "?state=running": [2],
+        "?state=abandoned": [3],
+        "?job=a&state=abandoned": [],
         "?state=failure": [1],
         "?job=a&state=success": [0],
         "?since=30m": [2, 0],
-        "?until=30m": [1],
+        "?until=30m": [1, 3],
         f"?since={now - 3700:.3f}&until={now - 3500:.0f}": [1],
-        "?since=2020-01-01T00:00:00%2B01:00": [2, 0, 1],
+        "?since=2020-01-01T00:00:00%2B01:00": [2, 0, 1, 3],
         "?until=2020-01-01T00:00:00.5Z": [],
     }.items():
         runs = runs_of(relay, query)["runs"]
@@ -228,7 +235,7 @@ def test_pages_follow_each_other(relay: HTTPClient) -> None:
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("?state=ok", 'state is "ok"; write running or success or failure'),
+        ("?state=ok", 'state is "ok"; write running or abandoned or success'),
         ("?since=soon", 'since is "soon"; write Unix seconds, RFC 3339 such as'),
         ("?since=2026-11-25", "or 7d for seven days ago"),
         ("?limit=1001", "write a whole number from 1 to 1000"),
