@@ -14,11 +14,16 @@ from pushrelay.aggregation import Mode
 from pushrelay.config import Settings
 from pushrelay.errors import (
     InconsistentPush,
+    InvalidExpectation,
     InvalidGroupingKey,
     InvalidLabels,
     InvalidRequest,
+    InvalidRun,
     LimitExceeded,
     Problem,
+    PushrelayError,
+    RunConflict,
+    RunTooOld,
     StoreUnavailable,
 )
 from pushrelay.exposition.labels import check_grouping_labels
@@ -143,13 +148,16 @@ class Pushes:
         path: as for `push` if it is one."""
         if _is_dry_run(exchange):
             return
-        self._relay.telemetry.rejected(reason_of(error), self._job(path))
+        reported = error.job if isinstance(error, PushrelayError) else None
+        self._relay.telemetry.rejected(reason_of(error), reported or self._job(path))
         fields = {
             "method": exchange.method,
             "path": exchange.raw_path[:_LOGGED_CHARACTERS],
             "client": exchange.client,
             "reason": str(error)[:_LOGGED_CHARACTERS],
         }
+        if reported is not None:
+            fields["job"] = reported[:_LOGGED_CHARACTERS]
         log.log(_level(error), what, extra={"fields": fields})
 
     def _key(self, path: str) -> GroupingKey:
@@ -259,9 +267,16 @@ async def _confirm(
         await exchange.answer(200, body, "application/json", headers)
 
 
+_TOLD = (
+    *(InconsistentPush, InvalidLabels),
+    *(InvalidRun, InvalidExpectation, RunConflict, RunTooOld),
+)
+
+
 def _level(error: Exception) -> int:
-    """Return how much an operator should care; broken clients are for debugging."""
-    if isinstance(error, (InconsistentPush, InvalidLabels)):
+    """Return how much an operator should care; broken clients are for debugging. Who
+    reports runs is seldom watched, so a mistake there is told."""
+    if isinstance(error, _TOLD):
         return logging.ERROR
     if isinstance(error, (LimitExceeded, StoreUnavailable)):
         return logging.WARNING

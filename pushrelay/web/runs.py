@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRequest, InvalidRun
+from pushrelay.errors import InvalidRequest, InvalidRun, about_job
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
@@ -77,7 +77,8 @@ class Runs:
         report = await self._bodies.use(
             exchange, self._limits.body_bytes, parse, is_quick=True
         )
-        reported = await self._reports.take(report, now)
+        with about_job(report.run.key.job):
+            reported = await self._reports.take(report, now)
         await answer(exchange, data_of(reported))
 
     async def show(self, exchange: Exchange, id_: str) -> None:
