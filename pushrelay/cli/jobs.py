@@ -30,6 +30,11 @@ _COLOURS = {
 
 _WRONG = frozenset({"failed", "overdue", "abandoned"})
 
+_NO_JOBS = (
+    "no jobs are known; a job is once it has reported a run, as a ping does, or once "
+    "`pushrelay expect` says when it should run"
+)
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[JOB]...")
@@ -60,6 +65,8 @@ def jobs(
     """Show how each JOB is, or all jobs. Of each, its state, its last run, and when the
     next is expected."""
     chosen = {state.replace("-", " ") for state in states}
+    if check:
+        _refuse_sound(chosen)
     with connected(url) as relay:
         found, missing = _find(relay, names, chosen)
     shown = [
@@ -69,13 +76,25 @@ def jobs(
     ]
     if output == "json":
         click.echo(json.dumps(shown, indent=2))
-    elif shown or not (check or missing):
+    elif not (shown or check or missing):
+        click.echo("no such jobs are known" if chosen else _NO_JOBS, err=True)
+    elif shown:
         show(_table(shown, time.time_ns(), terminal_columns()))
     if missing:
         told = ", ".join(map(name, missing))
         raise click.ClickException(f"the relay knows nothing of {told}")
     if check and shown:
         context.exit(1)
+
+
+def _refuse_sound(states: Iterable[str]) -> None:
+    """Raise click.UsageError if one of `states` is never wrong."""
+    sound = sorted(set(states) - _WRONG - {"running"})
+    if sound:
+        options = " ".join([f"--state {state.replace(' ', '-')}" for state in sound])
+        raise click.UsageError(
+            f"--check looks for what is wrong, and that is never so: {options}"
+        )
 
 
 def _find(

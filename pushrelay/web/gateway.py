@@ -166,8 +166,8 @@ class Gateway:
                 return name
             case Redirected():
                 await _redirect(exchange, resolution)
-            case Refused(allowed):
-                await _refuse(exchange, allowed)
+            case Refused():
+                await _refuse(exchange, resolution)
             case _:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
@@ -307,10 +307,13 @@ async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
     await exchange.answer(redirected.status, body, content_type, headers)
 
 
-async def _refuse(exchange: Exchange, allowed: tuple[str, ...]) -> None:
+async def _refuse(exchange: Exchange, refused: Refused) -> None:
+    allowed = refused.allowed
     headers = {"Allow": ", ".join(allowed)} if allowed else {}
     if exchange.method != "OPTIONS":
-        raise HTTPError(
-            HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", headers=headers
-        )
+        text = "Method Not Allowed"
+        if refused.is_ours:
+            usable = [method for method in allowed if method != "OPTIONS"]
+            text += f"; use {' or '.join(usable)}"
+        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, headers=headers)
     await exchange.answer(200, headers=tuple(headers.items()))

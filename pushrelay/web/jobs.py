@@ -88,14 +88,18 @@ class Jobs:
         parameters.require_known("dry_run")
         dry_run, job = parameters.flag("dry_run"), parse_job(path)
         state = await self._relay.runs.state(job, must_be_known=False)
+        is_expected = state.expected.effective is not None
+        is_known = self._relay.endings.remembers(job) or is_expected or state.keys > 0
         keys = await self._relay.endings.retire(job, dry_run=dry_run)
         if not dry_run:
             note("retired a job", exchange, {"count": str(len(keys)), "job": job})
         data = {
             "dry_run": dry_run,
             "job": job,
+            "known": is_known or len(keys) > 0,
             "instances": state.keys,
-            "expected": state.expected.effective is not None,
+            "expected": is_expected,
+            "named_by_rule": job in self._relay.policies.named_jobs(),
         }
         await answer_keys(exchange, self._streamer, data, keys)
 

@@ -126,6 +126,17 @@ def test_the_table() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [([], "once it has reported a run"), (["--state=ok"], "no such jobs are known")],
+)
+def test_that_there_are_no_jobs_is_told(options: list[str], told: str) -> None:
+    with CannedServer(Jobs()) as server:
+        done = call("jobs", *options, "--url", server.url)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert told in done.stderr
+
+
 def test_the_table_is_plain_when_it_is_piped() -> None:
     with CannedServer(ALL) as server:
         done = run("jobs", "--url", server.url)
@@ -205,8 +216,8 @@ def test_the_relay_chooses_by_one_state() -> None:
     ("arguments", "code", "shown"),
     [
         ([], 1, WRONG),
-        (["--state=overdue", "--state=ok"], 1, ["job-ov"]),
-        (["--state=ok"], 0, []),
+        (["--state=overdue", "--state=running"], 1, ["job-ov"]),
+        (["--state=running"], 0, []),
         (["job-ok", "job-fa"], 1, ["job-fa"]),
         (["job-ok", "job-pa", "job-ne", "job-ru"], 0, []),
     ],
@@ -266,7 +277,17 @@ def test_a_relay_that_does_not_say_is_no_check_that_went_well(
             assert (done.returncode, done.stdout) == (code, "")
 
 
-@pytest.mark.parametrize("arguments", [[""], ["--state=gone"], ["--output=xml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [""],
+        ["--state=gone"],
+        ["--output=xml"],
+        ["--check", "--state=ok"],
+        ["--check", "--state=failed", "--state=never-ran"],
+        ["--check", "--state=paused"],
+    ],
+)
 def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:
     with CannedServer(ALL) as server:
         done = call("jobs", *arguments, "--url", server.url)

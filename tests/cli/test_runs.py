@@ -116,7 +116,12 @@ def test_that_there_are_no_runs_is_told() -> None:
     with CannedServer(Runs()) as server:
         done = call("runs", "backup", "--url", server.url)
     assert (done.returncode, done.stderr) == (0, "no such runs are known\n")
-    assert done.stdout.startswith("STARTED")
+    assert done.stdout == ""
+
+
+def test_a_time_that_is_none_is_asked_for_as_what_it_means() -> None:
+    done = call("runs", "backup", "--since=7")
+    assert done.stderr.endswith("Unix seconds, or how long ago, such as 7d\n")
 
 
 def test_the_bars_of_the_last_runs_fit_the_terminal() -> None:
@@ -254,13 +259,16 @@ def test_one_run_is_shown_by_its_id() -> None:
         document = call(
             *("runs", "show", ID.format(0), "--output=json", "--url", server.url)
         )
-        gone = call("runs", "show", "a/../b", "--url", server.url)
+        gone = call("runs", "show", ID.format(1), "--url", server.url)
+        wrong = call("runs", "show", "a\x1b", "--url", server.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert json.loads(document.stdout) == FULL
     assert gone.returncode == 1
     assert "no such run" in gone.stderr
-    assert server.asked[-1].target == "/api/v1/runs/a%2F%2E%2E%2Fb"
+    assert wrong.returncode == 2
+    assert '"a\\x1b" is no id of a run: write the UUID that `pushr' in wrong.stderr
+    assert len(server.asked) == 3
 
 
 def test_nothing_that_is_shown_has_the_terminal_do_anything() -> None:

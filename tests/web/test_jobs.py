@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from compat.exposition_page import value
-from relay_process import HTTPClient, RelayProcess
+from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import (
     JSON,
     data_of,
@@ -281,19 +281,45 @@ def test_a_pause_that_cannot_be_understood_is_refused(
 # --- their end ---
 
 
+def test_a_job_that_a_rule_names_is_retired_until_the_rules_are_read_again(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[jobs]]\nmatch = 'job=\"a\"'\nevery = '1h'\n")
+    relay = start_relay(f"--config.file={rules}")
+    data = data_of(relay.delete(path_of("a")))
+    assert (data["known"], data["named_by_rule"]) == (True, True)
+
+
+def test_a_job_whose_pushes_are_remembered_is_known(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rule = "match = 'job=\"a\"'\nstale_after = '1ms'\non_stale = 'forget'\n"
+    rules.write_text(f"[[jobs]]\n{rule}")
+    relay = start_relay(f"--config.file={rules}")
+    relay.put("/metrics/job/a", "x 1\n")
+    time.sleep(0.1)
+    data = data_of(relay.delete(path_of("a")))
+    assert (data["count"], data["known"]) == (0, True)
+    assert data_of(relay.delete(path_of("a")))["known"] is False
+
+
 def test_a_job_of_which_there_are_only_runs_is_retired(relay: HTTPClient) -> None:
     report(relay, finish("a"))
     report(relay, finish("a", labels={"instance": "i"}))
     expect(relay, "b", every="1h")
     report(relay, finish("c"))
     meant = {"count": 0, "groups": []}
-    told = {"job": "a", "instances": 2, "expected": False, **meant}
+    told = {"job": "a", "known": True, "instances": 2, "expected": False, **meant}
+    told["named_by_rule"] = False
     for dry_run in (True, False):
         data = data_of(relay.delete(path_of("a", f"?dry_run={int(dry_run)}")))
         assert data == {"dry_run": dry_run, **told}
         assert jobs_of(relay) == (["a", "b", "c"] if dry_run else ["b", "c"])
     data = data_of(relay.delete(path_of("b")))
     assert (data["instances"], data["expected"]) == (0, True)
+    assert data_of(relay.delete(path_of("b")))["known"] is False
     assert jobs_of(relay) == ["c"]
     assert [run["job"] for run in runs_of(relay)["runs"]] == ["c"]
     # What was refused of a job is still counted.

@@ -144,6 +144,8 @@ def test_only_post_is_a_ping(relay: HTTPClient) -> None:
         response = relay.request(method, PING + "?job=a&status=start")
         assert response.status == 405
         assert response.header("Allow") == "OPTIONS, POST"
+        if method != "HEAD":
+            assert response.text == "Method Not Allowed; use POST\n"
     assert jobs_of(relay) == []
 
 
