@@ -26,19 +26,21 @@ class OpenRuns:
     running: how many may still be at work; since: when the first of them began.
     abandoned: how many have been silent for longer than a run may take. A run that
     began later and succeeded ends the worry about them. due: when any of this changes
-    without a report; None: never.
+    without a report; None: never. abandoned_since: when the first of these began.
     """
 
     running: int = 0
     since: int | None = None
     abandoned: int = 0
     due: int | None = None
+    abandoned_since: int | None = None
 
 
 def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenRuns:
     """Return what is to be said of the unfinished runs at `now`."""
     running: list[OpenRun] = []
-    abandoned, dues = 0, []
+    abandoned: list[OpenRun] = []
+    dues = []
     for run in evidence.open:
         if run.started_at + REMEMBERED <= now:
             continue
@@ -47,13 +49,14 @@ def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenR
             limit = REMEMBERED if max_runtime is None else min(max_runtime, REMEMBERED)
             dues.append(run.started_at + limit)
         elif run.started_at >= evidence.success_start:
-            abandoned += 1
+            abandoned.append(run)
             dues.append(run.started_at + REMEMBERED)
     return OpenRuns(
         len(running),
         running[0].started_at if running else None,
-        abandoned,
+        len(abandoned),
         min(dues, default=None),
+        abandoned[0].started_at if abandoned else None,
     )
 
 
@@ -108,6 +111,7 @@ class JobState:
     running: int
     running_since: int | None
     abandoned: int
+    abandoned_since: int | None
     failures: int
     failing_since: int | None
     keys: int
@@ -137,10 +141,11 @@ def job_state(
         max(finished, key=lambda run: (run.finished_at, run.id), default=None),
         max([each.last_success for each in held], default=0),
         running,
-        min([each.since for each in opened if each.since is not None], default=None),
+        _first(each.since for each in opened),
         abandoned,
+        _first(each.abandoned_since for each in opened),
         failures,
-        min([each.failing_since for each in held if each.failing_since], default=None),
+        _first(each.failing_since for each in held),
         len(held),
     )
 
@@ -173,6 +178,10 @@ def last_starts(
 def instance_of(key: GroupingKey) -> str:
     """Return the value of the label `instance`, empty where there is none."""
     return dict(key.labels).get("instance", "")
+
+
+def _first(moments: Iterable[int | None]) -> int | None:
+    return min([moment for moment in moments if moment is not None], default=None)
 
 
 def _worst(outlooks: list[Outlook]) -> Outlook:

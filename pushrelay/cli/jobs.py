@@ -13,7 +13,7 @@ from pushrelay.cli.options import plain_option
 from pushrelay.cli.pages import fetch, output
 from pushrelay.cli.remote import connected, job_target, relay_url
 from pushrelay.cli.tables import Cell, name, show, table, terminal_columns, word
-from pushrelay.cli.times import ago, ahead
+from pushrelay.cli.times import ago, ahead, since
 from pushrelay.client import RelayClient
 from pushrelay.errors import RelayRefused, UnknownJob
 
@@ -130,18 +130,29 @@ def _table(
     jobs: Iterable[dict[str, Any]], now: int, columns: int | None
 ) -> Iterator[str]:
     headings = ("STATE", "LAST RUN", "NEXT", "FAILING SINCE", "JOB")
-    return table(headings, [_row(job, now) for job in jobs], columns)
+    return table(headings, [_row(job, now) for job in jobs], columns, last_is_name=True)
 
 
 def _row(job: dict[str, Any], now: int) -> tuple[Cell | str, ...]:
-    state, last = job["state"], job["last_run"]
+    state = job["state"]
     expected, failing = job["next_expected"], job["failing_since"]
     return (
         Cell(word(state), _COLOURS.get(state)),
-        f"{ago(last['finished_at'], now)}, {word(last['outcome'])}"
-        if last
-        else "never",
+        _last_run(job, now),
         "-" if expected is None else ahead(expected, now),
         "-" if failing is None else ago(failing, now),
         name(job["job"]),
+    )
+
+
+def _last_run(job: dict[str, Any], now: int) -> str:
+    """Return what to say of the last run, or of the one that has not ended if the state
+    is about it."""
+    state, last = job["state"], job["last_run"]
+    if state == "running" and job["running_since"] is not None:
+        return f"running for {since(job['running_since'], now)}"
+    if state == "abandoned" and job["abandoned_since"] is not None:
+        return f"began {ago(job['abandoned_since'], now)}"
+    return (
+        f"{ago(last['finished_at'], now)}, {word(last['outcome'])}" if last else "never"
     )

@@ -122,8 +122,8 @@ def connected(url: str, **seconds: float) -> Iterator[RelayClient]:
 def told_as(
     pattern: str, words: str | Callable[[re.Match[str]], str]
 ) -> Iterator[None]:
-    """Let a refusal say `words` where the relay says what first matches `pattern`, as it
-    speaks of its API and not of commands."""
+    """Let a refusal say `words` where the relay says what first matches `pattern`, for
+    it speaks of its API and not of commands."""
     try:
         yield
     except RelayRefused as error:

@@ -125,8 +125,11 @@ def _history(
         most = None if columns is None else max(columns - len(heading), 1)
         yield line([Cell(heading), *sparkline(runs[:most], bars)], columns)
         yield ""
-    headings = ("STARTED", "DURATION", "OUTCOME", "EXIT", "ID", "HOST")
+    headings = ["STARTED", "DURATION", "OUTCOME", "EXIT", "ID", "HOST"]
     rows = [_row(run, zone) for run in runs]
+    if any(run["labels"] for run in runs):
+        headings.append("LABELS")
+        rows = [(*row, _labels(run)) for row, run in zip(rows, runs, strict=True)]
     yield from table(headings, rows, columns, right=(1,))
 
 
@@ -140,3 +143,9 @@ def _row(run: dict[str, Any], zone: tzinfo | None) -> tuple[Cell | str, ...]:
         word(run["id"]),
         word(run["host"]),
     )
+
+
+def _labels(run: dict[str, Any]) -> str:
+    """Return the labels of `run` beside its job: `db=main,instance=db1`."""
+    pairs = sorted(run["labels"].items())
+    return ",".join([f"{word(key)}={word(value)}" for key, value in pairs]) or "-"

@@ -20,7 +20,12 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 
 def ago(at: float | None, now: int) -> str:
     """Return how long before `now` the Unix time `at` (seconds) was."""
-    return "never" if at is None else _span(now - round(at * _SECOND)) + " ago"
+    return "never" if at is None else since(at, now) + " ago"
+
+
+def since(at: float, now: int) -> str:
+    """Return how much time is between the Unix time `at` (seconds) and `now`."""
+    return _span(now - round(at * _SECOND))
 
 
 def ahead(at: float, now: int) -> str:

@@ -26,6 +26,7 @@ def job_document(state: JobState) -> dict[str, Any]:
         "running": state.running,
         "running_since": seconds(state.running_since),
         "abandoned": state.abandoned,
+        "abandoned_since": seconds(state.abandoned_since),
         "consecutive_failures": state.failures,
         "failing_since": seconds(state.failing_since),
         "next_expected": seconds(ahead.next_expected),

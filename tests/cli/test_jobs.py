@@ -33,6 +33,7 @@ def job(name: str, state: str = "ok", **more: Any) -> dict[str, Any]:
         "running": 0,
         "running_since": None,
         "abandoned": 0,
+        "abandoned_since": None,
         "consecutive_failures": 0,
         "failing_since": None,
         "next_expected": NOW + 3 * 3600,
@@ -135,6 +136,29 @@ def test_that_there_are_no_jobs_is_told(options: list[str], told: str) -> None:
         done = call("jobs", *options, "--url", server.url)
     assert (done.returncode, done.stdout) == (0, "")
     assert told in done.stderr
+
+
+def test_the_table_tells_since_when_runs_have_not_ended() -> None:
+    jobs = [
+        job("a", "running", running_since=NOW - 180),
+        job("b", "abandoned", abandoned_since=NOW - 7200, last_run=None),
+        job("c", "overdue", running_since=NOW - 180),
+    ]
+    shown = [click.unstyle(each) for each in _table(jobs, NOW * 10**9, None)]
+    assert [each[11:].split("  ")[0] for each in shown[1:]] == [
+        *("running for 3m", "began 2h ago", "2h ago, success")
+    ]
+
+
+def test_names_are_cut_last() -> None:
+    jobs = [job("x" * 38, failing_since=NOW - 60), job("y")]
+    late = _table(jobs, NOW * 10**9, 76)
+    headings, first, second = [click.unstyle(each) for each in late]
+    assert first.endswith("  " + "x" * 38)
+    assert first.startswith("ok     2h ago, ")
+    assert headings.endswith("JOB")
+    assert len(first) == 76
+    assert second.endswith("  y")
 
 
 def test_the_table_is_plain_when_it_is_piped() -> None:

@@ -106,6 +106,22 @@ def test_the_history() -> None:
     ]
 
 
+def test_the_history_tells_runs_with_other_labels_apart() -> None:
+    runs = [
+        run_document(0, labels={"instance": "db1", "db": "main"}, host=None),
+        run_document(1, labels={"instance": BAD}),
+        run_document(2),
+    ]
+    _, _, *lines = [click.unstyle(each) for each in _history(runs, BARS, None, UTC)]
+    ends = [each[each.rindex("HOST") :] for each in lines[:1]]
+    assert ends == ["HOST  LABELS"]
+    assert [each.split()[-2:] for each in lines[1:]] == [
+        ["-", "db=main,instance=db1"],
+        ["db1", "instance=?]0;x??"],
+        ["db1", "-"],
+    ]
+
+
 def test_without_runs_there_is_nothing_to_draw() -> None:
     [headings] = _history([], BARS, None, UTC)
     assert headings.startswith("STARTED")

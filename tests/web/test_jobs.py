@@ -59,6 +59,7 @@ def test_a_job_is_shown_as_it_is(relay: HTTPClient) -> None:
         "running": 1,
         "running_since": begun["started_at"],
         "abandoned": 0,
+        "abandoned_since": None,
         "consecutive_failures": 1,
         "failing_since": pytest.approx(end["finished_at"]),
         "next_expected": None,
