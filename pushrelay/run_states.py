@@ -98,7 +98,8 @@ class JobState:
 
     last_start: 0 for never. last_run: the run that finished last; None: none did.
     failing_since: the first failure since the last success, of the key that has failed
-    for longest; failures: the most in a row of any key. keys: how many keys have runs.
+    for longest; failures: the most in a row of any key. evidences: of all its keys.
+    at: the moment.
     """
 
     job: str
@@ -114,7 +115,13 @@ class JobState:
     abandoned_since: int | None
     failures: int
     failing_since: int | None
-    keys: int
+    evidences: tuple[RunEvidence, ...]
+    at: int
+
+    @property
+    def keys(self) -> int:
+        """How many keys have runs."""
+        return len(self.evidences)
 
 
 def job_state(
@@ -146,7 +153,8 @@ def job_state(
         _first(each.abandoned_since for each in opened),
         failures,
         _first(each.failing_since for each in held),
-        len(held),
+        tuple(held),
+        now,
     )
 
 
