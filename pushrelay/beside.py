@@ -15,12 +15,12 @@ from pushrelay.errors import InconsistentPush, StoreUnavailable, TooLargeToMerge
 from pushrelay.freshness import IsTimestamp
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
-from pushrelay.writes import DeleteSeries, Merged, Push
+from pushrelay.writes import DeleteSeries, Merged, Push, ReportRun
 
 TRIES = 5
 """How often a change is made of a group that others change meanwhile."""
 
-Change = Push | DeleteSeries
+Change = Push | DeleteSeries | ReportRun
 
 
 class Beside:
@@ -41,19 +41,24 @@ class Beside:
         # Two that change one group would only undo each other.
         self._turn = asyncio.Lock()
 
-    async def merge(self, push: Push, is_timestamp: IsTimestamp) -> bool:
-        """Store `push`; return whether it had been done before. Raises
+    async def merge(
+        self,
+        push: Push,
+        is_timestamp: IsTimestamp,
+        change_with: Callable[[Push], Change] = lambda push: push,
+    ) -> Any:
+        """Return the answer to the change that `push` is, or is part of. Raises
         StoreUnavailable if its group changes again and again."""
 
-        def merged_into(held: Contents) -> Push:
+        def merged_into(held: Contents) -> Change:
             after: Contents | InconsistentPush
             try:
                 after = push_onto(held, push.mode, push.payload, is_timestamp, push.key)
             except InconsistentPush as refusal:
                 after = refusal
-            return replace(push, merged=Merged(held, after))
+            return change_with(replace(push, merged=Merged(held, after)))
 
-        return bool(await self._change(push.key, merged_into))
+        return await self._change(push.key, merged_into)
 
     async def delete_series(
         self, key: GroupingKey, selectors: Sequence[Selector]
@@ -88,6 +93,6 @@ class Beside:
                     answer = await self._write(change)
                 except TooLargeToMerge:
                     continue
-                if isinstance(change, Push) or answer:
+                if answer or not isinstance(change, DeleteSeries):
                     return answer
         raise StoreUnavailable(f"the group {key} is pushed to all the time")

@@ -35,6 +35,7 @@ def still_to_add(push: Push, held: Group) -> Push | None:
         at=held.pushed_at,
         payload=payload,
         families=None,
+        merged=None,
         stale_after=held.stale_after,
     )
 

@@ -6,9 +6,12 @@ the whole value, and `.` matches every character, as in Prometheus 3.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from time import perf_counter
 
 import re2
 
@@ -17,6 +20,9 @@ from pushrelay.quoting import quote
 
 METRIC_NAME = "__name__"
 """The label that stands for the name of a series."""
+
+_TURN_SECONDS = 0.005
+_PAUSE_SECONDS = 0.0001
 
 _OPTIONS = re2.Options()
 # RE2 would write to stderr what it also raises.
@@ -37,6 +43,31 @@ class MatchType(Enum):
     NOT_REGEXP = "!~"
 
 
+class _Turns(threading.local):
+    """Lets other threads go on beside one that asks RE2 again and again.
+
+    Each time it is asked, RE2 lets go of the interpreter, but only for a moment. Who
+    waits is woken by that and comes too late, and since it was woken, its wait begins
+    anew: it never insists on its turn, and waited for most of a second.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._last = 0.0
+
+    def end(self) -> None:
+        """Note that RE2 was asked; if that goes on for long, let others go on."""
+        now = perf_counter()
+        if now - self._last > _TURN_SECONDS:
+            self._began = now
+        elif now - self._began > _TURN_SECONDS:
+            time.sleep(_PAUSE_SECONDS)
+            self._began = now = perf_counter()
+        self._last = now
+
+
+_turns = _Turns()
+
+
 class _Pattern:
     """A regular expression that must match whole values; raises re2.error."""
 
@@ -52,7 +83,9 @@ class _Pattern:
         # Asking RE2 takes five times as long, and most values begin otherwise.
         if not self._least <= encoded <= self._most:
             return False
-        return self._fullmatch(encoded) is not None
+        found = self._fullmatch(encoded) is not None
+        _turns.end()
+        return found
 
 
 def _range(regexp: re2._Regexp) -> tuple[bytes, bytes]:

@@ -75,7 +75,13 @@ class Relay:
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         self.runs = RunCases(
-            self._view, database, self._write, self._catch_up, kept, clock
+            self._view,
+            database,
+            self._write,
+            self._beside,
+            self._catch_up,
+            kept,
+            clock,
         )
 
     @property
@@ -114,7 +120,8 @@ class Relay:
             return bool(await self._write(push))
         except TooLargeToMerge as error:
             if isinstance(push, Push):
-                return await self._beside.merge(push, self.policies.is_timestamp)
+                is_timestamp = self.policies.is_timestamp
+                return bool(await self._beside.merge(push, is_timestamp))
             raise LimitExceeded("merged_series", str(error)) from error
 
     async def import_groups(self, groups: Import) -> list[str | None]:
@@ -137,8 +144,7 @@ class Relay:
     async def follow(self, policies: Policies) -> None:
         """From now on, let groups go stale and be forgotten by `policies`."""
         await asyncio.to_thread(self._decider.follow, policies)
-        self.runs.rules_are_noted = False
-        await self.runs.note_rules()
+        await self.runs.follow_rules()
 
     async def exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return the exposition in `format_`, with all that was committed by now.

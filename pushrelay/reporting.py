@@ -6,18 +6,27 @@ wrong with the metrics that a run left, its end is kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from pushrelay.catalog import Catalog
-from pushrelay.errors import InconsistentPush, PushrelayError, RunConflict
+from pushrelay.errors import (
+    InconsistentPush,
+    PushrelayError,
+    RunConflict,
+    TooLargeToMerge,
+)
 from pushrelay.expectations import Source
 from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_staging import RunStaging
 from pushrelay.runs import End, Run
+from pushrelay.store.engine import DatabaseErrors
 from pushrelay.writes import Push, Reported, ReportRun
+
+log = logging.getLogger(__name__)
 
 _NEWER = "metrics: left out, because newer ones were pushed since the run finished"
 
@@ -50,6 +59,7 @@ class Reporter:
         known = self._staging.rows.get(run.id)
         warnings = write.report.warnings
         if known is not None and _is_replay(run, known, is_ping=is_ping):
+            self._expect_by_late_start(write, run)
             return Reported(known, warnings, is_replay=True)
         evidence = self._staging.evidence(run.key)
         refusal = None
@@ -59,11 +69,11 @@ class Reporter:
         else:
             run = _with_start(run, run.end, write, known)
             if (push := self._to_push(write)) is not None:
-                refusal = self._take_metrics(push, write.problem)
+                refusal = self._take_metrics(push, write)
             elif write.push is not None:
                 warnings += (_NEWER,)
             if refusal is not None:
-                run = _with_problem(run, str(refusal))
+                run = _with_problem(run, _shown(refusal))
             self._finish(evidence, run)
         self._staging.rows.put(run)
         self._expect(write, run)
@@ -104,18 +114,27 @@ class Reporter:
             return push
         return still_to_add(push, held)
 
-    def _take_metrics(
-        self, push: Push, problem: PushrelayError | None
-    ) -> PushrelayError | None:
+    def _take_metrics(self, push: Push, write: ReportRun) -> Exception | None:
         """Store the metrics that a run left, or book that they are refused and return
-        why."""
+        why. Raises TooLargeToMerge if they can be merged beside the writer."""
+        problem: Exception | None = write.problem
         try:
             if problem is None:
                 self._push(push)
                 return None
         except InconsistentPush as error:
             return error
+        except TooLargeToMerge as error:
+            if push is write.push:
+                raise
+            problem = error
+        except DatabaseErrors:
+            raise
         except PushrelayError as error:
+            problem = error
+        except Exception as error:
+            # Whatever is wrong with them, the run has ended.
+            log.exception("the metrics of a run could not be taken")
             problem = error
         self._book(push)
         return problem
@@ -140,6 +159,14 @@ class Reporter:
             after = after.reported(said, run.started_at)
         self._staging.expect(job, after)
 
+    def _expect_by_late_start(self, write: ReportRun, run: Run) -> None:
+        """Take over what a start says that comes after its end, unless a run that is as
+        new said something."""
+        said = write.report.expectation
+        expected = self._staging.expected(run.key.job)
+        if run.end is None and said and run.started_at > expected.reported_at:
+            self._staging.expect(run.key.job, expected.reported(said, run.started_at))
+
 
 def _is_replay(run: Run, known: Run, *, is_ping: bool) -> bool:
     """Whether `run` says nothing new about the run that is known by its id.
@@ -162,19 +189,33 @@ def _is_replay(run: Run, known: Run, *, is_ping: bool) -> bool:
 
 
 def _with_start(run: Run, end: End, write: ReportRun, known: Run | None) -> Run:
-    """Return `run`, which is at its `end`, with what its start said that is known, if
-    the report is of the end alone."""
+    """Return `run`, which is at its `end`, with what only its start said, if that is
+    known.
+
+    A document of an end is final about all that is counted: its start may come after
+    it.
+    """
+    if known is None:
+        return run
+    run = replace(
+        run, host=run.host or known.host, trace_id=run.trace_id or known.trace_id
+    )
     knows_start = end.duration is not None and not write.report.is_anonymous
-    if known is None or knows_start:
+    if knows_start:
         return run
     started_at = min(known.started_at, end.finished_at)
+    took = end.finished_at - started_at
     said = write.report.run.min_interval
     return replace(
         run,
         started_at=started_at,
         min_interval=known.min_interval if said is None else said,
-        end=replace(end, duration=end.finished_at - started_at),
+        end=replace(end, duration=took),
     )
+
+
+def _shown(refusal: Exception) -> str:
+    return str(refusal) if isinstance(refusal, PushrelayError) else "internal error"
 
 
 def _with_problem(run: Run, problem: str) -> Run:

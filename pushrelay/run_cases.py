@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from pushrelay.beside import Beside
+from pushrelay.errors import TooLargeToMerge
 from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
 from pushrelay.run_states import JobState, unknown_job
@@ -25,9 +28,9 @@ from pushrelay.writes import (
 class RunCases:
     """What may be done with runs and expectations.
 
-    write: has a write done. catch_up: brings the view up to this moment, or raises
-    StoreUnavailable. janitor: removes old runs. clock: Unix nanoseconds.
-    rules_are_noted: whether what the job rules expect is in the store.
+    write: has a write done. beside: makes merges that take long. catch_up: brings the
+    view up to this moment, or raises StoreUnavailable. janitor: removes old runs.
+    clock: Unix nanoseconds.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class RunCases:
         view: View,
         database: Database,
         write: Callable[[Write], Awaitable[Any]],
+        beside: Beside,
         catch_up: Callable[[], Awaitable[None]],
         janitor: RunJanitor,
         clock: Callable[[], int],
@@ -42,10 +46,12 @@ class RunCases:
         self._view = view
         self._database = database
         self._write = write
+        self._beside = beside
         self._catch_up = catch_up
         self._janitor = janitor
         self._clock = clock
-        self.rules_are_noted = False
+        # Of job rules: how many were read, and up to which the store has what they say.
+        self._rules_read, self._rules_noted = 1, 0
 
     async def report(self, report: ReportRun) -> Reported:
         """Store what is said of a run; on return it is on disk.
@@ -53,8 +59,20 @@ class RunCases:
         Raises RunConflict or StoreUnavailable. Metrics of the run that are refused are
         booked as a failure of their group, and named in the answer.
         """
-        reported: Reported = await self._write(report)
+        reported: Reported
+        try:
+            reported = await self._write(report)
+        except TooLargeToMerge:
+            reported = await self._merge_beside(report)
         return reported
+
+    async def _merge_beside(self, report: ReportRun) -> Any:
+        if report.push is None:
+            raise ValueError("a report without metrics has nothing to merge")
+        is_timestamp = self._view.standings.policies.is_timestamp
+        return await self._beside.merge(
+            report.push, is_timestamp, lambda push: replace(report, push=push)
+        )
 
     async def expect(self, change: ChangeExpectation) -> JobExpectation:
         """Change what is expected of a job. Raises UnknownJob or StoreUnavailable."""
@@ -64,9 +82,16 @@ class RunCases:
     async def note_rules(self) -> None:
         """Store what the job rules expect, unless that is done. Raises
         StoreUnavailable."""
-        if not self.rules_are_noted:
+        read = self._rules_read
+        if self._rules_noted < read:
             await self._write(FollowRules())
-            self.rules_are_noted = True
+            self._rules_noted = read
+
+    async def follow_rules(self) -> None:
+        """Store what the job rules expect, which are new. Raises StoreUnavailable; then
+        it is done later."""
+        self._rules_read += 1
+        await self.note_rules()
 
     async def prune(self) -> None:
         """Let go of old runs, and of those that are too many. Raises

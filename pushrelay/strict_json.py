@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from codecs import BOM_UTF8
 from decimal import Decimal, InvalidOperation
+from json import JSONDecodeError, JSONDecoder, scanner
 
 from pushrelay.errors import InvalidJSON
 from pushrelay.shown import shown
+
+_LARGE = 1 << 20
 
 
 def parse_object(body: bytes) -> dict[str, object]:
@@ -18,16 +20,11 @@ def parse_object(body: bytes) -> dict[str, object]:
     hold lone surrogates, which JSON can write.
     """
     try:
-        value = json.loads(
-            body.removeprefix(BOM_UTF8).decode(),
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_object,
-        )
+        decoder = _LARGE_DECODER if len(body) > _LARGE else _DECODER
+        value = decoder.decode(body.removeprefix(BOM_UTF8).decode())
     except UnicodeDecodeError as error:
         raise InvalidJSON(f"is not UTF-8 at byte {error.start + 1}") from None
-    except json.JSONDecodeError as error:
+    except JSONDecodeError as error:
         problem = error.msg.removesuffix(" at")
         raise InvalidJSON(
             f"is not JSON, line {error.lineno}, column {error.colno}: {problem}"
@@ -57,3 +54,20 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise InvalidJSON(f"has {shown(name)} twice in one object")
         members[name] = value
     return members
+
+
+def _decoder() -> JSONDecoder:
+    return JSONDecoder(
+        parse_int=_number,
+        parse_float=_number,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_object,
+    )
+
+
+_DECODER = _decoder()
+# The usual scanner, in C, holds the interpreter until it has read a whole object, which
+# with millions of names stops all other threads for seconds.
+_LARGE_DECODER = _decoder()
+_SCAN_ONCE = scanner.py_make_scanner(_LARGE_DECODER)  # type: ignore[attr-defined]
+_LARGE_DECODER.scan_once = _SCAN_ONCE  # type: ignore[attr-defined]

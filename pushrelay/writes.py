@@ -128,7 +128,7 @@ class Reported:
     run: Run
     warnings: tuple[str, ...] = ()
     is_replay: bool = False
-    refusal: PushrelayError | None = None
+    refusal: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import example, given
@@ -348,3 +350,24 @@ def test_a_matcher_may_say_which_value_a_label_has(
     selector: str, value: str | None
 ) -> None:
     assert parse_selector(selector).value_of("job") == value
+
+
+def test_other_threads_go_on_while_very_many_values_are_matched() -> None:
+    """Measured in values that are matched between two turns, not in seconds."""
+    matcher = Matcher("job", MatchType.REGEXP, "e.*")
+    matched, all_ = 0, 20_000
+
+    def match_and_work() -> None:
+        nonlocal matched
+        for matched in range(all_):  # noqa: B007  # it is looked at meanwhile
+            assert matcher.matches("e1")
+            sum(range(4_000))
+
+    matching = Thread(target=match_and_work)
+    last = longest = 0
+    matching.start()
+    while matching.is_alive():
+        time.sleep(0.001)
+        longest, last = max(longest, matched - last), matched
+
+    assert longest < all_ / 4

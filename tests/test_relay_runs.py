@@ -15,20 +15,18 @@ import pytest
 from builders import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_use import SECOND, Clock, group, on_loop, open_relay, page_of, put, samples
+from relay_use import SECOND, Clock, on_loop, open_relay, page_of, put
 from run_relays import (
     A,
     begun,
     counters,
     ended,
-    push_of,
     report,
     run_lines,
     run_series,
 )
 
 from pushrelay import janitor
-from pushrelay.aggregation import Mode
 from pushrelay.errors import RunConflict
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.relay import Relay
@@ -188,6 +186,31 @@ async def test_a_replay_changes_nothing(tmp_path: Path, clock: Clock) -> None:
         assert await run_lines(relay) == before
 
 
+@pytest.mark.parametrize("starts_first", [True, False])
+def test_what_only_the_start_of_a_run_expects_is_taken_over(
+    starts_first: bool, tmp_path: Path, clock: Clock
+) -> None:
+    @on_loop
+    async def test() -> None:
+        async with open_relay(tmp_path, clock=clock) as relay:
+            expected = Expectation(every=MINUTE, min_interval=MINUTE)
+            begin = replace(begun(2, NOW + SECOND), min_interval=MINUTE, host="db1")
+            end = ended(2, NOW + SECOND, NOW + 2 * SECOND)
+            await report(relay, ended(1, NOW, NOW + SECOND))
+            reports = [(begin, expected), (end, None)]
+            for run, said in reports if starts_first else reversed(reports):
+                await report(relay, run, said)
+            shown = await run_series(relay, "interval_seconds", "early_runs_total")
+            assert shown['interval_seconds{instance="",job="a"}'] == 60
+            # What is counted does not depend on whether the start was there.
+            assert shown['early_runs_total{instance="",job="a"}'] == 0
+            found = await relay.runs.find(end.id)
+            assert found is not None
+            assert found.host == ("db1" if starts_first else None)
+
+    test()
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -272,121 +295,6 @@ async def test_a_scrape_waits_for_what_another_one_is_about_to_show(
         go_on.set()
         assert await scrape
         assert not relay._decider.is_due()
-
-
-# --- metrics of runs ---
-
-
-@on_loop
-async def test_metrics_of_a_run_are_those_of_its_group(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        run = ended(1, NOW, NOW + SECOND)
-        assert (await report(relay, run, metrics="rows 5")).run == run
-        assert 'rows{instance="",job="a"} 5' in await samples(relay)
-        held = await group(relay, A)
-        assert held is not None
-        assert held.pushed_at == NOW + SECOND
-
-
-@on_loop
-async def test_the_end_of_a_run_is_kept_if_its_metrics_are_refused(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await put(relay, B, "# TYPE rows counter\nrows 1", at=NOW)
-        run = ended(1, NOW, NOW + SECOND)
-        reported = await report(relay, run, metrics="# TYPE rows gauge\nrows 5")
-        assert reported.run.end is not None
-        [problem] = reported.run.end.problems
-        assert "rows" in problem
-        held = await group(relay, A)
-        assert held is not None
-        assert (held.pushed_at, held.failed_at) == (0, NOW + SECOND)
-        shown = await run_series(relay, "last_finish_timestamp_seconds")
-        assert list(shown.values()) == [(NOW + SECOND) / 1e9]
-
-
-COUNTED = "# TYPE done counter\ndone 5\n# TYPE level gauge\nlevel 5"
-NEWER = "# TYPE done counter\ndone 1\n# TYPE level gauge\nlevel 1"
-
-
-@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.UPDATE, Mode.MERGE])
-def test_late_metrics_do_not_overwrite_newer_ones(
-    mode: Mode, tmp_path: Path, clock: Clock
-) -> None:
-    @on_loop
-    async def test() -> None:
-        async with open_relay(tmp_path, clock=clock) as relay:
-            await put(relay, A, NEWER, at=NOW + MINUTE)
-            run = ended(1, NOW, NOW + SECOND)
-            reported = await report(relay, run, metrics=COUNTED, mode=mode)
-            assert len(reported.warnings) == 1
-            lines = await samples(relay)
-            assert 'done{instance="",job="a"} 1' in lines
-            assert 'level{instance="",job="a"} 1' in lines
-
-    test()
-
-
-@on_loop
-async def test_late_metrics_that_count_are_added_and_no_time_falls(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await put(relay, A, NEWER, at=NOW + MINUTE)
-        run = ended(1, NOW, NOW + SECOND)
-        reported = await report(relay, run, metrics=COUNTED, mode=Mode.ADD)
-        assert reported.warnings == ()
-        lines = await samples(relay)
-        assert 'done{instance="",job="a"} 6' in lines
-        assert 'level{instance="",job="a"} 1' in lines
-        held = await group(relay, A)
-        assert held is not None
-        assert held.pushed_at == NOW + MINUTE
-        assert {family.pushed_at for family in held.payload.families()} == {
-            NOW + MINUTE
-        }
-
-
-@on_loop
-async def test_late_metrics_leave_the_policy_of_the_newer_push(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        newer = push_of(ended(1, NOW, NOW + MINUTE), NEWER, Mode.UPDATE)
-        await relay.push(replace(newer, stale_after=MINUTE))
-        run = ended(1, NOW, NOW + SECOND)
-        await report(relay, run, metrics=COUNTED, mode=Mode.ADD)
-        held = await group(relay, A)
-        assert held is not None
-        assert held.stale_after == MINUTE
-
-
-@on_loop
-async def test_late_metrics_without_anything_to_add_are_left_out(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await put(relay, A, NEWER, at=NOW + MINUTE)
-        run, late = ended(1, NOW, NOW + SECOND), "# TYPE level gauge\nlevel 5"
-        assert (await report(relay, run, metrics=late, mode=Mode.ADD)).warnings
-        assert 'level{instance="",job="a"} 1' in await samples(relay)
-
-
-@on_loop
-async def test_a_late_failure_does_not_hide_a_newer_one(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await put(relay, B, "# TYPE rows counter\nrows 1", at=NOW)
-        wrong = "# TYPE rows gauge\nrows 5"
-        await report(relay, ended(1, NOW, NOW + MINUTE), metrics=wrong)
-        await report(relay, ended(2, NOW, NOW + SECOND), metrics=wrong)
-        held = await group(relay, A)
-        assert held is not None
-        assert held.failed_at == NOW + MINUTE
 
 
 # --- what ends ---

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
+from threading import Thread
 
 import pytest
 from hypothesis import given
@@ -85,3 +87,44 @@ words = st.text(max_size=5)
 )
 def test_what_is_written_is_read(document: dict[str, object]) -> None:
     assert parse_object(json.dumps(document).encode()) == document
+
+
+def test_other_threads_go_on_while_a_very_large_object_is_read() -> None:
+    members = ",".join(f'"name{number}":""' for number in range(1_000_000))
+    reading = Thread(target=parse_object, args=(f"{{{members}}}".encode(),))
+
+    began = last = time.perf_counter()
+    longest = 0.0
+    reading.start()
+    while reading.is_alive():
+        time.sleep(0.001)
+        now = time.perf_counter()
+        longest, last = max(longest, now - last), now
+
+    assert longest < (last - began) / 4
+
+
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ('{"a": [1.5, null, {"b": "\\u00e9"}]', None),
+        ('{"a": NaN', "NaN"),
+        ('{"a": 1, "a": 2', "twice"),
+        ('{"a": ' + "[" * 100_000, "deeply"),
+        ('{"a" 1', "line 1, column 6"),
+        ('{"a": ,', "line 1, column 7"),
+        ('{"a": 1' + "e9" + "9" * 30, "out of bounds"),
+    ],
+)
+def test_a_large_object_is_read_like_a_small_one(
+    written: str, error: str | None
+) -> None:
+    large = (written + "}" + " " * 2**20).encode()
+    small = (written + "}").encode()
+
+    if error is None:
+        assert parse_object(large) == parse_object(small)
+    else:
+        for body in (large, small):
+            with pytest.raises(InvalidJSON, match=error):
+                parse_object(body)

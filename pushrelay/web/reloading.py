@@ -22,6 +22,7 @@ class Reloader:
         self._relay = relay
         # One after the other: who asks later gets the later file.
         self._turn = asyncio.Lock()
+        self._is_awaited = False
 
     async def reload(self) -> None:
         """Take over the file. A bad one changes nothing.
@@ -34,18 +35,27 @@ class Reloader:
                 "the relay was started without --config.file: there is nothing to read"
             )
         async with self._turn:
+            self._is_awaited = False
             try:
                 rules = await asyncio.to_thread(read_rules, self._path)
             except InvalidRules as error:
                 self._relay.telemetry.reload_failed()
                 log.error("the configuration file is not taken over: %s", error)
                 raise
-            await self._relay.follow(self._relay.policies.with_rules(rules))
+            policies = self._relay.policies
+            if rules == policies.rules:
+                # All that follows from them is so, but for jobs that were retired.
+                await self._relay.runs.follow_rules()
+            else:
+                await self._relay.follow(policies.with_rules(rules))
             self._relay.telemetry.reloaded(time.time())
             log.info("the configuration file was read: %d job rules", len(rules))
 
     async def try_reload(self) -> None:
         """Do the same for who cannot be told what is wrong: the log says it."""
+        if self._is_awaited:
+            return  # The one that waits reads what is there then.
+        self._is_awaited = True
         try:
             await self.reload()
         except InvalidRequest as error:

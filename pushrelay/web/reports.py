@@ -24,6 +24,11 @@ from pushrelay.writes import Push, Reported, ReportRun
 
 log = logging.getLogger(__name__)
 
+LATE = 300 * 10**9
+"""A report that comes so long after the end of its run, in nanoseconds, waited
+somewhere. With less, the clocks may differ, and the metrics are newer than what the run
+pushed on its way."""
+
 _LOGGED_CHARACTERS = 2_000
 
 
@@ -56,7 +61,7 @@ class Reports:
         if end is None or report.metrics is None:
             return ReportRun(report)
         body = report.metrics.encode()
-        read = partial(self._read, report, body, key, min(end.finished_at, now))
+        read = partial(self._read, report, body, key, _pushed_at(end.finished_at, now))
         if len(body) <= INLINE_BODY_BYTES and is_short(key):
             return read()
         return await self._bodies.run(read)
@@ -85,6 +90,12 @@ class Reports:
             "reason": str(refusal)[:_LOGGED_CHARACTERS],
         }
         log.error("metrics of a run refused", extra={"fields": fields})
+
+
+def _pushed_at(finished_at: int, now: int) -> int:
+    """Return when metrics count as pushed that come `now`: then, like all pushes, or
+    with the end of the run where that came late."""
+    return now if now - finished_at < LATE else finished_at
 
 
 def data_of(reported: Reported) -> dict[str, Any]:

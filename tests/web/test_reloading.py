@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 from relay_process import RelayProcess, StartRelay
+from relay_use import on_loop, open_relay
+
+from pushrelay.job_rules import JobRules, read_rules
+from pushrelay.web import reloading
+from pushrelay.web.reloading import Reloader
 
 LIFECYCLE = "--web.enable-lifecycle"
 STALE = 'pushrelay_group_stale{instance="",job="a"}'
@@ -178,3 +184,26 @@ def test_reloads_and_pushes_do_not_disturb_each_other(
     rules.write_text(AT_ONCE)
     assert relay.put("/-/reload").status == 200
     assert "x{" not in relay.page()
+
+
+@on_loop
+async def test_hangups_do_not_queue_up(
+    tmp_path: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = 0
+
+    def read(path: Path) -> JobRules:
+        nonlocal readings
+        readings += 1
+        return read_rules(path)
+
+    monkeypatch.setattr(reloading, "read_rules", read)
+    async with open_relay(tmp_path) as relay:
+        reloader = Reloader(rules, relay)
+        rules.write_text(AT_ONCE)
+        await asyncio.gather(*(reloader.try_reload() for _ in range(20)))
+        assert relay.policies.rules == read_rules(rules)
+        rules.write_text(LATER)
+        await reloader.try_reload()
+        assert relay.policies.rules == read_rules(rules)
+    assert 2 <= readings <= 3

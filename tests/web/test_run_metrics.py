@@ -13,7 +13,6 @@ from run_http import finish, job_of, new_id, report, run_of
 def test_the_metrics_of_a_run_are_pushed_to_its_group(relay: HTTPClient) -> None:
     relay.put("/metrics/job/nightly/instance/i", "other 1\nrows 1\n")
     end = finish(labels={"instance": "i"}, metrics="rows 5\n")
-    # As late as the end of the run, which is not before the push above.
     end["finished_at"] = time.time() + 5
     report(relay, end)
     page = relay.page()
@@ -81,17 +80,37 @@ def test_metrics_are_taken_as_the_job_rule_says(limited: HTTPClient) -> None:
     assert problem == "the body is larger than the limit of 1000 bytes"
 
 
-def test_metrics_that_take_long_to_merge_are_a_problem(limited: HTTPClient) -> None:
-    lines = "".join(f'n{{l="{at}"}} 1\n' for at in range(3000))
-    metrics = "# TYPE n counter\n" + lines
-    assert report(limited, finish("adding", metrics=metrics))["metrics_problems"] == []
-    end = finish("adding", metrics=metrics, ago=5)
+MANY = "# TYPE n counter\n" + "".join(f'n{{l="{at}"}} 1\n' for at in range(3000))
+
+
+def test_metrics_that_take_long_to_merge_are_merged(limited: HTTPClient) -> None:
+    for number in range(3):
+        end = finish("adding", metrics=MANY, ago=number)
+        assert report(limited, end)["metrics_problems"] == []
+    assert value(limited.page(), "n", job="adding", l="2999") == 3
+
+
+def test_late_metrics_that_take_long_to_merge_are_a_problem(
+    limited: HTTPClient,
+) -> None:
+    assert report(limited, finish("adding", metrics=MANY))["metrics_problems"] == []
+    end = finish("adding", metrics=MANY, ago=600)
     [problem] = report(limited, end)["metrics_problems"]
     assert "so many can only be merged" in problem
     page = limited.page()
     assert value(page, "push_failure_time_seconds", job="adding") > 0
     name = "pushrelay_pushes_rejected_total"
     assert value(page, name, job="adding", reason="limit") == 1
+
+
+def test_a_clock_that_is_a_little_late_costs_no_metrics(relay: HTTPClient) -> None:
+    relay.put("/metrics/job/nightly", "done 1\n")  # on its way
+    told = report(relay, finish("nightly", metrics="done 5\n", ago=5))
+    assert told["warnings"] == []
+    assert value(relay.page(), "done", job="nightly") == 5
+    told = report(relay, finish("nightly", metrics="done 4\n", ago=600))
+    assert len(told["warnings"]) == 1
+    assert value(relay.page(), "done", job="nightly") == 5
 
 
 def test_metrics_cannot_be_booked_beside_the_twin_of_their_group(
