@@ -187,8 +187,10 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-            if what := _NOTED_REFUSALS.get(name):
-                self._pushes.note_rejection(what, exchange, rest, error)
+            if name in _PUSHES:
+                self._pushes.note_rejection(exchange, rest, error)
+            elif name in _REPORTS:
+                self._pushes.note_refused_report(exchange, error)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -287,11 +289,9 @@ _COMPATIBLE = frozenset(
 _SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
 
-_NOTED_REFUSALS = {
-    **dict.fromkeys((*_SUMMARISED, "push_groups"), "push refused"),
-    **dict.fromkeys(("report_run", "ping"), "report of a run refused"),
-}
-"""Handlers whose refusals are counted, and what is logged then."""
+_PUSHES = (*_SUMMARISED, "push_groups")
+_REPORTS = ("report_run", "ping")
+"""Handlers whose refusals are counted and logged."""
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
