@@ -7,7 +7,7 @@ is stored. Unix nanoseconds throughout.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pushrelay.errors import UnknownJob
@@ -115,7 +115,7 @@ class JobState:
     abandoned_since: int | None
     failures: int
     failing_since: int | None
-    evidences: tuple[RunEvidence, ...]
+    evidences: tuple[RunEvidence, ...] = field(compare=False)
     at: int
 
     @property
