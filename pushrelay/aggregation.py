@@ -139,11 +139,14 @@ def _is_info(pushed: StoredFamily) -> bool:
 def _add_type_problem(
     findings: Findings, held: StoredFamily, pushed: StoredFamily
 ) -> None:
+    advice = "replace the group with PUT, or delete it first"
+    if pushed.type is MetricType.UNTYPED:
+        # Most who declare no type do not mean to lose what is held.
+        advice = f"declare its TYPE; to start anew instead, {advice}"
     findings.add(
         "mode",
         f"metric family {quote(pushed.name)} is pushed as {pushed.type.name}, but its "
-        f"group holds it as {held.type.name}; replace the group with PUT, or delete it "
-        "first",
+        f"group holds it as {held.type.name}; {advice}",
         family=pushed.name,
         type=pushed.type.name,
         other_type=held.type.name,

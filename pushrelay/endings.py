@@ -81,6 +81,10 @@ class Endings:
         hidden = {group.key for group in forgotten}
         return [key for key in deleted if key not in hidden]
 
+    def remembers(self, job: str) -> bool:
+        """Whether pushes to `job` are remembered beyond its groups."""
+        return self._view.jobs.get(job) is not None
+
     async def wipe(self) -> None:
         """Delete all groups and runs, and what is known of jobs. Raises
         StoreUnavailable."""

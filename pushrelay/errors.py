@@ -32,6 +32,8 @@ line map them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,10 +43,12 @@ class PushrelayError(Exception):
 
     reason: a short word for the kind of error; rejections are counted by it.
     line: the line of the body that it is about, from 1; None if that is not known.
+    job: of the report of a run that it is about; None if that is not known.
     """
 
     reason = "internal"
     line: int | None = None
+    job: str | None = None
 
 
 class InvalidRequest(PushrelayError):
@@ -229,6 +233,18 @@ class StoreUnavailable(PushrelayError):
     that raises this may be unknown, so that pushing again is always right."""
 
     reason = "store_unavailable"
+
+
+@contextmanager
+def about_job(job: str | None) -> Iterator[None]:
+    """Let what is raised within know that it is about a report of `job`."""
+    try:
+        yield
+    except StoreUnavailable:
+        raise  # many writes may share it
+    except PushrelayError as error:
+        error.job = job
+        raise
 
 
 class InvalidRules(PushrelayError):

@@ -161,7 +161,7 @@ def _known_tz(given: dict[str, object], is_needed: bool) -> tuple[str, list[str]
     name = _text(given, "tz", "Europe/Berlin")
     if len(name) <= _MOST_ZONE_CHARACTERS and zone_of(name) is not None:
         return name, []
-    near = meant(name, _zone_names())
+    near = _meant_zone(name)
     hint = f"; {near}" if near else ""
     problem = f"{shown(name)} is not a time zone known here"
     if is_needed:
@@ -169,6 +169,16 @@ def _known_tz(given: dict[str, object], is_needed: bool) -> tuple[str, list[str]
     return "UTC", [
         f"expectation.tz: {problem}, so that the schedule is read as UTC{hint}"
     ]
+
+
+def _meant_zone(name: str) -> str:
+    """Return a question for the zone that may be meant by `name`; empty if there is
+    none."""
+    # In a form, a plus that nobody encoded is a blank.
+    with_plus = name[:_MOST_ZONE_CHARACTERS].replace(" ", "+")
+    if with_plus != name and zone_of(with_plus) is not None:
+        return f"did you mean {with_plus}? write + as %2B, or use --data-urlencode"
+    return meant(name, _zone_names())
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import fields as dataclass_fields
 from decimal import Decimal
 from enum import Enum
 
-from pushrelay.errors import InvalidRun
+from pushrelay.errors import InvalidExpectation, InvalidRun, about_job
 from pushrelay.expectation_documents import parse_expectation
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
@@ -20,6 +20,7 @@ from pushrelay.run_fields import (
     JOB,
     Fields,
     Kind,
+    job_of,
     one_of,
     parse_uuid,
     run_key,
@@ -52,9 +53,14 @@ def parse_ping(fields: list[tuple[str, str]], now: int, *, utf8_names: bool) -> 
 
     With `rid`, a name that no other run of this key has, a start and an end are of one
     run; the relay finds the start of an end without it. An end has no duration, since
-    its start is not known here. Raises InvalidRun and InvalidExpectation.
+    its start is not known here. Raises InvalidRun, which knows the job if there is one.
     """
-    given = _once(fields)
+    jobs = [value for name, value in fields if name == "job"]
+    with about_job(job_of(jobs[0]) if len(jobs) == 1 else None):
+        return _report(_once(fields), now, utf8_names)
+
+
+def _report(given: Fields, now: int, utf8_names: bool) -> Report:
     _refuse_unknown(given)
     key = run_key(given.need("job", JOB), _labels(given), utf8_names=utf8_names)
     end = _end(given, now)
@@ -143,7 +149,14 @@ def _expectation(given: Fields) -> tuple[Expectation | None, list[str]]:
     flag = document.get("per_instance")
     if flag in ("true", "false"):
         document["per_instance"] = flag == "true"
-    return parse_expectation(document) if document else (None, [])
+    if not document:
+        return None, []
+    try:
+        expectation, warnings = parse_expectation(document)
+    except InvalidExpectation as error:
+        raise InvalidRun(error.field or "expectation", error.problem) from None
+    # Its parameters do not stand in an object.
+    return expectation, [each.removeprefix("expectation.") for each in warnings]
 
 
 def _run_id(key: GroupingKey, rid: str | None) -> uuid.UUID:

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import fields
 from enum import Enum
 
-from pushrelay.errors import InvalidJSON, InvalidRun, RunTooOld
+from pushrelay.errors import InvalidJSON, InvalidRun, RunTooOld, about_job
 from pushrelay.expectation_documents import parse_expectation
 from pushrelay.expectation_documents import to_document as expectation_document
 from pushrelay.run_fields import (
@@ -20,6 +20,7 @@ from pushrelay.run_fields import (
     UNIX_TIME,
     Fields,
     Kind,
+    job_of,
     one_of,
     run_key,
     seconds,
@@ -55,12 +56,17 @@ def parse_run(body: bytes, id_: uuid.UUID, now: int, *, utf8_names: bool) -> Rep
     now: Unix nanoseconds. utf8_names: whether any UTF-8 text may be a label name.
 
     Raises InvalidRun, InvalidExpectation, and RunTooOld if what is reported is longer
-    ago than ids are remembered.
+    ago than ids are remembered; they know the job if it can be read.
     """
     try:
         document = _without_nulls(parse_object(body), "")
     except InvalidJSON as error:
         raise InvalidRun("", str(error)) from None
+    with about_job(job_of(document.values.get("job"))):
+        return _report(document, id_, now, utf8_names)
+
+
+def _report(document: Fields, id_: uuid.UUID, now: int, utf8_names: bool) -> Report:
     _refuse_unknown(document, [*_START_FIELDS, *_END_FIELDS])
     _check_id(document, id_)
     key = run_key(

@@ -73,6 +73,11 @@ def parse_uuid(written: str) -> uuid.UUID | None:
     return uuid.UUID(written) if _UUID.fullmatch(written) else None
 
 
+def job_of(name: object) -> str | None:
+    """Return the job that a client gave as `name`; None if there can be none."""
+    return JOB.convert(name)
+
+
 def text(what: str, *, most: int | None = None) -> Kind[str]:
     """Return the kind of text that is not empty and has at most `most` characters, none
     of them a lone surrogate; with `most`, all of them printable."""

@@ -7,7 +7,7 @@ is stored. Unix nanoseconds throughout.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pushrelay.errors import UnknownJob
@@ -26,13 +26,14 @@ class OpenRuns:
     running: how many may still be at work; since: when the first of them began.
     abandoned: how many have been silent for longer than a run may take. A run that
     began later and succeeded ends the worry about them. due: when any of this changes
-    without a report; None: never.
+    without a report; None: never. abandoned_since: when the first of these began.
     """
 
     running: int = 0
     since: int | None = None
     abandoned: int = 0
     due: int | None = None
+    abandoned_since: int | None = None
 
 
 def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenRuns:
@@ -51,6 +52,7 @@ def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenR
         running[0].started_at if running else None,
         len(abandoned),
         min(dues, default=None),
+        abandoned[0].started_at if abandoned else None,
     )
 
 
@@ -104,7 +106,8 @@ class JobState:
 
     last_start: 0 for never. last_run: the run that finished last; None: none did.
     failing_since: the first failure since the last success, of the key that has failed
-    for longest; failures: the most in a row of any key. keys: how many keys have runs.
+    for longest; failures: the most in a row of any key. evidences: of all its keys.
+    at: the moment.
     """
 
     job: str
@@ -117,9 +120,16 @@ class JobState:
     running: int
     running_since: int | None
     abandoned: int
+    abandoned_since: int | None
     failures: int
     failing_since: int | None
-    keys: int
+    evidences: tuple[RunEvidence, ...] = field(compare=False)
+    at: int
+
+    @property
+    def keys(self) -> int:
+        """How many keys have runs."""
+        return len(self.evidences)
 
 
 def job_state(
@@ -146,11 +156,13 @@ def job_state(
         max(finished, key=lambda run: (run.finished_at, run.id), default=None),
         max([each.last_success for each in held], default=0),
         running,
-        min([each.since for each in opened if each.since is not None], default=None),
+        _first(each.since for each in opened),
         abandoned,
+        _first(each.abandoned_since for each in opened),
         failures,
-        min([each.failing_since for each in held if each.failing_since], default=None),
-        len(held),
+        _first(each.failing_since for each in held),
+        tuple(held),
+        now,
     )
 
 
@@ -182,6 +194,10 @@ def last_starts(
 def instance_of(key: GroupingKey) -> str:
     """Return the value of the label `instance`, empty where there is none."""
     return dict(key.labels).get("instance", "")
+
+
+def _first(moments: Iterable[int | None]) -> int | None:
+    return min([moment for moment in moments if moment is not None], default=None)
 
 
 def _worst(outlooks: list[Outlook]) -> Outlook:

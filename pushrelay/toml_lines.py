@@ -30,7 +30,10 @@ class TomlLines:
     def __init__(self, text: str) -> None:
         self._lines = {"": 1}
         for path, line in _places(text):
-            self._lines.setdefault(path, line)
+            # An array, and a table without a head of its own, begins with its first.
+            while path not in self._lines:
+                self._lines[path] = line
+                path = _around(path)
 
     def of(self, path: str) -> int:
         """Return the line, counted from 1, of `path` or of what is around it.
@@ -38,8 +41,12 @@ class TomlLines:
         What is within an inline table or has quotes around its name is not found.
         """
         while path not in self._lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+            path = _around(path)
         return self._lines[path]
+
+
+def _around(path: str) -> str:
+    return path[: max(path.rfind("."), path.rfind("["), 0)]
 
 
 def _places(text: str) -> Iterator[tuple[str, int]]:

@@ -213,7 +213,10 @@ REFUSED = {
     "no type": Refused(
         COUNTER + "c 1",
         "c 2",
-        ('"c" is pushed as UNTYPED', "holds it as COUNTER"),
+        (
+            '"c" is pushed as UNTYPED',
+            "holds it as COUNTER; declare its TYPE; to start anew instead, replace",
+        ),
         MERGING,
     ),
     "a histogram of the other kind": Refused(

@@ -73,6 +73,11 @@ def test_an_expectation_is_stated_without_what_it_does_not_say() -> None:
         ("/etc/passwd", ""),
         ("../UTC", "; did you mean UTC?"),
         ("\udc80", ""),
+        (
+            "Etc/GMT 1",
+            "UTC; did you mean Etc/GMT+1? write + as %2B, or use --data-urlencode",
+        ),
+        ("Etc/GMT 99", ""),
     ],
 )
 def test_a_zone_that_is_not_known_warns_and_means_utc(tz: str, hint: str) -> None:

@@ -183,18 +183,37 @@ def test_the_job_is_written_once(fields: list[tuple[str, str]], message: str) ->
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"every": "1.5"}, 'expectation.every: "1.5" is not a duration'),
+        ({"every": "1.5"}, 'every: "1.5" is not a duration'),
         ({"per_instance": "true"}, "expectation: says nothing; write schedule, "),
         ({"every": "1h", "per_instance": "yes"},
-         'expectation.per_instance: must be true or false, not "yes"'),
+         'per_instance: must be true or false, not "yes"'),
     ],
 )  # fmt: skip
 def test_a_refused_expectation_speaks_for_itself(
     written: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(InvalidExpectation) as refused:
+    with pytest.raises(InvalidRun) as refused:
         ping({"status": "start", **written})
     assert str(refused.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("fields", "job"),
+    [
+        ([("job", "a"), ("stauts", "x")], "a"),
+        ([("job", "a"), ("status", "x"), ("status", "y")], "a"),
+        ([("job", "a"), ("job", "b"), ("status", "start")], None),
+        ([("job", "\udcff"), ("status", "start")], None),
+        ([("job", "")], None),
+        ([], None),
+    ],
+)
+def test_a_refusal_knows_the_job(
+    fields: list[tuple[str, str]], job: str | None
+) -> None:
+    with pytest.raises(InvalidRun) as refused:
+        parse_ping(fields, NOW, utf8_names=False)
+    assert refused.value.job == job
 
 
 def test_a_refusal_does_not_repeat_a_long_value() -> None:

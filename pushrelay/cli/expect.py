@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import click
 
 from pushrelay.cli.options import plain_option
-from pushrelay.cli.remote import connected, job_target, relay_url
+from pushrelay.cli.remote import connected, job_target, relay_url, told_as
 from pushrelay.cli.tables import facts, name, show, word
 from pushrelay.cli.times import ahead
 
 _SOURCES = {"report": ", as its reports say", "rule": ", as the job rules say"}
+
+_FIELD = r"\bexpectation\.([a-z_]+)(?=: )"
+"""How the relay begins to say what is wrong."""
 
 
 @click.command()
@@ -67,7 +71,7 @@ def expect(
         document["per_instance"] = True
     if clear == bool(document):
         raise click.UsageError("give either what is expected, or --clear")
-    with connected(url) as relay:
+    with connected(url) as relay, told_as(_FIELD, _option):
         if clear:
             answer = relay.data("DELETE", target)
         else:
@@ -75,8 +79,13 @@ def expect(
             headers = {"Content-Type": "application/json"}
             answer = relay.data("PUT", target, body, headers)
     for warning in answer.get("warnings") or []:
-        click.echo(f"warning: {word(warning)}", err=True)
+        told = re.sub(_FIELD, _option, word(warning), count=1)
+        click.echo(f"warning: {told}", err=True)
     show(_told(answer, time.time_ns()))
+
+
+def _option(field: re.Match[str]) -> str:
+    return "--" + field[1].replace("_", "-")
 
 
 def _told(job: Mapping[str, Any], now: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pushrelay.cli.options import plain_option
 from pushrelay.cli.pages import fetch, output
 from pushrelay.cli.remote import connected, job_target, relay_url
 from pushrelay.cli.tables import Cell, name, show, table, terminal_columns, word
-from pushrelay.cli.times import ago, ahead
+from pushrelay.cli.times import ago, ahead, since
 from pushrelay.client import RelayClient
 from pushrelay.errors import RelayRefused, UnknownJob
 
@@ -29,6 +29,11 @@ _COLOURS = {
 """All states, with what they look like."""
 
 _WRONG = frozenset({"failed", "overdue", "abandoned"})
+
+_NO_JOBS = (
+    "no jobs are known; a job is once it has reported a run, as a ping does, or once "
+    "`pushrelay expect` says when it should run"
+)
 
 
 @click.command()
@@ -60,6 +65,8 @@ def jobs(
     """Show how each JOB is, or all jobs. Of each, its state, its last run, and when the
     next is expected."""
     chosen = {state.replace("-", " ") for state in states}
+    if check:
+        _refuse_sound(chosen)
     with connected(url) as relay:
         found, missing = _find(relay, names, chosen)
     shown = [
@@ -69,13 +76,25 @@ def jobs(
     ]
     if output == "json":
         click.echo(json.dumps(shown, indent=2))
-    elif shown or not (check or missing):
+    elif not (shown or check or missing):
+        click.echo("no such jobs are known" if chosen else _NO_JOBS, err=True)
+    elif shown:
         show(_table(shown, time.time_ns(), terminal_columns()))
     if missing:
         told = ", ".join(map(name, missing))
         raise click.ClickException(f"the relay knows nothing of {told}")
     if check and shown:
         context.exit(1)
+
+
+def _refuse_sound(states: Iterable[str]) -> None:
+    """Raise click.UsageError if one of `states` is never wrong."""
+    sound = sorted(set(states) - _WRONG - {"running"})
+    if sound:
+        options = " ".join([f"--state {state.replace(' ', '-')}" for state in sound])
+        raise click.UsageError(
+            f"--check looks for what is wrong, and that is never so: {options}"
+        )
 
 
 def _find(
@@ -111,18 +130,29 @@ def _table(
     jobs: Iterable[dict[str, Any]], now: int, columns: int | None
 ) -> Iterator[str]:
     headings = ("STATE", "LAST RUN", "NEXT", "FAILING SINCE", "JOB")
-    return table(headings, [_row(job, now) for job in jobs], columns)
+    return table(headings, [_row(job, now) for job in jobs], columns, last_is_name=True)
 
 
 def _row(job: dict[str, Any], now: int) -> tuple[Cell | str, ...]:
-    state, last = job["state"], job["last_run"]
+    state = job["state"]
     expected, failing = job["next_expected"], job["failing_since"]
     return (
         Cell(word(state), _COLOURS.get(state)),
-        f"{ago(last['finished_at'], now)}, {word(last['outcome'])}"
-        if last
-        else "never",
+        _last_run(job, now),
         "-" if expected is None else ahead(expected, now),
         "-" if failing is None else ago(failing, now),
         name(job["job"]),
+    )
+
+
+def _last_run(job: dict[str, Any], now: int) -> str:
+    """Return what to say of the last run, or of the one that has not ended if the state
+    is about it."""
+    state, last = job["state"], job["last_run"]
+    if state == "running" and job["running_since"] is not None:
+        return f"running for {since(job['running_since'], now)}"
+    if state == "abandoned" and job["abandoned_since"] is not None:
+        return f"began {ago(job['abandoned_since'], now)}"
+    return (
+        f"{ago(last['finished_at'], now)}, {word(last['outcome'])}" if last else "never"
     )

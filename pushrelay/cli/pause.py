@@ -7,7 +7,7 @@ import time
 import click
 
 from pushrelay.cli.options import plain_option
-from pushrelay.cli.remote import connected, job_target, query, relay_url
+from pushrelay.cli.remote import connected, job_target, query, relay_url, told_as
 from pushrelay.cli.tables import name, show
 from pushrelay.cli.times import ahead, api_time, moment
 from pushrelay.durations import parse_duration
@@ -33,7 +33,7 @@ def pause(job: str, url: str, until: str | None, span: str | None) -> None:
     """
     target = job_target(job)
     parameters = query({"until": _end(until, span)})
-    with connected(url) as relay:
+    with connected(url) as relay, told_as("use DELETE", "use `pushrelay resume`"):
         known = relay.data("POST", f"{target}/pause{parameters}", repeatable=True)
     end = known["paused_until"]
     told = f"{moment(end, None)}, {ahead(end, time.time_ns())}"
@@ -54,8 +54,10 @@ def resume(job: str, url: str) -> None:
 
 def _end(until: str | None, span: str | None) -> str:
     """Return when the pause ends, for the API. Raises click.UsageError."""
-    if (until is None) == (span is None):
-        raise click.UsageError("give either --until or --for")
+    if until is None and span is None:
+        raise click.UsageError("how long is missing: give --for or --until")
+    if until is not None and span is not None:
+        raise click.UsageError("give --for or --until, not both")
     if until is not None:
         return api_time(until, None)
     try:

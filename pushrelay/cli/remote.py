@@ -6,6 +6,7 @@ called wrongly, and with 3 when no relay answered or it could not for now.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import click
 
 from pushrelay.cli.options import Decorated, option, plain_option
 from pushrelay.client import RelayClient
-from pushrelay.errors import InvalidURL, PushrelayError, RelayUnavailable
+from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused, RelayUnavailable
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
 
@@ -115,6 +116,19 @@ def connected(url: str, **seconds: float) -> Iterator[RelayClient]:
         raise Unavailable(str(error)) from error
     except PushrelayError as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def told_as(
+    pattern: str, words: str | Callable[[re.Match[str]], str]
+) -> Iterator[None]:
+    """Let a refusal say `words` where the relay says what first matches `pattern`, for
+    it speaks of its API and not of commands."""
+    try:
+        yield
+    except RelayRefused as error:
+        told = re.sub(pattern, words, str(error), count=1)
+        raise RelayRefused(told, error.status, error.problem) from error
 
 
 def query(parameters: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from pushrelay.cli.remote import (
@@ -33,15 +36,49 @@ def retire(job: str, url: str, dry_run: bool, yes: bool) -> None:
     with connected(url, answer_seconds=LONG_SECONDS) as relay:
         if dry_run or not yes:
             found = relay.data("DELETE", f"{target}?dry_run=1")
-            click.echo(f"{counted(found['count'])} of the job would be forgotten")
-            show_groups(found["groups"])
-            if found["instances"] or found["expected"]:
-                click.echo("and what is known of its runs, or expected of them")
-            if dry_run:
+            _show(found)
+            if dry_run or not found["known"]:
                 return
             click.confirm("Retire the job?", abort=True)
         done = relay.data("DELETE", target)
-    if done["count"]:
-        click.echo(f"retired the job with {counted(done['count'])}")
+    click.echo(_told(done))
+    if yes:
+        _warn(done)
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    """Print what would be forgotten of a job, and what would not."""
+    count = found["count"]
+    parts = {
+        "what is known of its runs": found["instances"],
+        "what is expected of it": found["expected"],
+    }
+    more = " and ".join([part for part, is_there in parts.items() if is_there])
+    if not found["known"]:
+        click.echo("nothing is known of the job")
+    elif count:
+        click.echo(f"{counted(count)} of the job would be forgotten")
+        show_groups(found["groups"])
+        if more:
+            click.echo(f"and {more}")
     else:
-        click.echo("the job had no groups; whatever else was known of it is forgotten")
+        told = more or "when it pushed last"
+        click.echo(f"{told} would be forgotten; the job has no groups")
+    _warn(found)
+
+
+def _told(done: Mapping[str, Any]) -> str:
+    if done["count"]:
+        return f"retired the job with {counted(done['count'])}"
+    if done["known"]:
+        return "retired the job; it had no groups"
+    return "nothing was known of the job"
+
+
+def _warn(found: Mapping[str, Any]) -> None:
+    if found["named_by_rule"]:
+        click.echo(
+            "a job rule names the job: it is expected again when the rules are read "
+            "the next time, unless the rule is changed before",
+            err=True,
+        )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -17,10 +17,12 @@ from pushrelay.cli.pages import fetch, how_many, output, wanted
 from pushrelay.cli.remote import connected, relay_url
 from pushrelay.cli.run_details import details, signal_name
 from pushrelay.cli.sparkline import OUTCOME_COLOURS, bars_for, outcome_of, sparkline
-from pushrelay.cli.tables import Cell, line, show, table, terminal_columns, word
+from pushrelay.cli.tables import Cell, line, name, show, table, terminal_columns, word
 from pushrelay.cli.times import api_time, length, moment
 
 DEFAULT_LIMIT = 20
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class DefaultGroup(click.Group):
@@ -78,7 +80,7 @@ def list_(
     asked = {
         "job": job,
         "state": state,
-        "since": since and api_time(since, None),
+        "since": since and api_time(since, None, "how long ago, such as 7d"),
     }
     with connected(url) as relay:
         found = fetch(relay, "runs", asked, wanted(limit, everything, DEFAULT_LIMIT))
@@ -86,9 +88,10 @@ def list_(
         click.echo(json.dumps(found.entries, indent=2))
         return
     encoding = sys.stdout.encoding or "ascii"
-    show(_history(found.entries, bars_for(encoding), terminal_columns(), None))
     if not found.entries:
         click.echo("no such runs are known", err=True)
+        return
+    show(_history(found.entries, bars_for(encoding), terminal_columns(), None))
     if found.has_more:
         click.echo(f"the last {len(found.entries):,} runs; --all shows all", err=True)
 
@@ -99,11 +102,13 @@ def list_(
 @output
 def show_one(id_: str, url: str, output: str) -> None:
     """Show all that is known of the run with this ID."""
-    if not id_:
-        raise click.UsageError("the run must have an id")
+    if not _UUID.fullmatch(id_):
+        raise click.UsageError(
+            f"{name(id_)} is no id of a run: write the UUID that `pushrelay runs JOB` "
+            "shows; the rid of a ping cannot be looked up unless it is a UUID"
+        )
     with connected(url) as relay:
-        target = quote(id_, safe="", errors="surrogateescape").replace(".", "%2E")
-        run = relay.data("GET", f"/api/v1/runs/{target}")
+        run = relay.data("GET", f"/api/v1/runs/{id_}")
     if output == "json":
         click.echo(json.dumps(run, indent=2))
         return
@@ -120,8 +125,11 @@ def _history(
         most = None if columns is None else max(columns - len(heading), 1)
         yield line([Cell(heading), *sparkline(runs[:most], bars)], columns)
         yield ""
-    headings = ("STARTED", "DURATION", "OUTCOME", "EXIT", "ID", "HOST")
+    headings = ["STARTED", "DURATION", "OUTCOME", "EXIT", "ID", "HOST"]
     rows = [_row(run, zone) for run in runs]
+    if any(run["labels"] for run in runs):
+        headings.append("LABELS")
+        rows = [(*row, _labels(run)) for row, run in zip(rows, runs, strict=True)]
     yield from table(headings, rows, columns, right=(1,))
 
 
@@ -135,3 +143,9 @@ def _row(run: dict[str, Any], zone: tzinfo | None) -> tuple[Cell | str, ...]:
         word(run["id"]),
         word(run["host"]),
     )
+
+
+def _labels(run: dict[str, Any]) -> str:
+    """Return the labels of `run` beside its job: `db=main,instance=db1`."""
+    pairs = sorted(run["labels"].items())
+    return ",".join([f"{word(key)}={word(value)}" for key, value in pairs]) or "-"

@@ -16,6 +16,7 @@ from pushrelay.client import readable
 from pushrelay.quoting import quote
 
 _GAP = "  "
+_NARROWEST = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +33,40 @@ def table(
     columns: int | None,
     *,
     right: Iterable[int] = (),
+    last_is_name: bool = False,
 ) -> Iterator[str]:
     """Yield the lines of a table, the headings first.
 
     columns: the width to cut lines to; None: none. right: positions of the columns that
     are aligned there. The last column is not padded, so the longest belongs there.
+    last_is_name: whether the others are cut before it, as rows are known by it.
     """
     cells = [[_cell(cell) for cell in row] for row in (headings, *rows)]
     widths = [
         max(len(cell.text) for cell in column) for column in zip(*cells, strict=True)
     ]
-    widths[-1] = 0
+    if last_is_name and columns is not None:
+        _narrow(widths, columns)
     for row in cells:
         pieces = []
-        for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        for position, (cell, width) in enumerate(zip(row[:-1], widths, strict=False)):
             pad = str.rjust if position in right else str.ljust
-            pieces += [Cell(pad(cell.text, width), cell.colour), Cell(_GAP)]
-        yield line(pieces[:-1], columns)
+            text = cell.text
+            if len(text) > width:
+                text = text[: width - 1] + "…"
+            pieces += [Cell(pad(text, width), cell.colour), Cell(_GAP)]
+        yield line([*pieces, row[-1]], columns)
+
+
+def _narrow(widths: list[int], columns: int) -> None:
+    """Take from the widest of the `widths` but the last until all fit in `columns`, or
+    none of them may become narrower."""
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - columns
+    for _ in range(excess):
+        widest = max(range(len(widths) - 1), key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
 
 
 def line(pieces: Iterable[Cell], columns: int | None) -> str:

@@ -20,7 +20,12 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 
 def ago(at: float | None, now: int) -> str:
     """Return how long before `now` the Unix time `at` (seconds) was."""
-    return "never" if at is None else _span(now - round(at * _SECOND)) + " ago"
+    return "never" if at is None else since(at, now) + " ago"
+
+
+def since(at: float, now: int) -> str:
+    """Return how much time is between the Unix time `at` (seconds) and `now`."""
+    return _span(now - round(at * _SECOND))
 
 
 def ahead(at: float, now: int) -> str:
@@ -60,12 +65,14 @@ def moment(at: float | None, zone: tzinfo | None) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S}"
 
 
-def api_time(text: str, zone: tzinfo | None) -> str:
+def api_time(
+    text: str, zone: tzinfo | None, span: str = "a time from now such as 2h"
+) -> str:
     """Return a time as the API takes it: a duration, which it counts from its own now,
     as it is; else, `text` is a date, with a time on the clocks of `zone` (None for this
     machine's) or of the zone it names, or Unix seconds.
 
-    Raises click.UsageError.
+    Raises click.UsageError, which asks for `span` where a duration may stand.
     """
     if _UNIX_SECONDS.fullmatch(text) or _is_duration(text):
         return text
@@ -80,7 +87,7 @@ def api_time(text: str, zone: tzinfo | None) -> str:
     except (ValueError, OverflowError, OSError):
         raise click.UsageError(
             f"{text!r} is no time: write 2026-11-26, '2026-11-26 03:00', "
-            "2026-11-26T03:00+01:00, Unix seconds, or a time from now such as 7d"
+            f"2026-11-26T03:00+01:00, Unix seconds, or {span}"
         ) from None
 
 

@@ -166,8 +166,8 @@ class Gateway:
                 return name
             case Redirected():
                 await _redirect(exchange, resolution)
-            case Refused(allowed):
-                await _refuse(exchange, allowed)
+            case Refused():
+                await _refuse(exchange, resolution)
             case _:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
@@ -187,8 +187,10 @@ class Gateway:
             raise
         except Exception as error:  # noqa: BLE001  # the boundary to the client
             await self._answer_error(exchange, error)
-            if what := _NOTED_REFUSALS.get(name):
-                self._pushes.note_rejection(what, exchange, rest, error)
+            if name in _PUSHES:
+                self._pushes.note_rejection(exchange, rest, error)
+            elif name in _REPORTS:
+                self._pushes.note_refused_report(exchange, error)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -287,11 +289,9 @@ _COMPATIBLE = frozenset(
 _SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""
 
-_NOTED_REFUSALS = {
-    **dict.fromkeys((*_SUMMARISED, "push_groups"), "push refused"),
-    **dict.fromkeys(("report_run", "ping"), "report of a run refused"),
-}
-"""Handlers whose refusals are counted, and what is logged then."""
+_PUSHES = (*_SUMMARISED, "push_groups")
+_REPORTS = ("report_run", "ping")
+"""Handlers whose refusals are counted and logged."""
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
@@ -307,10 +307,13 @@ async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
     await exchange.answer(redirected.status, body, content_type, headers)
 
 
-async def _refuse(exchange: Exchange, allowed: tuple[str, ...]) -> None:
+async def _refuse(exchange: Exchange, refused: Refused) -> None:
+    allowed = refused.allowed
     headers = {"Allow": ", ".join(allowed)} if allowed else {}
     if exchange.method != "OPTIONS":
-        raise HTTPError(
-            HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", headers=headers
-        )
+        text = "Method Not Allowed"
+        if refused.is_ours:
+            usable = [method for method in allowed if method != "OPTIONS"]
+            text += f"; use {' or '.join(usable)}"
+        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, headers=headers)
     await exchange.answer(200, headers=tuple(headers.items()))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pushrelay.expectation_documents import to_document
 from pushrelay.expectations import JobExpectation
+from pushrelay.key_states import KeyState
 from pushrelay.run_evidence import LastRun
 from pushrelay.run_states import JobState, State
 from pushrelay.web.answers import seconds
@@ -26,6 +27,7 @@ def job_document(state: JobState) -> dict[str, Any]:
         "running": state.running,
         "running_since": seconds(state.running_since),
         "abandoned": state.abandoned,
+        "abandoned_since": seconds(state.abandoned_since),
         "consecutive_failures": state.failures,
         "failing_since": seconds(state.failing_since),
         "next_expected": seconds(ahead.next_expected),
@@ -35,6 +37,24 @@ def job_document(state: JobState) -> dict[str, Any]:
         "expectation": _expectation(expected),
         "expectation_from": expected.slots_from and expected.slots_from.value,
         "instances": state.keys,
+    }
+
+
+def key_document(found: KeyState) -> dict[str, Any]:
+    """Return the JSON object of one grouping key of a job."""
+    labels, held, opened = dict(found.key.labels), found.evidence, found.opened
+    del labels["job"]
+    return {
+        "labels": labels,
+        "overdue": found.is_overdue,
+        "last_start": seconds(held.last_start) if held else None,
+        "last_run": _last_run(held.last_run) if held else None,
+        "consecutive_failures": held.failures if held else 0,
+        "failing_since": seconds(held.failing_since) if held else None,
+        "running": opened.running,
+        "running_since": seconds(opened.since),
+        "abandoned": opened.abandoned,
+        "abandoned_since": seconds(opened.abandoned_since),
     }
 
 

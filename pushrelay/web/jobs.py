@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from pushrelay.expectation_documents import parse_expectation, to_document
 from pushrelay.expectations import Source
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.grouping_key import GroupingKey, parse_job
+from pushrelay.key_states import worst_keys
 from pushrelay.relay import Relay
 from pushrelay.run_states import JobState, State
 from pushrelay.schedule import Expectation
@@ -29,7 +31,7 @@ from pushrelay.web.answers import (
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.exchange import Exchange, Handlers
 from pushrelay.web.groups import answer_keys
-from pushrelay.web.job_document import job_document
+from pushrelay.web.job_document import job_document, key_document
 from pushrelay.web.moments import coming_moment
 from pushrelay.web.noting import note
 from pushrelay.web.parameters import Parameters
@@ -37,6 +39,9 @@ from pushrelay.web.pings import read_form
 from pushrelay.web.query_api import rfc3339
 from pushrelay.web.streaming import Streamer
 from pushrelay.writes import ChangeExpectation
+
+MOST_KEYS = 100
+"""So many grouping keys of a job are shown with it."""
 
 LONGEST_PAUSE = 10 * 365 * 24 * 3600 * 10**9
 
@@ -78,9 +83,12 @@ class Jobs:
         await self._streamer.send(exchange, 200, READ, parts)
 
     async def show(self, exchange: Exchange, path: str) -> None:
-        """Show a job; path: as `parse_job` takes it, here and below."""
+        """Show a job and its worst keys; path: as `parse_job` takes it, here and
+        below."""
         state = await self._relay.runs.state(parse_job(path))
-        await answer(exchange, job_document(state), READ)
+        keys = await asyncio.to_thread(worst_keys, state, MOST_KEYS)
+        documents = [key_document(each) for each in keys]
+        await answer(exchange, {**job_document(state), "keys": documents}, READ)
 
     async def retire(self, exchange: Exchange, path: str) -> None:
         """Forget a job."""
@@ -88,14 +96,18 @@ class Jobs:
         parameters.require_known("dry_run")
         dry_run, job = parameters.flag("dry_run"), parse_job(path)
         state = await self._relay.runs.state(job, must_be_known=False)
+        is_expected = state.expected.effective is not None
+        is_known = self._relay.endings.remembers(job) or is_expected or state.keys > 0
         keys = await self._relay.endings.retire(job, dry_run=dry_run)
         if not dry_run:
             note("retired a job", exchange, {"count": str(len(keys)), "job": job})
         data = {
             "dry_run": dry_run,
             "job": job,
+            "known": is_known or len(keys) > 0,
             "instances": state.keys,
-            "expected": state.expected.effective is not None,
+            "expected": is_expected,
+            "named_by_rule": job in self._relay.policies.named_jobs(),
         }
         await answer_keys(exchange, self._streamer, data, keys)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRequest
+from pushrelay.errors import InvalidRequest, about_job
 from pushrelay.pings import parse_ping
 from pushrelay.quoting import quote
 from pushrelay.web.answers import answer
@@ -41,7 +41,8 @@ class Pings:
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
         fields = pairs_of(form, errors="surrogateescape")
         report = parse_ping(fields, now, utf8_names=self._utf8_names)
-        reported = await self._reports.take(report, now)
+        with about_job(report.run.key.job):
+            reported = await self._reports.take(report, now)
         if exchange.prefers_json:
             await answer(exchange, data_of(reported))
         else:

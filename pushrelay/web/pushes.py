@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -19,6 +20,9 @@ from pushrelay.errors import (
     InvalidRequest,
     LimitExceeded,
     Problem,
+    PushrelayError,
+    RunConflict,
+    RunTooOld,
     StoreUnavailable,
 )
 from pushrelay.exposition.labels import check_grouping_labels
@@ -136,21 +140,21 @@ class Pushes:
         await self._relay.endings.wipe()
         await exchange.answer(202)
 
-    def note_rejection(
-        self, what: str, exchange: Exchange, path: str, error: Exception
-    ) -> None:
-        """Count that a push, a deletion or a report was refused, and log it as `what`;
-        path: as for `push` if it is one."""
-        if _is_dry_run(exchange):
-            return
-        self._relay.telemetry.rejected(reason_of(error), self._job(path))
-        fields = {
-            "method": exchange.method,
-            "path": exchange.raw_path[:_LOGGED_CHARACTERS],
-            "client": exchange.client,
-            "reason": str(error)[:_LOGGED_CHARACTERS],
-        }
-        log.log(_level(error), what, extra={"fields": fields})
+    def note_rejection(self, exchange: Exchange, path: str, error: Exception) -> None:
+        """Count that a push or a deletion was refused, and log it; path: as for
+        `push`."""
+        if not _is_dry_run(exchange):
+            self._relay.telemetry.rejected(reason_of(error), self._job(path))
+            _log_refusal("push refused", _level(error), exchange, error, {})
+
+    def note_refused_report(self, exchange: Exchange, error: Exception) -> None:
+        """Count that a report of a run was refused, and log it with its job. Nobody may
+        watch who reports runs, so that all mistakes are told."""
+        job = error.job if isinstance(error, PushrelayError) else None
+        level = logging.ERROR if isinstance(error, _MISREPORTED) else _level(error)
+        self._relay.telemetry.rejected(reason_of(error), job)
+        told = {} if job is None else {"job": job[:_LOGGED_CHARACTERS]}
+        _log_refusal("report of a run refused", level, exchange, error, told)
 
     def _key(self, path: str) -> GroupingKey:
         """Return the key of a group that may be pushed to."""
@@ -257,6 +261,26 @@ async def _confirm(
     else:
         body = json.dumps(document).encode()
         await exchange.answer(200, body, "application/json", headers)
+
+
+def _log_refusal(
+    what: str,
+    level: int,
+    exchange: Exchange,
+    error: Exception,
+    told: Mapping[str, str],
+) -> None:
+    fields = {
+        "method": exchange.method,
+        "path": exchange.raw_path[:_LOGGED_CHARACTERS],
+        "client": exchange.client,
+        "reason": str(error)[:_LOGGED_CHARACTERS],
+        **told,
+    }
+    log.log(level, what, extra={"fields": fields})
+
+
+_MISREPORTED = (InvalidRequest, RunConflict, RunTooOld)
 
 
 def _level(error: Exception) -> int:

@@ -55,9 +55,13 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The path is known, the method is not among `allowed` (which has OPTIONS)."""
+    """The path is known, the method is not among `allowed` (which has OPTIONS).
+
+    is_ours: whether the Pushgateway does not have this path.
+    """
 
     allowed: tuple[str, ...]
+    is_ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +158,14 @@ class Router:
         return _resolve(self._main, method, path)
 
     def _resolve_api(self, routes: list[Route], method: str, path: str) -> Resolution:
+        is_ours = _READ_ONLY_FOR_OTHERS.fullmatch(path) is not None
         if method == "OPTIONS":
-            is_guarded = _READ_ONLY_FOR_OTHERS.fullmatch(path) is not None
-            return Found("read_options" if is_guarded else "api/v1/options")
+            return Found("read_options" if is_ours else "api/v1/options")
         # Redirects lack the prefix, as the Pushgateway's do.
-        return _resolve(routes, method, path)
+        resolution = _resolve(routes, method, path)
+        if isinstance(resolution, Refused):
+            return Refused(resolution.allowed, is_ours)
+        return resolution
 
 
 _JOB = re.compile("/(jobs(?:@base64)?/.+)", re.S)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRequest, InvalidRun
+from pushrelay.errors import InvalidRequest, InvalidRun, about_job
 from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
@@ -76,7 +76,8 @@ class Runs:
         report = await self._bodies.use(
             exchange, self._limits.body_bytes, parse, is_quick=True
         )
-        reported = await self._reports.take(report, now)
+        with about_job(report.run.key.job):
+            reported = await self._reports.take(report, now)
         await answer(exchange, data_of(reported))
 
     async def show(self, exchange: Exchange, id_: str) -> None:

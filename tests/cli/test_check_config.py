@@ -41,6 +41,14 @@ def test_all_problems_go_to_stderr(tmp_path: Path) -> None:
     assert second.startswith(f"{file}:6: jobs[2].stale_after: ")
 
 
+@pytest.mark.parametrize("head", ["[[job]]", "[job]", "[job.limits]", "job.x = 1"])
+def test_a_misspelt_table_is_told_with_its_line(tmp_path: Path, head: str) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(f"# rules\n\n{head}\n")
+    [told] = run(file).stderr.splitlines()
+    assert told == f"{file}:3: job: is not known here; did you mean jobs?"
+
+
 def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
     for path in (tmp_path / "rules.toml", tmp_path):
         result = run(path)

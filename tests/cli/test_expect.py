@@ -90,21 +90,29 @@ def test_what_is_expected_now_is_told() -> None:
 
 def test_what_the_relay_says_has_the_terminal_do_nothing() -> None:
     bad = "\x1b]0;x\a"
-    known = job(job=bad, expectation={bad: bad}, warnings=[f"{bad} is no zone"])
+    known = job(job=bad, expectation={bad: bad}, warnings=[f"expectation.tz: {bad}"])
     with CannedServer(lambda _: data(known)) as server:
         done = run("expect", "a", "--every=1h", "--url", server.url)
     assert done.returncode == 0
-    assert done.stderr == "warning: ?]0;x? is no zone\n"
+    assert done.stderr == "warning: --tz: ?]0;x?\n"
     assert done.stdout.replace("\n", "").isprintable()
 
 
-def test_what_is_refused_is_told() -> None:
-    detail = "expectation.schedule: no"
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("expectation.schedule: no", "--schedule: no"),
+        ("expectation.on_calendar: no", "--on-calendar: no"),
+        ('expectation.tz: "expectation.tz: "', '--tz: "expectation.tz: "'),
+        ("expectation: says nothing", "expectation: says nothing"),
+    ],
+)
+def test_what_is_refused_is_told_of_the_option(detail: str, told: str) -> None:
     answer = problem(400, reason="invalid_request", detail=detail)
     with CannedServer(lambda _: answer) as server:
         done = call("expect", "a", "--schedule=x", "--url", server.url)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith(f"400 Bad Request: {detail}\n")
+    assert done.stderr.endswith(f"400 Bad Request: {told}\n")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def job(name: str, state: str = "ok", **more: Any) -> dict[str, Any]:
         "running": 0,
         "running_since": None,
         "abandoned": 0,
+        "abandoned_since": None,
         "consecutive_failures": 0,
         "failing_since": None,
         "next_expected": NOW + 3 * 3600,
@@ -126,6 +127,40 @@ def test_the_table() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [([], "once it has reported a run"), (["--state=ok"], "no such jobs are known")],
+)
+def test_that_there_are_no_jobs_is_told(options: list[str], told: str) -> None:
+    with CannedServer(Jobs()) as server:
+        done = call("jobs", *options, "--url", server.url)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert told in done.stderr
+
+
+def test_the_table_tells_since_when_runs_have_not_ended() -> None:
+    jobs = [
+        job("a", "running", running_since=NOW - 180),
+        job("b", "abandoned", abandoned_since=NOW - 7200, last_run=None),
+        job("c", "overdue", running_since=NOW - 180),
+    ]
+    shown = [click.unstyle(each) for each in _table(jobs, NOW * 10**9, None)]
+    assert [each[11:].split("  ")[0] for each in shown[1:]] == [
+        *("running for 3m", "began 2h ago", "2h ago, success")
+    ]
+
+
+def test_names_are_cut_last() -> None:
+    jobs = [job("x" * 38, failing_since=NOW - 60), job("y")]
+    late = _table(jobs, NOW * 10**9, 76)
+    headings, first, second = [click.unstyle(each) for each in late]
+    assert first.endswith("  " + "x" * 38)
+    assert first.startswith("ok     2h ago, ")
+    assert headings.endswith("JOB")
+    assert len(first) == 76
+    assert second.endswith("  y")
+
+
 def test_the_table_is_plain_when_it_is_piped() -> None:
     with CannedServer(ALL) as server:
         done = run("jobs", "--url", server.url)
@@ -205,8 +240,8 @@ def test_the_relay_chooses_by_one_state() -> None:
     ("arguments", "code", "shown"),
     [
         ([], 1, WRONG),
-        (["--state=overdue", "--state=ok"], 1, ["job-ov"]),
-        (["--state=ok"], 0, []),
+        (["--state=overdue", "--state=running"], 1, ["job-ov"]),
+        (["--state=running"], 0, []),
         (["job-ok", "job-fa"], 1, ["job-fa"]),
         (["job-ok", "job-pa", "job-ne", "job-ru"], 0, []),
     ],
@@ -266,7 +301,17 @@ def test_a_relay_that_does_not_say_is_no_check_that_went_well(
             assert (done.returncode, done.stdout) == (code, "")
 
 
-@pytest.mark.parametrize("arguments", [[""], ["--state=gone"], ["--output=xml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [""],
+        ["--state=gone"],
+        ["--output=xml"],
+        ["--check", "--state=ok"],
+        ["--check", "--state=failed", "--state=never-ran"],
+        ["--check", "--state=paused"],
+    ],
+)
 def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:
     with CannedServer(ALL) as server:
         done = call("jobs", *arguments, "--url", server.url)

@@ -93,7 +93,7 @@ def test_one_run_is_shown(relay: RelayProcess) -> None:
     assert "\x1b" not in shown
     assert json.loads(asked(relay, "runs", "show", id_, "--output=json"))["id"] == id_
     asked(relay, "runs", "show", str(uuid.uuid4()), code=1)
-    asked(relay, "runs", "show", "no id", code=1)
+    asked(relay, "runs", "show", "no id", code=2)
 
 
 def test_a_job_is_expected_paused_and_resumed(relay: RelayProcess) -> None:

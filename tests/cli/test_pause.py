@@ -65,6 +65,26 @@ def test_what_is_refused_is_told(
     assert done.stderr.endswith(told)
 
 
+def test_a_pause_that_is_over_is_ended_by_another_command() -> None:
+    detail = "the parameter until is in the past; to end a pause, use DELETE"
+    answer = problem(400, reason="invalid_request", detail=detail)
+    with CannedServer(lambda _: answer) as server:
+        done = call("pause", "a", "--until=2020-01-01", "--url", server.url)
+    assert done.returncode == 1
+    assert done.stderr.endswith("to end a pause, use `pushrelay resume`\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "how long is missing: give --for or --until"),
+        (["--for=2h", "--until=2030-01-01"], "give --for or --until, not both"),
+    ],
+)
+def test_one_end_of_a_pause_is_given(options: list[str], told: str) -> None:
+    assert call("pause", "a", *options).stderr.endswith(f"Error: {told}\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -109,6 +109,22 @@ def test_the_history() -> None:
     ]
 
 
+def test_the_history_tells_runs_with_other_labels_apart() -> None:
+    runs = [
+        run_document(0, labels={"instance": "db1", "db": "main"}, host=None),
+        run_document(1, labels={"instance": BAD}),
+        run_document(2),
+    ]
+    _, _, *lines = [click.unstyle(each) for each in _history(runs, BARS, None, UTC)]
+    ends = [each[each.rindex("HOST") :] for each in lines[:1]]
+    assert ends == ["HOST  LABELS"]
+    assert [each.split()[-2:] for each in lines[1:]] == [
+        ["-", "db=main,instance=db1"],
+        ["db1", "instance=?]0;x??"],
+        ["db1", "-"],
+    ]
+
+
 def test_without_runs_there_is_nothing_to_draw() -> None:
     [headings] = _history([], BARS, None, UTC)
     assert headings.startswith("STARTED")
@@ -119,7 +135,12 @@ def test_that_there_are_no_runs_is_told() -> None:
     with CannedServer(Runs()) as server:
         done = call("runs", "backup", "--url", server.url)
     assert (done.returncode, done.stderr) == (0, "no such runs are known\n")
-    assert done.stdout.startswith("STARTED")
+    assert done.stdout == ""
+
+
+def test_a_time_that_is_none_is_asked_for_as_what_it_means() -> None:
+    done = call("runs", "backup", "--since=7")
+    assert done.stderr.endswith("Unix seconds, or how long ago, such as 7d\n")
 
 
 def test_the_bars_of_the_last_runs_fit_the_terminal() -> None:
@@ -257,13 +278,16 @@ def test_one_run_is_shown_by_its_id() -> None:
         document = call(
             *("runs", "show", ID.format(0), "--output=json", "--url", server.url)
         )
-        gone = call("runs", "show", "a/../b", "--url", server.url)
+        gone = call("runs", "show", ID.format(1), "--url", server.url)
+        wrong = call("runs", "show", "a\x1b", "--url", server.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert json.loads(document.stdout) == FULL
     assert gone.returncode == 1
     assert "no such run" in gone.stderr
-    assert server.asked[-1].target == "/api/v1/runs/a%2F%2E%2E%2Fb"
+    assert wrong.returncode == 2
+    assert '"a\\x1b" is no id of a run: write the UUID that `pushr' in wrong.stderr
+    assert len(server.asked) == 3
 
 
 def test_nothing_that_is_shown_has_the_terminal_do_anything() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import click
+import pytest
 
 from pushrelay.cli.sparkline import ASCII_BARS, BARS, bars_for, sparkline
 from pushrelay.cli.tables import Cell, line, name, table, word
@@ -20,6 +21,24 @@ def test_columns_are_aligned_and_the_last_has_no_padding() -> None:
 
 def test_a_table_without_rows_has_its_headings() -> None:
     assert list(table(("A", "B"), [], None)) == ["A  B"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (None, "ok  twelve chars  fourteen chars  name"),
+        (38, "ok  twelve chars  fourteen chars  name"),
+        (37, "ok  twelve chars  fourteen cha…  name"),
+        (33, "ok  twelve ch…  fourteen c…  name"),
+        (30, "ok  twelve c…  fourteen…  name"),
+        (29, "ok  twelve c…  fourteen…  na…"),
+    ],
+)
+def test_the_others_are_cut_before_a_name(columns: int | None, shown: str) -> None:
+    rows = [("ok", Cell("twelve chars", "red"), "fourteen chars", "name")]
+    heads = ("A", "B", "C", "D")
+    _, line_ = table(heads, rows, columns, last_is_name=True)
+    assert click.unstyle(line_) == shown
 
 
 def test_lines_are_cut_to_the_columns_whatever_their_colours() -> None:

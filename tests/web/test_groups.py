@@ -414,8 +414,10 @@ async def test_a_job_is_retired_with_all_its_groups(client: Client) -> None:
         assert await client.data("DELETE", path, dry_run=int(dry_run)) == {
             "dry_run": dry_run,
             "job": "a",
+            "known": True,
             "instances": 0,
             "expected": False,
+            "named_by_rule": False,
             "count": 2,
             "groups": meant,
         }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from compat.exposition_page import value
-from relay_process import HTTPClient, RelayProcess
+from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import (
     JSON,
     data_of,
@@ -37,6 +37,13 @@ def expect(relay: HTTPClient, job: str, **expectation: Any) -> Any:
     return data_of(relay.put(path_of(job, "/expectation"), body))
 
 
+def summary_of(relay: HTTPClient, job: str) -> Any:
+    """Return a job as lists have it, without its keys."""
+    shown = job_of(relay, job)
+    del shown["keys"]
+    return shown
+
+
 # --- what they are like ---
 
 
@@ -44,7 +51,7 @@ def test_a_job_is_shown_as_it_is(relay: HTTPClient) -> None:
     id_, end = new_id(), finish(outcome="failure", exit_code=3)
     report(relay, end, id_)
     report(relay, begun := start(labels={"instance": "i"}, ago=5))
-    assert job_of(relay) == {
+    assert summary_of(relay, "nightly") == {
         "job": "nightly",
         "state": "running",
         "last_start": begun["started_at"],
@@ -59,6 +66,7 @@ def test_a_job_is_shown_as_it_is(relay: HTTPClient) -> None:
         "running": 1,
         "running_since": begun["started_at"],
         "abandoned": 0,
+        "abandoned_since": None,
         "consecutive_failures": 1,
         "failing_since": pytest.approx(end["finished_at"]),
         "next_expected": None,
@@ -71,6 +79,37 @@ def test_a_job_is_shown_as_it_is(relay: HTTPClient) -> None:
     }
 
 
+def test_the_keys_of_a_job_are_shown_with_it(relay: HTTPClient) -> None:
+    report(relay, finish(labels={"instance": "fine"}))
+    report(relay, begun := start(labels={"instance": "at work"}, ago=5))
+    id_, end = new_id(), finish("nightly", "failure", labels={"instance": "failed"})
+    report(relay, end, id_)
+    failed, at_work, fine = job_of(relay)["keys"]
+    assert failed == {
+        "labels": {"instance": "failed"},
+        "overdue": False,
+        "last_start": pytest.approx(end["started_at"]),
+        "last_run": {
+            "id": id_,
+            "outcome": "failure",
+            "finished_at": pytest.approx(end["finished_at"]),
+            "duration_seconds": 4,
+            "exit_code": None,
+        },
+        "consecutive_failures": 1,
+        "failing_since": pytest.approx(end["finished_at"]),
+        "running": 0,
+        "running_since": None,
+        "abandoned": 0,
+        "abandoned_since": None,
+    }
+    assert (at_work["running"], at_work["last_run"]) == (1, None)
+    assert at_work["running_since"] == begun["started_at"]
+    assert fine["labels"] == {"instance": "fine"}
+    [listed] = data_of(relay.get("/api/v1/jobs"))["jobs"]
+    assert "keys" not in listed
+
+
 def test_jobs_are_listed_by_name(relay: HTTPClient) -> None:
     for job in ("c", "a", "é", "b"):
         report(relay, finish(job))
@@ -79,7 +118,7 @@ def test_jobs_are_listed_by_name(relay: HTTPClient) -> None:
     relay.put("/metrics/job/pushed", "x 1\n")
     listed = data_of(relay.get("/api/v1/jobs"))
     assert (listed["matching"], listed["next"]) == (5, None)
-    assert listed["jobs"] == [job_of(relay, quote(job)) for job in "abcdé"]
+    assert listed["jobs"] == [summary_of(relay, quote(job)) for job in "abcdé"]
     assert jobs_of(relay, "?state=failed") == ["b"]
     assert jobs_of(relay, "?state=never+ran") == ["d"]
     assert jobs_of(relay, "?state=paused") == []
@@ -169,7 +208,7 @@ def test_what_is_expected_is_said_and_taken_back(relay: HTTPClient) -> None:
     told = expect(relay, "a", schedule="0 3 * * *", tz="Mars", max_runtime="2h")
     [warning] = told.pop("warnings")
     assert warning.startswith('expectation.tz: "Mars" is not a time zone')
-    assert told == job_of(relay, "a")
+    assert told == summary_of(relay, "a")
     assert told["state"] == "never ran"
     assert told["expectation_from"] == "api"
     assert told["expectation"] == {
@@ -281,19 +320,45 @@ def test_a_pause_that_cannot_be_understood_is_refused(
 # --- their end ---
 
 
+def test_a_job_that_a_rule_names_is_retired_until_the_rules_are_read_again(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[jobs]]\nmatch = 'job=\"a\"'\nevery = '1h'\n")
+    relay = start_relay(f"--config.file={rules}")
+    data = data_of(relay.delete(path_of("a")))
+    assert (data["known"], data["named_by_rule"]) == (True, True)
+
+
+def test_a_job_whose_pushes_are_remembered_is_known(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rule = "match = 'job=\"a\"'\nstale_after = '1ms'\non_stale = 'forget'\n"
+    rules.write_text(f"[[jobs]]\n{rule}")
+    relay = start_relay(f"--config.file={rules}")
+    relay.put("/metrics/job/a", "x 1\n")
+    time.sleep(0.1)
+    data = data_of(relay.delete(path_of("a")))
+    assert (data["count"], data["known"]) == (0, True)
+    assert data_of(relay.delete(path_of("a")))["known"] is False
+
+
 def test_a_job_of_which_there_are_only_runs_is_retired(relay: HTTPClient) -> None:
     report(relay, finish("a"))
     report(relay, finish("a", labels={"instance": "i"}))
     expect(relay, "b", every="1h")
     report(relay, finish("c"))
     meant = {"count": 0, "groups": []}
-    told = {"job": "a", "instances": 2, "expected": False, **meant}
+    told = {"job": "a", "known": True, "instances": 2, "expected": False, **meant}
+    told["named_by_rule"] = False
     for dry_run in (True, False):
         data = data_of(relay.delete(path_of("a", f"?dry_run={int(dry_run)}")))
         assert data == {"dry_run": dry_run, **told}
         assert jobs_of(relay) == (["a", "b", "c"] if dry_run else ["b", "c"])
     data = data_of(relay.delete(path_of("b")))
     assert (data["instances"], data["expected"]) == (0, True)
+    assert data_of(relay.delete(path_of("b")))["known"] is False
     assert jobs_of(relay) == ["c"]
     assert [run["job"] for run in runs_of(relay)["runs"]] == ["c"]
     # What was refused of a job is still counted.

@@ -97,8 +97,17 @@ def test_a_named_run_is_reported_once(relay: HTTPClient) -> None:
 def test_warnings_are_lines_of_the_answer(relay: HTTPClient) -> None:
     form = "job=a&status=start&schedule=0 3 * * *&tz=Europe/Berlim"
     assert ping(relay, form) == (
-        'OK\nwarning: expectation.tz: "Europe/Berlim" is not a time zone known here, '
+        'OK\nwarning: tz: "Europe/Berlim" is not a time zone known here, '
         "so that the schedule is read as UTC; did you mean Europe/Berlin?\n"
+    )
+
+
+def test_a_plus_that_nobody_encoded_is_asked_for(relay: HTTPClient) -> None:
+    form = "job=a&status=start&schedule=0 3 * * *&tz=Etc/GMT+1"
+    assert ping(relay, form) == (
+        'OK\nwarning: tz: "Etc/GMT 1" is not a time zone known here, so that the '
+        "schedule is read as UTC; did you mean Etc/GMT+1? write + as %2B, or use "
+        "--data-urlencode\n"
     )
 
 
@@ -110,7 +119,7 @@ def test_warnings_are_lines_of_the_answer(relay: HTTPClient) -> None:
         ("job=a&status=done", "status", 'not "done"'),
         ("job=a&stauts=fail", None, "did you mean status?"),
         ("job=%ff&status=start", "job", 'must be UTF-8 text, not "\\xff"'),
-        ("job=a&status=start&every=1", "expectation.every", "is not a duration"),
+        ("job=a&status=start&every=1", "every", 'every: "1" is not a duration'),
     ],
 )
 def test_a_ping_that_cannot_be_understood_is_refused(
@@ -135,6 +144,8 @@ def test_only_post_is_a_ping(relay: HTTPClient) -> None:
         response = relay.request(method, PING + "?job=a&status=start")
         assert response.status == 405
         assert response.header("Allow") == "OPTIONS, POST"
+        if method != "HEAD":
+            assert response.text == "Method Not Allowed; use POST\n"
     assert jobs_of(relay) == []
 
 

@@ -20,7 +20,7 @@ ELSEWHERE = Router(Settings(telemetry_path="/own"))
 
 PUSHES = Refused(("DELETE", "OPTIONS", "POST", "PUT"))
 GETS = Refused(("GET", "OPTIONS"))
-GROUPS = Refused(("DELETE", "GET", "OPTIONS", "POST", "PUT"))
+GROUPS = Refused(("DELETE", "GET", "OPTIONS", "POST", "PUT"), is_ours=True)
 QUIT = Refused(("GET", "OPTIONS", "POST", "PUT"))
 
 
@@ -104,11 +104,11 @@ def cleaned(location: str) -> Redirected:
         ("DELETE", "/api/v1/jobs@base64/eA", Found("retire", "jobs@base64/eA")),
         ("DELETE", "/api/v1/JOBS@BASE64/eA", Redirected("/jobs@base64/eA", 307)),
         ("GET", "/api/v1/jobs/x", Found("job", "jobs/x")),
-        ("PUT", "/api/v1/jobs/x", Refused(("DELETE", "GET", "OPTIONS"))),
+        ("PUT", "/api/v1/jobs/x", Refused(("DELETE", "GET", "OPTIONS"), is_ours=True)),
         ("GET", "/api/v1/jobs", Found("jobs")),
         ("GET", "/api/v1/jobs/", Redirected("/jobs", 301)),
         ("DELETE", "/api/v1/jobs/", Unknown()),
-        ("DELETE", "/api/v1/jobs", Refused(("GET", "OPTIONS"))),
+        ("DELETE", "/api/v1/jobs", Refused(("GET", "OPTIONS"), is_ours=True)),
         # Parts of a job, and jobs that are named so.
         ("PUT", "/api/v1/jobs/x/expectation", Found("expect", "jobs/x")),
         ("DELETE", "/api/v1/jobs/x/expectation", Found("expect_nothing", "jobs/x")),
@@ -116,8 +116,16 @@ def cleaned(location: str) -> Redirected:
         ("DELETE", "/api/v1/jobs/a/b/pause", Found("resume", "jobs/a/b")),
         ("POST", "/api/v1/jobs@base64/eA/pause", Found("pause", "jobs@base64/eA")),
         ("POST", "/api/v1/Jobs/A/pause", Redirected("/jobs/A/pause", 307)),
-        ("GET", "/api/v1/jobs/x/pause", Refused(("DELETE", "OPTIONS", "POST"))),
-        ("GET", "/api/v1/jobs/x/expectation", Refused(("DELETE", "OPTIONS", "PUT"))),
+        (
+            "GET",
+            "/api/v1/jobs/x/pause",
+            Refused(("DELETE", "OPTIONS", "POST"), is_ours=True),
+        ),
+        (
+            "GET",
+            "/api/v1/jobs/x/expectation",
+            Refused(("DELETE", "OPTIONS", "PUT"), is_ours=True),
+        ),
         ("DELETE", "/api/v1/jobs/pause", Found("retire", "jobs/pause")),
         ("DELETE", "/api/v1/jobs/x%2Fpause", Found("retire", "jobs/x/pause")),
         ("POST", "/api/v1/jobs/x%2fpause/pause", Found("pause", "jobs/x/pause")),
@@ -126,11 +134,11 @@ def cleaned(location: str) -> Redirected:
         # Runs.
         ("PUT", "/api/v1/runs/x", Found("report_run", "x")),
         ("GET", "/api/v1/runs/x", Found("run", "x")),
-        ("DELETE", "/api/v1/runs/x", Refused(("GET", "OPTIONS", "PUT"))),
+        ("DELETE", "/api/v1/runs/x", Refused(("GET", "OPTIONS", "PUT"), is_ours=True)),
         ("GET", "/api/v1/runs", Found("runs")),
-        ("POST", "/api/v1/runs", Refused(("GET", "OPTIONS"))),
+        ("POST", "/api/v1/runs", Refused(("GET", "OPTIONS"), is_ours=True)),
         ("POST", "/api/v1/ping", Found("ping")),
-        ("GET", "/api/v1/ping", Refused(("OPTIONS", "POST"))),
+        ("GET", "/api/v1/ping", Refused(("OPTIONS", "POST"), is_ours=True)),
         ("OPTIONS", "/api/v1/ping", Found("read_options")),
         ("OPTIONS", "/api/v1/runs/x", Found("read_options")),
         ("OPTIONS", "/api/v1/groups", Found("read_options")),

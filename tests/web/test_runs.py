@@ -174,8 +174,30 @@ def test_refused_reports_are_counted(start_relay: StartRelay) -> None:
     relay.post("/api/v1/ping")
     name, page = "pushrelay_pushes_rejected_total", relay.page()
     assert value(page, name, reason="invalid_run") == 2
-    assert value(page, name, reason="run_conflict") == 1
-    assert value(page, name, reason="run_too_old") == 1
+    assert value(page, name, job="nightly", reason="run_conflict") == 1
+    assert value(page, name, job="nightly", reason="run_too_old") == 1
+
+
+def test_refused_reports_are_counted_and_logged_with_their_job(
+    start_relay: StartRelay,
+) -> None:
+    relay = start_relay()
+    send(relay, start("no\nlight", attempt=0))
+    relay.post("/api/v1/ping", "job=beep&stauts=start\r")
+    relay.post("/api/v1/ping", "job=beep&status=start&every=1")
+    relay.post("/api/v1/ping", f"job={'x' * 3000}&status=now")
+    relay.post("/api/v1/ping?dry_run=1", "{}", {"Content-Type": "application/json"})
+    name, page = "pushrelay_pushes_rejected_total", relay.page()
+    assert value(page, name, job="no\nlight", reason="invalid_run") == 1
+    assert value(page, name, job="beep", reason="invalid_run") == 2
+    assert f'{name}{{reason="invalid_run"}} 1\n' in page
+    told = [line for line in relay.log.splitlines() if "report of a run" in line]
+    assert [" level=error " in line for line in told] == [True] * 5
+    assert 'job="no\\nlight"' in told[0]
+    assert "attempt: must be a whole number" in told[0]
+    assert told[1].endswith(" job=beep")
+    assert told[3].endswith(f" job={'x' * 2000}")
+    assert told[4].endswith('x-www-form-urlencoded`"')
 
 
 # --- lists ---
