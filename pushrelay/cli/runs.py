@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ from pushrelay.cli.run_details import details, signal_name
 from pushrelay.cli.sparkline import OUTCOME_COLOURS, bars_for, outcome_of, sparkline
 from pushrelay.cli.tables import Cell, line, name, show, table, terminal_columns, word
 from pushrelay.cli.times import api_time, length, moment
+from pushrelay.run_fields import parse_uuid
 
 DEFAULT_LIMIT = 20
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class DefaultGroup(click.Group):
@@ -102,7 +100,7 @@ def list_(
 @output
 def show_one(id_: str, url: str, output: str) -> None:
     """Show all that is known of the run with this ID."""
-    if not _UUID.fullmatch(id_):
+    if parse_uuid(id_) is None:
         raise click.UsageError(
             f"{name(id_)} is no id of a run: write the UUID that `pushrelay runs JOB` "
             "shows; the rid of a ping cannot be looked up unless it is a UUID"

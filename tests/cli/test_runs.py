@@ -2,68 +2,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 import pytest
-from canned_server import Asked, Canned, CannedServer, data, problem
+from canned_runs import BAD, FULL, ID, Runs, run_document, started
+from canned_server import CannedServer, problem
 from command import call, run, run_on_terminal
 from relay_process import REPOSITORY
 
-from pushrelay.cli.run_details import details
 from pushrelay.cli.runs import _history
 from pushrelay.cli.sparkline import BARS, OUTCOME_COLOURS
 from pushrelay.store.run_list import STATES
-
-NOW = 1_700_000_000
-ID = "0189f0a4-0000-7000-8000-{:012}"
-BAD = "\x1b]0;x\a\u202e"
-
-
-def run_document(number: int = 0, **more: Any) -> dict[str, Any]:
-    return {
-        "id": ID.format(number),
-        "job": "backup",
-        "labels": {},
-        "state": "finished",
-        "abandoned": False,
-        "started_at": NOW - 3600 * number,
-        "finished_at": NOW - 3600 * number + 41.25,
-        "duration_seconds": 41.25,
-        "exit_code": 0,
-        "signal": None,
-        "outcome": "success",
-        "usage": None,
-        "output_tail": None,
-        "attempt": 1,
-        "host": "db1",
-        "trace_id": None,
-        "expectation": None,
-        **more,
-    }
-
-
-def started(number: int = 0) -> dict[str, Any]:
-    unknown = dict.fromkeys(["finished_at", "duration_seconds", "exit_code", "outcome"])
-    return run_document(number, state="started", **unknown)
-
-
-class Runs:
-    """Answers as a relay with these runs does."""
-
-    def __init__(self, *runs: dict[str, Any]) -> None:
-        self.runs = {each["id"]: each for each in runs}
-
-    def __call__(self, asked: Asked) -> Canned:
-        if asked.path == "/api/v1/runs":
-            first = int(asked.parameters.get("cursor", ["0"])[0])
-            behind = first + int(asked.parameters["limit"][0])
-            more = behind < len(self.runs)
-            entries = list(self.runs.values())[first:behind]
-            return data({"runs": entries, "next": str(behind) if more else None})
-        found = self.runs.get(asked.path.removeprefix("/api/v1/runs/"))
-        return data(found) if found else problem(404, reason="x", detail="no such run")
-
 
 HISTORY = [
     started(0),
@@ -209,67 +158,6 @@ def test_outputs_without_bars_get_ascii() -> None:
     with CannedServer(Runs(*HISTORY)) as server:
         done = run("runs", "backup", "--url", server.url, PYTHONIOENCODING="ascii")
     assert done.stdout.startswith("DURATIONS    #: \n")
-
-
-FULL = run_document(
-    labels={"instance": "db1"},
-    outcome="failure",
-    exit_code=3,
-    attempt=2,
-    trace_id="0af7651916cd43dd8448eb211c80319c",
-    usage={
-        "user_seconds": 12.1,
-        "system_seconds": 0.8,
-        "max_rss_bytes": 104857600,
-        "block_reads": 12,
-        "block_writes": 40,
-        "voluntary_switches": 900,
-        "involuntary_switches": None,
-    },
-    output_tail={"stdout": "a\n\tb\x1b[31mred\x1b[0m\r\n\n", "stderr": "oh\a"},
-    metrics_problems=["line 3: what is this?"],
-    expectation={"min_interval": "1h"},
-)
-
-
-def test_one_run_with_all_its_fields() -> None:
-    lines = details(FULL, (NOW + 7200) * 10**9, UTC)
-    assert click.unstyle("\n".join(lines)) == (
-        f"run        {ID.format(0)}\n"
-        'job        {job="backup",instance="db1"}\n'
-        "outcome    failure\n"
-        "started    2023-11-14 22:13:20, 2h ago\n"
-        "finished   2023-11-14 22:14:01, 1h59m ago\n"
-        "duration   41.2s\n"
-        "exit code  3\n"
-        "attempt    2\n"
-        "host       db1\n"
-        "trace      0af7651916cd43dd8448eb211c80319c\n"
-        "CPU time   12.1s user, 800ms system\n"
-        "memory     100 MiB at most\n"
-        "blocks     12 read, 40 written\n"
-        "switches   900 voluntary\n"
-        "expected   min interval 1h\n"
-        "\n"
-        "problems of its metrics:\n"
-        "  line 3: what is this?\n"
-        "\n"
-        "end of its standard output:\n"
-        "  a\n"
-        "          bred\n"
-        "  \n"
-        "\n"
-        "end of its standard error:\n"
-        "  oh?"
-    )
-
-
-def test_a_run_of_which_little_is_known_is_short() -> None:
-    lines = [click.unstyle(each) for each in details(started(), NOW * 10**9, UTC)]
-    assert [each.split()[0] for each in lines] == [
-        *("run", "job", "outcome", "started", "attempt", "host")
-    ]
-    assert lines[2].split() == ["outcome", "running"]
 
 
 def test_one_run_is_shown_by_its_id() -> None:

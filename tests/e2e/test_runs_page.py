@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl"),
 ]
 
-PLAIN, EXPECTED, NAMED, DOCUMENT = re.findall(
+PLAIN, CAREFUL, EXPECTED, NAMED, DOCUMENT = re.findall(
     r"```sh\n(.*?)```", (ROOT / "docs/runs.md").read_text(), re.DOTALL
 )
 EXIT_CODE = 3
@@ -29,16 +29,16 @@ def relay(start_relay: StartRelay) -> HTTPClient:
     return start_relay()
 
 
-def run(example: str, relay: HTTPClient) -> None:
-    """Run what an example shows, with jobs that fail."""
+def run(example: str, relay: HTTPClient, code: int = 0) -> None:
+    """Run what an example shows, with jobs that fail; it must end with `code`."""
     commands = example.replace("localhost:9091", relay.address)
     commands = re.sub(
-        r"^/usr/local/bin/.*$", f"(exit {EXIT_CODE})", commands, flags=re.M
+        r"^/usr/local/bin/\S+", f"(exit {EXIT_CODE})", commands, flags=re.M
     )
     done = subprocess.run(
         ["sh", "-c", commands], capture_output=True, text=True, timeout=30
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
 
 
 def job(relay: HTTPClient, name: str) -> dict[str, Any]:
@@ -59,6 +59,12 @@ def test_the_lines_around_a_job_report_its_run(
     assert found["state"] == "failed"
     assert found["last_run"]["exit_code"] == EXIT_CODE
     assert found["last_run"]["duration_seconds"] is not None
+
+
+def test_the_lines_for_careful_scripts_end_as_the_job_does(relay: HTTPClient) -> None:
+    example = CAREFUL.replace("nightly-report", "careful")
+    run(f"set -e\n{example}", relay, EXIT_CODE)
+    assert job(relay, "careful")["last_run"]["exit_code"] == EXIT_CODE
 
 
 def test_the_start_with_a_schedule_says_what_is_expected(relay: HTTPClient) -> None:

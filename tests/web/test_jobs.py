@@ -1,9 +1,8 @@
-"""`/api/v1/jobs`: what jobs are like, what is expected of them, and their end."""
+"""`/api/v1/jobs`: what jobs are like, and what is expected of them."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from compat.exposition_page import value
-from relay_process import HTTPClient, RelayProcess, StartRelay
+from relay_process import HTTPClient, RelayProcess
 from run_http import (
     JSON,
     data_of,
@@ -21,7 +20,6 @@ from run_http import (
     new_id,
     problem_of,
     report,
-    runs_of,
     start,
 )
 
@@ -266,104 +264,7 @@ def test_the_name_of_an_expected_job_is_limited(relay: HTTPClient) -> None:
     )
 
 
-# --- pauses ---
-
-
-def test_a_job_is_paused_and_resumed(relay: HTTPClient) -> None:
-    report(relay, finish("a", ago=2 * DAY, expectation={"every": "1h"}))
-    assert job_of(relay, "a")["state"] == "overdue"
-    now = time.time()
-    paused = data_of(relay.post(path_of("a", "/pause?until=2h")))
-    assert (paused["state"], paused["overdue"]) == ("paused", False)
-    assert paused["paused_until"] == pytest.approx(now + 7200, abs=5)
-    assert value(relay.page(), "pushrelay_job_overdue", job="a") == 0
-    resumed = data_of(relay.delete(path_of("a", "/pause")))
-    # What was missed during the pause is not missed.
-    assert (resumed["state"], resumed["paused_until"]) == ("ok", None)
-    assert resumed["next_expected"] > now
-    again = data_of(relay.delete(path_of("a", "/pause")))
-    assert again["next_expected"] == resumed["next_expected"]
-
-
-def test_the_end_of_a_pause_is_written_in_several_ways(relay: HTTPClient) -> None:
-    report(relay, finish("a"))
-    path = path_of("a", "/pause")
-    until = int(time.time()) + DAY
-    day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
-    assert data_of(relay.post(f"{path}?until={until}.5"))["paused_until"] == until + 0.5
-    assert data_of(relay.post(path, f"until={day}"))["paused_until"] == until
-    day = day.replace("Z", "+00:00")
-    assert data_of(relay.post(f"{path}?until={day}"))["paused_until"] == until
-
-
-@pytest.mark.parametrize(
-    ("query", "text"),
-    [
-        ("", "say until when the job is paused, such as until=2h"),
-        ("?until=soon", 'until is "soon"; write Unix seconds'),
-        ("?until=0", "is in the past; to end a pause, use DELETE"),
-        ("?until=2020-01-01T00:00:00Z", "is in the past"),
-        ("?until=11y", "can be paused for 10y at most"),
-        ("?until=1h&for=x", 'unknown parameter "for"'),
-    ],
-)
-def test_a_pause_that_cannot_be_understood_is_refused(
-    relay: HTTPClient, query: str, text: str
-) -> None:
-    report(relay, finish("a"))
-    response = relay.post(path_of("a", f"/pause{query}"))
-    assert response.status == 400
-    assert text in response.text
-    assert job_of(relay, "a")["state"] == "ok"
-
-
-# --- their end ---
-
-
-def test_a_job_that_a_rule_names_is_retired_until_the_rules_are_read_again(
-    start_relay: StartRelay, tmp_path: Path
-) -> None:
-    rules = tmp_path / "rules.toml"
-    rules.write_text("[[jobs]]\nmatch = 'job=\"a\"'\nevery = '1h'\n")
-    relay = start_relay(f"--config.file={rules}")
-    data = data_of(relay.delete(path_of("a")))
-    assert (data["known"], data["named_by_rule"]) == (True, True)
-
-
-def test_a_job_whose_pushes_are_remembered_is_known(
-    start_relay: StartRelay, tmp_path: Path
-) -> None:
-    rules = tmp_path / "rules.toml"
-    rule = "match = 'job=\"a\"'\nstale_after = '1ms'\non_stale = 'forget'\n"
-    rules.write_text(f"[[jobs]]\n{rule}")
-    relay = start_relay(f"--config.file={rules}")
-    relay.put("/metrics/job/a", "x 1\n")
-    time.sleep(0.1)
-    data = data_of(relay.delete(path_of("a")))
-    assert (data["count"], data["known"]) == (0, True)
-    assert data_of(relay.delete(path_of("a")))["known"] is False
-
-
-def test_a_job_of_which_there_are_only_runs_is_retired(relay: HTTPClient) -> None:
-    report(relay, finish("a"))
-    report(relay, finish("a", labels={"instance": "i"}))
-    expect(relay, "b", every="1h")
-    report(relay, finish("c"))
-    meant = {"count": 0, "groups": []}
-    told = {"job": "a", "known": True, "instances": 2, "expected": False, **meant}
-    told["named_by_rule"] = False
-    for dry_run in (True, False):
-        data = data_of(relay.delete(path_of("a", f"?dry_run={int(dry_run)}")))
-        assert data == {"dry_run": dry_run, **told}
-        assert jobs_of(relay) == (["a", "b", "c"] if dry_run else ["b", "c"])
-    data = data_of(relay.delete(path_of("b")))
-    assert (data["instances"], data["expected"]) == (0, True)
-    assert data_of(relay.delete(path_of("b")))["known"] is False
-    assert jobs_of(relay) == ["c"]
-    assert [run["job"] for run in runs_of(relay)["runs"]] == ["c"]
-    # What was refused of a job is still counted.
-    lines = [line for line in relay.page().splitlines() if "_rejected_" not in line]
-    assert not [job for job in "ab" if f'job="{job}"' in "\n".join(lines)]
+# --- what is logged ---
 
 
 @pytest.fixture
