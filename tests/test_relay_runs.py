@@ -206,7 +206,7 @@ def test_what_only_the_start_of_a_run_expects_is_taken_over(
             assert shown['early_runs_total{instance="",job="a"}'] == 0
             found = await relay.runs.find(end.id)
             assert found is not None
-            assert found.host == ("db1" if starts_first else None)
+            assert found.run.host == ("db1" if starts_first else None)
 
     test()
 
