@@ -21,8 +21,6 @@ from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
 
-_PAUSE_SECONDS = 0.001
-
 
 class ViewDecider:
     """Gives writes their meaning on the writer's thread, and keeps the view in step.
@@ -85,10 +83,11 @@ class ViewDecider:
         """Let go stale, and let be forgotten, what is due; show what runs come to."""
         while True:
             with self._lock:
+                began = time.monotonic()
                 if self._advance():
                     return
-            # Else the writer would not get the lock in between.
-            time.sleep(_PAUSE_SECONDS)
+            # Others shall have as much of the interpreter as this.
+            time.sleep(time.monotonic() - began)
 
     def _advance(self) -> bool:
         """Do a part of `advance`; return whether it was the last."""

@@ -141,11 +141,22 @@ class Board:
                 self._expected[record.job] = record
             self._note_expected(record.job, before_it)
 
-    def settle(self, now: int, most: int | None = None) -> set[str]:
+    def settle(self, now: int) -> set[str]:
         """Show what was noted, and what is so at `now`; return the names of the
-        families that look different.
+        families that look different."""
+        self.prepare(now)
+        return self.show()
 
-        With `most`, about so many pages are made, and there is `work` left.
+    def show(self) -> set[str]:
+        """Show the pages that were prepared; return the names of the families that look
+        different."""
+        return self.pages.update()
+
+    def prepare(self, now: int, most: int | None = None) -> bool:
+        """Make the pages of what was noted, and of what is so at `now`, to be shown;
+        return whether that is all.
+
+        most: about so many are made at a time.
         """
         self._changed_keys.update(self._key_dues.take(now))
         self._changed_instances.update(self._expected_pages.dues.take(now))
@@ -162,7 +173,7 @@ class Board:
             job, _ = at
             if job not in jobs:
                 self._expected_pages.show_instance(at, self.expected(job), now)
-        return self.pages.update()
+        return not self.work
 
     def _note_evidence(
         self, before: RunEvidence | None, change: EvidenceChange

@@ -42,8 +42,8 @@ SMALL_SHARE = 16
 """Up to so many groups, or one in so many, are taken over one by one. With more, it
 takes less to make everything that hangs on groups anew."""
 
-PAGES_AT_ONCE = 500
-"""Pages of runs that are made in a portion: 50 to 100 ms."""
+PAGES_AT_ONCE = 50
+"""Pages of runs that are made in a portion: 5 ms."""
 
 JITTER = 10**9
 """A clock that steps back by less than this, in nanoseconds, stands still instead."""
@@ -145,15 +145,17 @@ class View:
         Like `apply`, this is for one thread at a time. Until it returns, snapshots show
         runs as they were.
         """
+        if not self.board.prepare(self.standings.now, PAGES_AT_ONCE):
+            return False
         with self._lock:
             self._make_snapshot()
         # Nobody needs the rest as long as there is a snapshot.
-        changed = self.board.settle(self.standings.now, PAGES_AT_ONCE)
+        changed = self.board.show()
         with self._lock:
             self._holdings.changed |= changed
             self._snapshot = None
             self._make_snapshot()
-        return not self.board.work
+        return True
 
     def snapshot(self) -> Snapshot:
         """Return what there is to expose; all that `apply` returned from is in it."""

@@ -127,10 +127,9 @@ def measures(board: Board) -> tuple[object, ...]:
 
 def settled(board: Board, now: int, most: int | None) -> set[str]:
     """Settle in portions; return which families look different."""
-    changed = board.settle(now, most)
-    while board.work:
-        changed |= board.settle(now, most)
-    return changed
+    while not board.prepare(now, most):
+        pass
+    return board.show()
 
 
 @given(STEPS, st.integers(0, 60).map(seconds), st.none() | st.integers(1, 5))
