@@ -67,7 +67,8 @@ def _decoder() -> JSONDecoder:
 
 _DECODER = _decoder()
 # The usual scanner, in C, holds the interpreter until it has read a whole object, which
-# with millions of names stops all other threads for seconds.
+# with millions of names stops all other threads for seconds. The types of the standard
+# library leave this one out.
 _LARGE_DECODER = _decoder()
 _SCAN_ONCE = scanner.py_make_scanner(_LARGE_DECODER)  # type: ignore[attr-defined]
 _LARGE_DECODER.scan_once = _SCAN_ONCE  # type: ignore[attr-defined]

@@ -16,6 +16,8 @@ import pytest
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from relay_use import Clock
 
+from pushrelay import janitor
+
 TARGET = os.environ.get("PUSHRELAY_TEST_TARGET")
 
 
@@ -90,3 +92,9 @@ def _wait_until_wiped(server: HTTPClient) -> None:
 def _skip_with_foreign_target() -> None:
     if TARGET:
         pytest.skip("PUSHRELAY_TEST_TARGET names a server with flags of its own")
+
+
+@pytest.fixture
+def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows of the relays in this process stay until a test wants them removed."""
+    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)

@@ -43,6 +43,18 @@ async def open_relay(
         await asyncio.to_thread(relay.stop)
 
 
+@asynccontextmanager
+async def two_relays(
+    directory: Path, clock: Clock
+) -> AsyncIterator[tuple[Relay, Relay]]:
+    """Run two replicas of one database."""
+    async with (
+        open_relay(directory, clock=clock) as one,
+        open_relay(directory, clock=clock) as other,
+    ):
+        yield one, other
+
+
 async def put(
     relay: Relay,
     key: GroupingKey,

@@ -14,6 +14,7 @@ from pushrelay import beside, pushing
 from pushrelay.aggregation import MERGING, Mode
 from pushrelay.contents import Contents
 from pushrelay.errors import InconsistentPush, LimitExceeded, StoreUnavailable
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector
@@ -90,8 +91,8 @@ async def test_a_group_that_changes_meanwhile_is_merged_as_it_is_then(
         await put(relay, A, HELD)
         contents_of, changes = relay._beside._contents_of, iter(range(2))
 
-        async def changing(*arguments: object) -> Contents:
-            held = await contents_of(*arguments)  # type: ignore[arg-type]
+        async def changing(key: GroupingKey) -> Contents:
+            held = await contents_of(key)
             if next(changes, None) is not None:
                 await put(relay, A, HELD.replace("} 1", "} 5"))
             return held
@@ -110,8 +111,8 @@ async def test_a_group_that_changes_all_the_time_is_given_up(
         await put(relay, A, HELD)
         contents_of = relay._beside._contents_of
 
-        async def changing(*arguments: object) -> Contents:
-            held = await contents_of(*arguments)  # type: ignore[arg-type]
+        async def changing(key: GroupingKey) -> Contents:
+            held = await contents_of(key)
             await put(relay, A, HELD)
             return held
 

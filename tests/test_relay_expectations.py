@@ -11,7 +11,6 @@ from builders import key_of
 from relay_use import Clock, on_loop, open_relay
 from run_relays import HOUR, A, begun, ended, report, run_lines, run_series
 
-from pushrelay import janitor
 from pushrelay.errors import UnknownJob
 from pushrelay.expectations import JobExpectation, Source
 from pushrelay.grouping_key import GroupingKey
@@ -24,15 +23,11 @@ from pushrelay.schedule import Expectation
 from pushrelay.view import view
 from pushrelay.writes import ChangeExpectation
 
+pytestmark = pytest.mark.usefixtures("rarely")
+
 HOURLY = Expectation(every=HOUR, grace=0)
 OVERDUE = 'overdue{instance="",job="a"}'
 MISSED = 'missed_slots{instance="",job="a"}'
-
-
-@pytest.fixture(autouse=True)
-def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows stay until a test wants them removed."""
-    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
 
 
 def rules(*lines: str) -> Policies:

@@ -18,7 +18,7 @@ from run_relays import (
     stored_runs,
 )
 
-from pushrelay import endings, janitor
+from pushrelay import endings
 from pushrelay.config import Freshness
 from pushrelay.errors import UnknownJob
 from pushrelay.expectations import Source
@@ -30,6 +30,8 @@ from pushrelay.schedule import Expectation
 from pushrelay.store.run_list import RunFilter
 from pushrelay.writes import ChangeExpectation
 
+pytestmark = pytest.mark.usefixtures("rarely")
+
 HOURLY = Expectation(every=HOUR, grace=0)
 EACH = Expectation(every=HOUR, grace=0, per_instance=True)
 WEEKLY = Expectation(every=168 * HOUR, grace=0)
@@ -38,12 +40,6 @@ POD_1, POD_2 = key_of("pods", instance="1"), key_of("pods", instance="2")
 OVERDUE = 'overdue{instance="",job="pods"}'
 RUNS_1 = 'runs_total{instance="1",job="pods",outcome="success"}'
 DAY = 24 * 3600
-
-
-@pytest.fixture(autouse=True)
-def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows stay until a test wants them removed."""
-    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
 
 
 async def names(relay: Relay) -> list[str]:

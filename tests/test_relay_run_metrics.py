@@ -10,18 +10,14 @@ from builders import key_of
 from relay_use import SECOND, Clock, group, on_loop, open_relay, put, samples
 from run_relays import A, ended, push_of, report, run_series
 
-from pushrelay import janitor, pushing
+from pushrelay import pushing
 from pushrelay.aggregation import Mode
+
+pytestmark = pytest.mark.usefixtures("rarely")
 
 B = key_of("b", instance="1")
 NOW = 1_795_000_000 * SECOND
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture(autouse=True)
-def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows stay until a test wants them removed."""
-    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
 
 
 @on_loop

@@ -6,8 +6,6 @@ import asyncio
 import re
 import tempfile
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import pytest
 from builders import key_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_use import SECOND, Clock, on_loop, open_relay, page_of, put
+from relay_use import SECOND, Clock, on_loop, open_relay, two_relays
 from run_relays import (
     A,
     begun,
@@ -26,36 +24,16 @@ from run_relays import (
     run_series,
 )
 
-from pushrelay import janitor
 from pushrelay.errors import RunConflict
-from pushrelay.grouping_key import GroupingKey
-from pushrelay.relay import Relay
 from pushrelay.runs import Outcome, Run
 from pushrelay.schedule import Expectation
-from pushrelay.store.run_list import RunFilter
 from pushrelay.view.run_pages import RunPages
+
+pytestmark = pytest.mark.usefixtures("rarely")
 
 B = key_of("b", instance="1")
 NOW = 1_795_000_000 * SECOND
 MINUTE = 60 * SECOND
-
-
-@pytest.fixture(autouse=True)
-def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let rows stay until a test wants them removed."""
-    monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
-
-
-@asynccontextmanager
-async def two_relays(
-    directory: Path, clock: Clock
-) -> AsyncIterator[tuple[Relay, Relay]]:
-    """Run two replicas of one database."""
-    async with (
-        open_relay(directory, clock=clock) as one,
-        open_relay(directory, clock=clock) as other,
-    ):
-        yield one, other
 
 
 # --- any order comes to the same ---
@@ -295,68 +273,3 @@ async def test_a_scrape_waits_for_what_another_one_is_about_to_show(
         go_on.set()
         assert await scrape
         assert not relay._decider.is_due()
-
-
-# --- what ends ---
-
-
-async def _everything(relay: Relay, key: GroupingKey) -> None:
-    await put(relay, key, "x 1", at=NOW)
-    await report(relay, ended(1, NOW, NOW + SECOND, key=key), EXPECTATION)
-    await report(relay, begun(2, NOW + 2 * SECOND, key))
-
-
-async def _has_nothing(relay: Relay) -> bool:
-    assert await relay.runs.listed(RunFilter()) == []
-    assert await relay.runs.states() == []
-    return 'job="' not in await page_of(relay)
-
-
-@pytest.mark.parametrize("is_wiped", [False, True])
-def test_who_is_retired_or_wiped_begins_anew(
-    is_wiped: bool, tmp_path: Path, clock: Clock
-) -> None:
-    @on_loop
-    async def test() -> None:
-        async with two_relays(tmp_path, clock) as (one, other):
-            await _everything(one, A)
-            before = await run_lines(one)
-            await (other.endings.wipe() if is_wiped else other.endings.retire("a"))
-            assert await _has_nothing(one)
-            assert await _has_nothing(other)
-            await _everything(other, A)
-            assert await run_lines(one) == await run_lines(other) == before
-
-    test()
-
-
-@on_loop
-async def test_a_report_in_the_batch_that_retires_its_job_begins_anew(
-    tmp_path: Path, clock: Clock
-) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await _everything(relay, A)
-        await relay.refresh()
-        # All wait for the same batch.
-        await asyncio.gather(
-            relay.endings.delete_groups([], ended_jobs=frozenset("a")),
-            report(relay, ended(1, NOW, NOW + 5 * SECOND)),
-            relay.endings.delete_groups([], ended_jobs=frozenset("b")),
-        )
-        shown = await run_series(relay, "runs_total", "running", "overdue")
-        assert shown['runs_total{instance="",job="a",outcome="success"}'] == 1
-        assert shown['running{instance="",job="a"}'] == 0
-        assert not any(head.startswith("overdue") for head in shown)
-        [listed] = await relay.runs.listed(RunFilter())
-        assert listed.run.end is not None
-        assert listed.run.end.finished_at == NOW + 5 * SECOND
-
-
-@on_loop
-async def test_retiring_one_job_leaves_the_others(tmp_path: Path, clock: Clock) -> None:
-    async with open_relay(tmp_path, clock=clock) as relay:
-        await report(relay, ended(1, NOW, NOW + SECOND, key=B), EXPECTATION)
-        before = await run_lines(relay)
-        await report(relay, ended(2, NOW, NOW + SECOND))
-        await relay.endings.retire("a")
-        assert await run_lines(relay) == before
