@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_DEADLINE = 10.0
-STOP_DEADLINE = 10.0
-ANSWER_DEADLINE = 15.0
+START_DEADLINE = 30.0
+STOP_DEADLINE = 30.0
+ANSWER_DEADLINE = 30.0
 
 
 @dataclass
