@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from decimal import Decimal, InvalidOperation
 from json import JSONDecodeError, JSONDecoder, scanner
+from typing import Any
 
 from pushrelay.errors import InvalidJSON
 from pushrelay.shown import shown
@@ -68,7 +69,7 @@ def _decoder() -> JSONDecoder:
 _DECODER = _decoder()
 # The usual scanner, in C, holds the interpreter until it has read a whole object, which
 # with millions of names stops all other threads for seconds. The types of the standard
-# library leave this one out.
-_LARGE_DECODER = _decoder()
-_SCAN_ONCE = scanner.py_make_scanner(_LARGE_DECODER)  # type: ignore[attr-defined]
-_LARGE_DECODER.scan_once = _SCAN_ONCE  # type: ignore[attr-defined]
+# library know neither of the two names.
+_SCANNERS: Any = scanner
+_LARGE_DECODER: Any = _decoder()
+_LARGE_DECODER.scan_once = _SCANNERS.py_make_scanner(_LARGE_DECODER)

@@ -11,8 +11,8 @@ from pushrelay.view.family import Family
 class RunPages:
     """Run pages by a name that is theirs alone, and the families that they have.
 
-    families: by name. series, size: how many label sets they have, and how many bytes
-    of text. Both, and the families, are as of the last `update`.
+    families: by name, as of the last `update`. series, size: how many label sets all
+    pages have, and how many bytes of text.
     """
 
     def __init__(self) -> None:
@@ -21,6 +21,8 @@ class RunPages:
         self._pages: dict[str, RunPage] = {}
         # By family and by canonical key; the last change of a page counts.
         self._moved: defaultdict[str, dict[bytes, RunPage | None]] = defaultdict(dict)
+        # As long as a family shows a page, it must count it.
+        self._uncounted: list[FamilyShape] = []
 
     def all(self) -> list[RunPage]:
         """Return all pages."""
@@ -40,6 +42,9 @@ class RunPages:
     def update(self) -> set[str]:
         """Bring what changed into the families; return the names of those that look
         different."""
+        for shape in self._uncounted:
+            self.families[shape.name].uncount(shape)
+        self._uncounted = []
         moved, self._moved = self._moved, defaultdict(dict)
         for name, changes in moved.items():
             family = self.families[name]
@@ -55,9 +60,8 @@ class RunPages:
             if before is not shape:
                 self._family(name).count(shape)
                 if before is not None:
-                    self.families[name].uncount(before)
-        for name, shape in gone.items():
-            self.families[name].uncount(shape)
+                    self._uncounted.append(before)
+        self._uncounted += gone.values()
         self._note(old, set(gone), None)
         self._note(new, set(_shapes_of(new)), new)
         self._count(old, -1)
