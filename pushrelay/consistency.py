@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pushrelay.catalog import Catalog
-from pushrelay.errors import OWN_METRICS, REFUSAL, InvalidGroupingKey
+from pushrelay.errors import REFUSAL, InvalidGroupingKey
 from pushrelay.findings import DUPLICATE, MAX_PROBLEMS, Findings, braces
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Layout, Payload
@@ -21,6 +21,7 @@ from pushrelay.model import (
     Metric,
     MetricType,
 )
+from pushrelay.problems import OWN_METRICS
 from pushrelay.quoting import quote
 from pushrelay.rivals import Rivals, series_heads
 

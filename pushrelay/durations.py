@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from pushrelay.errors import InvalidDuration
 from pushrelay.quoting import quote
 
@@ -19,7 +17,8 @@ _UNITS = {
     "s": _SECOND,
     "ms": _MILLISECOND,
 }
-_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
+_RANKS = {unit: rank for rank, unit in enumerate(_UNITS)}
+_DIGITS = "0123456789"
 _LONGEST = 2**63 - 1
 # Far more than a duration needs; Python refuses to read very long numbers.
 _MOST_CHARACTERS = 100
@@ -34,15 +33,14 @@ def parse_duration(text: str) -> int:
     """
     if text == "0":
         return 0
-    match = _DURATION.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
-    if not text or match is None:
+    terms = _terms(text) if len(text) <= _MOST_CHARACTERS else None
+    if not terms:
         raise InvalidDuration(
             f"{_shown(text)} is not a duration: write whole numbers with their units, "
             "the larger units first, such as 1h30m or 26h; the units are y, w, d, h, "
             "m, s and ms"
         )
-    written = zip(match.groups("0"), _UNITS.values(), strict=True)
-    nanoseconds = sum(int(number) * unit for number, unit in written)
+    nanoseconds = sum([number * _UNITS[unit] for number, unit in terms])
     if nanoseconds > _LONGEST:
         raise InvalidDuration(
             f"the duration {_shown(text)} is too long: the longest is 292y"
@@ -64,6 +62,24 @@ def format_duration(nanoseconds: int) -> str:
             parts.append(f"{number}{unit}")
             rest = remainder
     return "".join(parts) or "0s"
+
+
+def _terms(text: str) -> list[tuple[int, str]] | None:
+    """Return the numbers of `text` with their units; None if it is no duration."""
+    # Without regular expressions: the wrapper reads durations, and has no time to
+    # import them.
+    terms: list[tuple[int, str]] = []
+    rest, rank = text, -1
+    while rest:
+        unit_on = rest.lstrip(_DIGITS)
+        after = unit_on.lstrip("ywdhms")
+        number = rest[: len(rest) - len(unit_on)]
+        unit = unit_on[: len(unit_on) - len(after)]
+        if not number or _RANKS.get(unit, -1) <= rank:
+            return None
+        terms.append((int(number), unit))
+        rest, rank = after, _RANKS[unit]
+    return terms
 
 
 def _shown(text: str) -> str:

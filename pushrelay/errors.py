@@ -32,10 +32,12 @@ line map them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any
+# The wrapper reads this before it starts its command, so that nothing is imported here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pushrelay.problems import Problem
 
 
 class PushrelayError(Exception):
@@ -164,41 +166,6 @@ REFUSAL = "pushed metrics are invalid or inconsistent with existing metrics: "
 """How the Pushgateway begins to say that it refuses a push it could read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a push; None where a field says nothing.
-
-    reason: a short word for the kind of problem. detail: a sentence for the pusher.
-    family: name of the pushed family. series: the pushed series as it would be exposed,
-        name and labels; None if the problem is the family's.
-    line: of the body, from 1, where the series or the family stands. first_line: that
-        of the series' first appearance, if the body repeats it.
-    group: that was pushed to. other_group: that holds what the push collides with, or
-        OWN_METRICS.
-    type: the family's. other_type: the type of what it collides with.
-    """
-
-    reason: str
-    detail: str
-    family: str | None = None
-    series: str | None = None
-    line: int | None = None
-    first_line: int | None = None
-    group: str | None = None
-    other_group: str | None = None
-    type: str | None = None
-    other_type: str | None = None
-
-    def members(self) -> dict[str, str | int]:
-        """Return the fields that say something, by name."""
-        fields = asdict(self).items()
-        return {name: value for name, value in fields if value is not None}
-
-
-OWN_METRICS = "the relay's own metrics"
-"""What stands for a group where the relay itself holds a family."""
-
-
 class InconsistentPush(PushrelayError):
     """A push that would make the exposition illegal, for at least one of `problems`.
 
@@ -233,18 +200,6 @@ class StoreUnavailable(PushrelayError):
     that raises this may be unknown, so that pushing again is always right."""
 
     reason = "store_unavailable"
-
-
-@contextmanager
-def about_job(job: str | None) -> Iterator[None]:
-    """Let what is raised within know that it is about a report of `job`."""
-    try:
-        yield
-    except StoreUnavailable:
-        raise  # many writes may share it
-    except PushrelayError as error:
-        error.job = job
-        raise
 
 
 class InvalidRules(PushrelayError):

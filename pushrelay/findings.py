@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pushrelay.errors import InconsistentPush, Problem
+from pushrelay.errors import InconsistentPush
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels, exposed_labels, is_legacy_metric_name
+from pushrelay.problems import Problem
 from pushrelay.quoting import quote, quote_label
 
 MAX_PROBLEMS = 20

@@ -11,7 +11,7 @@ from dataclasses import fields as dataclass_fields
 from decimal import Decimal
 from enum import Enum
 
-from pushrelay.errors import InvalidExpectation, InvalidRun, about_job
+from pushrelay.errors import InvalidExpectation, InvalidRun
 from pushrelay.expectation_documents import parse_expectation
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
@@ -20,6 +20,7 @@ from pushrelay.run_fields import (
     JOB,
     Fields,
     Kind,
+    about_job,
     job_of,
     one_of,
     parse_uuid,

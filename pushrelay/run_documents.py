@@ -11,7 +11,7 @@ import uuid
 from dataclasses import fields
 from enum import Enum
 
-from pushrelay.errors import InvalidJSON, InvalidRun, RunTooOld, about_job
+from pushrelay.errors import InvalidJSON, InvalidRun, RunTooOld
 from pushrelay.expectation_documents import parse_expectation
 from pushrelay.expectation_documents import to_document as expectation_document
 from pushrelay.run_fields import (
@@ -20,6 +20,7 @@ from pushrelay.run_fields import (
     UNIX_TIME,
     Fields,
     Kind,
+    about_job,
     job_of,
     one_of,
     run_key,

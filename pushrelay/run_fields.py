@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from typing import Generic, TypeVar
 
-from pushrelay.errors import InvalidRun
+from pushrelay.errors import InvalidRun, PushrelayError, StoreUnavailable
 from pushrelay.grouping_key import GroupingKey, is_label_name, parse_labels
 from pushrelay.model import is_utf8
 from pushrelay.runs import RESERVED_LABELS
@@ -66,6 +67,18 @@ class Fields:
     def wrong(self, name: str, problem: str) -> InvalidRun:
         """Return the error for a `problem` of the field `name`."""
         return InvalidRun(self.path + shown_name(name), problem)
+
+
+@contextmanager
+def about_job(job: str | None) -> Iterator[None]:
+    """Let what is raised within know that it is about a report of `job`."""
+    try:
+        yield
+    except StoreUnavailable:
+        raise  # many writes may share it
+    except PushrelayError as error:
+        error.job = job
+        raise
 
 
 def parse_uuid(written: str) -> uuid.UUID | None:

@@ -24,9 +24,10 @@ from pushrelay.cli.main import cli
 from pushrelay.cli.push import push
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
-from pushrelay.errors import LimitExceeded, Problem, PushrelayError
+from pushrelay.errors import LimitExceeded, PushrelayError
 from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
 from pushrelay.policies import Policies
+from pushrelay.problems import Problem
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
 from pushrelay.telemetry import OWN_FAMILIES

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from pushrelay.config import Limits
-from pushrelay.errors import InvalidLabels, LimitExceeded, Problem
+from pushrelay.errors import InvalidLabels, LimitExceeded
 from pushrelay.exposition.labels import LabelPlacer
 from pushrelay.exposition.text_families import Families, OpenFamily, Role
 from pushrelay.exposition.text_parser import TextReader, parse_series
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import Labels, Metric, MetricFamily
+from pushrelay.problems import Problem
 
 
 def parse_text_with_lines(

@@ -13,12 +13,12 @@ from pushrelay.errors import (
     InvalidLabels,
     LimitExceeded,
     ParseError,
-    Problem,
 )
 from pushrelay.exposition.text_locations import locate, parse_text_with_lines
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.lint.promlint import warnings_of
 from pushrelay.model import MetricFamily
+from pushrelay.problems import Problem
 from pushrelay.push_reader import prepare_push
 from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.overlay import Overlay

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from pushrelay.errors import Problem
 from pushrelay.model import MetricFamily, MetricType
+from pushrelay.problems import Problem
 from pushrelay.quoting import quote
 
 _BASE_UNITS = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRequest, about_job
+from pushrelay.errors import InvalidRequest
 from pushrelay.pings import parse_ping
 from pushrelay.quoting import quote
+from pushrelay.run_fields import about_job
 from pushrelay.web.answers import answer
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.exchange import TEXT, Exchange, Handlers

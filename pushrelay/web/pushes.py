@@ -19,7 +19,6 @@ from pushrelay.errors import (
     InvalidLabels,
     InvalidRequest,
     LimitExceeded,
-    Problem,
     PushrelayError,
     RunConflict,
     RunTooOld,
@@ -30,6 +29,7 @@ from pushrelay.exposition.negotiation import PushFormat, push_format
 from pushrelay.exposition.text_locations import locate
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.matchers import Selector
+from pushrelay.problems import Problem
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by

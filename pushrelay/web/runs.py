@@ -10,12 +10,12 @@ from http import HTTPStatus
 from typing import Any
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRequest, InvalidRun, about_job
+from pushrelay.errors import InvalidRequest, InvalidRun
 from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
-from pushrelay.run_fields import parse_uuid
+from pushrelay.run_fields import about_job, parse_uuid
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (

@@ -1,0 +1,1 @@
+"""`pushrelay exec`: puts a command on the record without getting in its way."""
