@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from errno import EFBIG
 
+from pushrelay.wrapper.envelopes import (
+    MOST_BYTES,
+    TEMPORARY,
+    Entry,
+    Name,
+    envelope,
+    file_name,
+    parse_envelope,
+    parse_name,
+    read_file,
+    relay_mark,
+    write_file,
+)
 from pushrelay.wrapper.reports import Report
+from pushrelay.wrapper.state import is_private, usable_directory
+
+__all__ = ["MOST_BYTES", "MOST_SECONDS", "Entry", "Spool"]
+
+MOST_SECONDS = 29 * 86400.0
+"""So long reports are kept: the relay takes none of more than 30 days ago."""
+
+_CRASHED_SECONDS = 3600.0
+"""A file that is not complete by then will never be."""
+
+_SPOOL = "spool"
+_REFUSED = "refused"
+_LOCK = "lock"
+_DIRECTORY = 0o700
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A report in the spool.
-
-    path: its file. url: of the relay it is for, without user and password. reason: why
-        the relay refused it for good; empty if it still may be delivered. spooled_at:
-        Unix seconds.
-    """
+class _File:
+    """A file of a report."""
 
     path: str
-    url: str
-    report: Report
-    spooled_at: float
-    reason: str = ""
+    name: Name
+
+    def status(self) -> tuple[int, float]:
+        """Return its size, and when it was written, Unix seconds; 0 if it is gone."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return 0, 0.0
+        return found.st_size, found.st_mtime
 
 
 class Spool:
@@ -30,37 +60,214 @@ class Spool:
     to for what is new."""
 
     def __init__(self, directories: list[str]) -> None:
-        raise NotImplementedError
+        self._directories = directories
 
     def keep(self, report: Report, url: str, now: float) -> None:
         """Keep `report` for the relay at `url`. A finish takes the place of a start
-        that is kept of the same run. Raises OSError; then it is not kept."""
-        raise NotImplementedError
+        that is kept of the same run. Raises OSError; then it is not kept.
+
+        What is too old goes, and the oldest where there is too much: first what was
+        refused.
+        """
+        url = _without_user(url)
+        content = envelope(report, url, now)
+        if len(content) > MOST_BYTES:
+            raise OSError(EFBIG, f"a report of more than {MOST_BYTES} bytes")
+        path = self._write(file_name(report, url), content)
+        if report.is_finish:
+            self._remove(report.run_id, only_starts=True)
+        self._tidy(path, now)
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of the run `run_id`, which was reported otherwise."""
-        raise NotImplementedError
+        self._remove(run_id)
 
     def waiting(self, url: str | None = None) -> list[Entry]:
         """Return what is to be delivered, or of it what is for the relay at `url`; in
         the order in which it happened."""
-        raise NotImplementedError
+        entries = map(self.read, self.paths(url))
+        wanted = url and _without_user(url)
+        return [each for each in entries if each and (not wanted or each.url == wanted)]
+
+    def paths(self, url: str | None = None) -> list[str]:
+        """Return the files of what `waiting` returns, which may be many, without
+        reading them. A few may be for other relays."""
+        mark = url and relay_mark(_without_user(url))
+        return [
+            file.path
+            for file in self._files()
+            if mark is None or file.name.relay == mark
+        ]
+
+    def read(self, path: str) -> Entry | None:
+        """Return what waits in the file at `path`; None if there is nothing any more. A
+        broken file is set aside."""
+        try:
+            return parse_envelope(read_file(path), path)
+        except ValueError:
+            _move_aside(path)
+        except OSError:
+            pass  # delivered meanwhile, or not for us to read
+        return None
 
     def refused(self) -> list[Entry]:
         """Return what was refused for good, the oldest first."""
-        raise NotImplementedError
+        return [
+            entry for file in self._files(_REFUSED) if (entry := _read_refused(file))
+        ]
 
     def delivered(self, entry: Entry) -> None:
         """Forget `entry`."""
-        raise NotImplementedError
+        # A finish that was kept meanwhile has another name.
+        _unlink(entry.path)
 
     def set_aside(self, entry: Entry, reason: str) -> None:
         """Keep `entry` as refused, for people to see."""
-        raise NotImplementedError
+        place, name = os.path.split(entry.path)
+        content = envelope(entry.report, entry.url, entry.spooled_at, reason)
+        try:
+            write_file(_refused_of(place), name, content)
+        except OSError:
+            # It must not be tried for ever because there is no space for the reason.
+            _move_aside(entry.path)
+        else:
+            _unlink(entry.path)
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Yield whether no other process is delivering what is in the spool; none will
         while it is True."""
-        raise NotImplementedError
-        yield
+        with ExitStack() as held:
+            yield all(_lock(place, held) for place in self._places())
+
+    def _places(self) -> Iterator[str]:
+        """Yield the directories that hold a spool of this user, and no one else's."""
+        for directory in self._directories:
+            place = os.path.join(directory, _SPOOL)
+            with suppress(OSError):
+                if is_private(directory) and is_private(place):
+                    yield place
+
+    def _files(self, below: str = "") -> list[_File]:
+        files = [
+            file
+            for place in self._places()
+            for file in _files_in(os.path.join(place, below))
+        ]
+        return sorted(files, key=lambda file: os.path.basename(file.path))
+
+    def _write(self, name: str, content: bytes) -> str:
+        first: OSError | None = None
+        for directory in self._directories:
+            try:
+                return write_file(usable_directory([directory], _SPOOL), name, content)
+            except OSError as error:
+                first = first or error
+        raise first or FileNotFoundError(2, "no directory for it", _SPOOL)
+
+    def _remove(self, run_id: str, *, only_starts: bool = False) -> None:
+        for file in self._files():
+            is_meant = not (only_starts and file.name.is_finish)
+            if is_meant and file.name.run_id == run_id.lower():
+                _unlink(file.path)
+
+    def _tidy(self, kept: str, now: float) -> None:
+        """Remove what is too old and too much, but not the file at `kept`."""
+        for place in self._places():
+            _remove_crashed(place, now)
+            _remove_crashed(os.path.join(place, _REFUSED), now)
+        found = []
+        for file in self._files(_REFUSED):
+            size, at = file.status()
+            found.append((file.path, size, at))
+        for file in self._files():
+            found.append((file.path, file.status()[0], file.name.at))
+        excess = sum([size for _, size, _ in found]) - MOST_BYTES
+        for path, size, at in found:
+            if path != kept and (excess > 0 or at < now - MOST_SECONDS):
+                _unlink(path)
+                excess -= size
+
+
+def _without_user(url: str) -> str:
+    scheme, separator, rest = url.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + separator + authority.rpartition("@")[2] + slash + path
+
+
+def _files_in(directory: str) -> Iterator[_File]:
+    for found in _scan(directory):
+        name = parse_name(found.name)
+        with suppress(OSError):  # gone meanwhile
+            if name is not None and found.is_file(follow_symlinks=False):
+                yield _File(found.path, name)
+
+
+def _remove_crashed(directory: str, now: float) -> None:
+    for found in _scan(directory):
+        if found.name.startswith(".") and found.name.endswith(TEMPORARY):
+            with suppress(OSError):
+                changed_at = found.stat(follow_symlinks=False).st_mtime
+                if changed_at < now - _CRASHED_SECONDS:
+                    os.unlink(found.path)
+
+
+def _scan(directory: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except OSError:
+        return []  # there is none
+
+
+def _read_refused(file: _File) -> Entry | None:
+    """Return what was refused; None if it is gone."""
+    why = "the relay refused it for good, but there was no space for its reason"
+    try:
+        entry = parse_envelope(read_file(file.path), file.path)
+        if entry.reason:
+            return entry
+        url, report = entry.url, entry.report
+    except OSError:
+        return None
+    except ValueError as error:
+        why = f"its file {error}; have a look at {file.path}, and remove it"
+        state = "finished" if file.name.is_finish else "started"
+        times = {"started_at": file.name.at, f"{state}_at": file.name.at}
+        url, report = "", Report(file.name.run_id, {"state": state, **times})
+    return Entry(file.path, url, report, file.status()[1], why)
+
+
+def _refused_of(place: str) -> str:
+    """Return the directory for what is refused, after making it if need be. Raises
+    OSError."""
+    path = os.path.join(place, _REFUSED)
+    os.makedirs(path, _DIRECTORY, exist_ok=True)
+    return path
+
+
+def _move_aside(path: str) -> None:
+    place, name = os.path.split(path)
+    with suppress(OSError):
+        os.rename(path, os.path.join(_refused_of(place), name))
+
+
+def _unlink(path: str) -> None:
+    # Who delivers it once more does no harm, and it may be gone already.
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _lock(place: str, held: ExitStack) -> bool:
+    """Return whether `place` is locked until `held` ends, or cannot be, as on a medium
+    that is read-only: what is delivered twice counts once."""
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        lock = os.open(os.path.join(place, _LOCK), flags, 0o600)
+        held.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True

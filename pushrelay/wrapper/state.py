@@ -36,6 +36,12 @@ def private_directory(path: str) -> bool:
     """Return whether `path` is a directory that only this user can change, after making
     it and what leads to it if need be. Raises OSError."""
     os.makedirs(path, _PRIVATE, exist_ok=True)
+    return is_private(path)
+
+
+def is_private(path: str) -> bool:
+    """Return whether `path` is a directory that only this user can change. Raises
+    OSError."""
     found = os.lstat(path)
     is_directory = found.st_mode & 0o170000 == 0o040000
     return is_directory and found.st_uid == os.geteuid() and not found.st_mode & 0o022
