@@ -86,18 +86,21 @@ class Spool:
         """Return what is to be delivered, or of it what is for the relay at `url`; in
         the order in which it happened."""
         entries = map(self.read, self.paths(url))
-        wanted = url and _without_user(url)
-        return [each for each in entries if each and (not wanted or each.url == wanted)]
+        return [each for each in entries if each and self.is_for(each, url)]
 
     def paths(self, url: str | None = None) -> list[str]:
         """Return the files of what `waiting` returns, which may be many, without
         reading them. A few may be for other relays."""
-        mark = url and relay_mark(_without_user(url))
+        mark = None if url is None else relay_mark(_without_user(url))
         return [
             file.path
             for file in self._files()
             if mark is None or file.name.relay == mark
         ]
+
+    def is_for(self, entry: Entry, url: str | None) -> bool:
+        """Return whether `entry` is for the relay at `url`, None for any."""
+        return url is None or entry.url == _without_user(url)
 
     def read(self, path: str) -> Entry | None:
         """Return what waits in the file at `path`; None if there is nothing any more. A
