@@ -40,11 +40,13 @@ _DROPPED = (
 _SHOWN_CHARACTERS = 4000
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_TOKEN = re.compile(r"[!-~]+")
 # Statuses other than 5xx after which the same request may be taken.
 _TEMPORARY = (408, 429)
 _NO_PAGE = "404 page not found"
 _ADVICE = {
-    401: "put user and password into the URL: http://USER:PASSWORD@...",
+    401: "give the token that is known there, or put user and password into the URL: "
+    "http://USER:PASSWORD@...",
     403: "the relay or a proxy before it does not allow this",
     404: "is this the URL of a relay, with its path prefix if it has one, and is this "
     "switched on there?",
@@ -67,12 +69,15 @@ class RelayClient:
         prefix; without a scheme it is http. Raises InvalidURL.
     connect_seconds: how long connecting may take, for each address of the host.
     answer_seconds: how long the relay may be silent.
+
+    Raises InvalidURL; also for a token that cannot be sent, or not beside a user.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        token: str | None = None,
         connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
@@ -84,7 +89,8 @@ class RelayClient:
         address = host if usual else f"{host}:{port}"
         self.url = f"{parts.scheme}://{address}{self._prefix}"
         """The URL without user and password."""
-        self._headers = {"Accept": "application/json", **_authorization(parts)}
+        authorization = _authorization(parts, token)
+        self._headers = {"Accept": "application/json", **authorization}
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
         self._connection: HTTPConnection | None = None
@@ -244,12 +250,28 @@ def _split(url: str) -> tuple[SplitResult, int]:
     )
 
 
-def _authorization(parts: SplitResult) -> dict[str, str]:
+def _authorization(parts: SplitResult, token: str | None) -> dict[str, str]:
+    if token is not None:
+        _check_token(token, parts)
+        return {"Authorization": f"Bearer {token}"}
     if parts.username is None:
         return {}
     credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     encoded = base64.b64encode(credentials.encode(errors="surrogateescape"))
     return {"Authorization": f"Basic {encoded.decode()}"}
+
+
+def _check_token(token: str, parts: SplitResult) -> None:
+    if _TOKEN.fullmatch(token) is None:
+        raise InvalidURL(
+            "the token cannot be sent, for it is empty or has blanks, line ends or "
+            "characters that are not ASCII in it; give it as it was made"
+        )
+    if parts.username is not None:
+        raise InvalidURL(
+            "there is a token, and a user in the URL as well; only one of them can be "
+            "sent, so leave out the token, or take what is before the @ out of the URL"
+        )
 
 
 def _compressed(body: bytes) -> bytes:

@@ -214,8 +214,8 @@ class InvalidRules(PushrelayError):
 
 
 class InvalidURL(PushrelayError):
-    """Text that cannot be the URL of a relay. It is not in the message if there may be
-    a password in it."""
+    """Text that cannot be the URL of a relay, or a token that cannot go with it.
+    Neither a password nor a token is in the message."""
 
 
 class RelayUnavailable(PushrelayError):

@@ -111,6 +111,30 @@ def test_paths_lie_below_the_prefix_and_credentials_are_sent() -> None:
     assert asked.headers["host"] == server.address
 
 
+def test_a_token_is_sent() -> None:
+    token = "prt_a-b.c~/+="
+    with CannedServer(ok) as server, RelayClient(server.url, token=token) as relay:
+        relay.request("GET", "/")
+    [asked] = server.asked
+    assert asked.headers["authorization"] == f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "s3cret\n", "s3 cret", "s3cr\u00e9t", "s3cret\udc80"]
+)
+def test_a_token_that_cannot_be_sent_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(InvalidURL, match="the token cannot be sent") as refused:
+        RelayClient("http://relay:9091", token=token)
+    assert "s3" not in str(refused.value)
+
+
+def test_a_user_and_a_token_cannot_both_be_sent() -> None:
+    with pytest.raises(InvalidURL, match="only one of them can be sent") as refused:
+        RelayClient(f"http://user:{PASSWORD}@relay:9091", token="t0ken")
+    assert PASSWORD not in str(refused.value)
+    assert "t0ken" not in str(refused.value)
+
+
 def test_many_requests_share_a_connection() -> None:
     with CannedServer(ok) as server, RelayClient(server.url) as relay:
         for _ in range(3):
@@ -173,6 +197,7 @@ def test_an_answer_that_is_no_relays_is_an_error(body: bytes) -> None:
         (problem(400), RelayRefused, "answered 400 Bad Request"),
         (text(400, "a\x1b[2Jb"), RelayRefused, "a?[2Jb"),
         (text(401, "Unauthorized"), RelayRefused, "http://USER:PASSWORD@"),
+        (text(401, "Unauthorized"), RelayRefused, "give the token"),
         (text(404, "404 page not found"), RelayRefused, "path prefix"),
         (text(409, "another body"), RelayRefused, "409 Conflict: another body"),
         (text(429, "slow down"), RelayUnavailable, "slow down; try again later"),

@@ -108,7 +108,7 @@ def connected(url: str, **seconds: float) -> Iterator[RelayClient]:
     """Yield a client of the relay at `url`, and turn what goes wrong into the error
     that click reports with the right exit code."""
     try:
-        with RelayClient(url, **seconds) as relay:
+        with RelayClient(url, token=None, **seconds) as relay:
             yield relay
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error

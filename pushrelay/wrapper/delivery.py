@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from pushrelay.client import RelayClient
-from pushrelay.errors import RelayRefused
+import json
+from typing import Any
+
+from pushrelay.client import RelayClient, readable
+from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.reports import Report
 
 _NOT_OF_THE_DOCUMENT = frozenset({401, 403, 404, 405, 407, 421})
 """Refusals that mending the URL, the token or the relay may end."""
 
+_EXPECTATION = "expectation"
+
 
 class Delivery:
-    """Brings reports to the relay at `url`.
+    """Brings reports to the relay at `url`, one after the other on one connection;
+    for one thread at a time.
 
     token: for `Authorization: Bearer`; None for none. connect_seconds, answer_seconds:
         as for RelayClient.
 
-    Raises InvalidURL.
+    Raises InvalidURL, also for a token that cannot be sent, or not beside a user.
     """
 
     def __init__(
@@ -27,19 +33,83 @@ class Delivery:
         connect_seconds: float = 5.0,
         answer_seconds: float = 5.0,
     ) -> None:
-        raise NotImplementedError
+        self._relay = RelayClient(
+            url,
+            token=token,
+            connect_seconds=connect_seconds,
+            answer_seconds=answer_seconds,
+        )
+
+    @property
+    def url(self) -> str:
+        """The URL without user and password."""
+        return self._relay.url
+
+    def close(self) -> None:
+        """Close the connection; the next report opens one."""
+        self._relay.close()
 
     def deliver(self, report: Report, *, spooled: bool = False) -> list[str]:
         """Report it, and return what the relay has to say of it, as sentences for a
         person: warnings, and what is wrong with its metrics.
 
+        What is expected of the job is left out, with a sentence, if the relay refuses
+        it, so that the run is not lost for it.
+
         spooled: whether it comes from the spool, which the relay counts.
 
         Raises RelayUnavailable, and RelayRefused, of which `is_final` tells more.
         """
-        raise NotImplementedError
+        try:
+            return self._put(report, report.document, spooled)
+        except RelayRefused as refusal:
+            if not _is_of_expectation(refusal, report.document):
+                raise
+            told = refusal.problem["detail"]
+        document = {**report.document, _EXPECTATION: None}
+        others = self._put(report, document, spooled)
+        return [f"what is expected of the job was refused: {told}", *others]
+
+    def _put(
+        self, report: Report, document: dict[str, Any], spooled: bool
+    ) -> list[str]:
+        target = f"/api/v1/runs/{report.run_id}"
+        headers = {"Content-Type": "application/json"}
+        if spooled:
+            headers["X-Pushrelay-Spooled"] = "true"
+        # As ASCII, for what is in it may come from bytes that are no UTF-8.
+        answered = self._relay.data(
+            "PUT", target, json.dumps(document).encode(), headers
+        )
+        try:
+            return _sentences(answered)
+        except (LookupError, TypeError):
+            raise RelayUnavailable(
+                f"{self.url}{target} answers what no relay does; is the URL right?"
+            ) from None
 
 
 def is_final(refusal: RelayRefused) -> bool:
     """Return whether the relay will never take what it refused."""
-    return refusal.status not in _NOT_OF_THE_DOCUMENT
+    is_redirect = refusal.status < 400
+    return not is_redirect and refusal.status not in _NOT_OF_THE_DOCUMENT
+
+
+def _is_of_expectation(refusal: RelayRefused, document: dict[str, Any]) -> bool:
+    """Return whether `document` would perhaps be taken without its expectation."""
+    field = str(refusal.problem.get("field", ""))
+    return (
+        refusal.status == 400
+        and document.get(_EXPECTATION) is not None
+        and field.partition(".")[0] == _EXPECTATION
+    )
+
+
+def _sentences(answered: Any) -> list[str]:
+    """Return what the answer to a report says for people. Raises LookupError and
+    TypeError if it is none."""
+    problems = [
+        f"metrics of the run were refused: {readable(str(problem))}"
+        for problem in answered["metrics_problems"]
+    ]
+    return [*[readable(str(each)) for each in answered["warnings"]], *problems]
