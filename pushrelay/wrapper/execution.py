@@ -10,6 +10,7 @@ import time
 
 from pushrelay.errors import Misuse
 from pushrelay.wrapper.attempt import Attempt
+from pushrelay.wrapper.process_tree import adopt_orphans
 from pushrelay.wrapper.signals import ENDING, TERMINAL_STOPS, Signals, stop
 
 TYPE_CHECKING = False
@@ -59,6 +60,8 @@ class Execution:
         if lock is not None and not lock.take(wait=options.lock == "wait"):
             return self._locked_out()
         signals = Signals()
+        if options.timeout is not None or options.reap:
+            adopt_orphans()
         if options.quiet_unless_failed:
             from pushrelay.wrapper.held_back import HeldBack
 
