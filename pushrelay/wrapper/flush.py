@@ -76,11 +76,18 @@ def flush(
             except (RelayUnavailable, RelayRefused) as error:
                 if not isinstance(error, RelayRefused) or not is_final(error):
                     return Flushed(delivered, set_aside, len(paths) - done, error)
-                spool.set_aside(entry, str(error))
+                reason = _reason(error)
+                spool.set_aside(entry, reason)
                 set_aside += 1
-                tell(replace(entry, reason=str(error)), [])
+                tell(replace(entry, reason=reason), [])
             else:
                 spool.delivered(entry)
                 delivered += 1
                 tell(entry, told)
         return Flushed(delivered, set_aside)
+
+
+def _reason(refusal: RelayRefused) -> str:
+    """Return why, without the URL, which stands beside it."""
+    detail = refusal.problem.get("detail")
+    return f"{detail} (status {refusal.status})" if detail else str(refusal)
