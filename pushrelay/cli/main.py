@@ -24,6 +24,7 @@ COMMANDS = {
     "retire": "pushrelay.cli.retire",
     "runs": "pushrelay.cli.runs",
     "serve": "pushrelay.cli.serve",
+    "spool": "pushrelay.cli.spool",
 }
 """Modules of the commands; a command is named in its module as the module is, unless
 its name follows."""
