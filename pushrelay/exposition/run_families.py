@@ -17,6 +17,7 @@ from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.floats import format_float
 from pushrelay.exposition.protobuf_encoder import encode_header
+from pushrelay.exposition.run_help import LAST_RUN_HELP, RUN_PREFIX
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import FamilyShape, Payload, StoredFamily
 from pushrelay.model import MetricType, exposed_labels, is_legacy_label_name
@@ -37,15 +38,7 @@ _HELP = {
         "Unix time when the first of the runs began that have not finished.",
     ),
     "abandoned": (_G, "Runs that have not finished within the maximum runtime."),
-    "last_start_timestamp_seconds": (_G, "Unix time when the last run began."),
-    "last_finish_timestamp_seconds": (_G, "Unix time when a run finished last."),
-    "last_success_timestamp_seconds": (_G, "Unix time when a run succeeded last."),
-    "last_duration_seconds": (_G, "Duration of the run that finished last."),
-    "last_exit_code": (_G, "Exit code of the run that finished last."),
-    "last_max_rss_bytes": (
-        _G,
-        "Most memory that the run that finished last had at a time.",
-    ),
+    **{name: (_G, help_) for name, help_ in LAST_RUN_HELP.items()},
     "consecutive_failures": (_G, "Runs without success since the last success."),
     "runs_total": (_C, "Runs that finished, by how they ended."),
     "duration_seconds": (MetricType.HISTOGRAM, "Durations of runs."),
@@ -68,15 +61,13 @@ _HELP = {
         "Unix time until which no run is expected; only while the job is paused.",
     ),
 }
-_PREFIX = "pushrelay_job_"
-
-RUN_EVIDENCE_MARK = f"{_PREFIX}running"
+RUN_EVIDENCE_MARK = f"{RUN_PREFIX}running"
 """The family that all evidence of runs has."""
 
-EXPECTATION_MARK = f"{_PREFIX}overdue"
+EXPECTATION_MARK = f"{RUN_PREFIX}overdue"
 """The family that all that is said of expectations has."""
 
-RUN_TYPES = {_PREFIX + name: type_ for name, (type_, _) in _HELP.items()}
+RUN_TYPES = {RUN_PREFIX + name: type_ for name, (type_, _) in _HELP.items()}
 """The types of all families that are made here."""
 
 
@@ -143,7 +134,7 @@ class _Page:
     def add(self, name: str, value: float | None) -> None:
         """Add a family of one series, unless nothing is known."""
         if value is not None:
-            line = f"{_PREFIX}{name}{{{self._labels}}} {format_float(value)}\n"
+            line = f"{RUN_PREFIX}{name}{{{self._labels}}} {format_float(value)}\n"
             self._add(name, line, 1)
 
     def add_time(self, name: str, nanoseconds: int | None) -> None:
@@ -156,8 +147,9 @@ class _Page:
     ) -> None:
         """Add a family with a series for each value of `label`, which are in order."""
         start, end = self._around(label)
+        base = RUN_PREFIX + name
         lines = [
-            f'{_PREFIX}{name}{{{start}{label}="{value}"{end}}} {format_float(number)}\n'
+            f'{base}{{{start}{label}="{value}"{end}}} {format_float(number)}\n'
             for value, number in values
         ]
         if lines:
@@ -169,7 +161,7 @@ class _Page:
         """Add the histogram of durations, both as a classic and a native one."""
         counts = _cumulative(durations, bounds)
         total = durations.total / _NANOSECONDS
-        base, labels = _PREFIX + name, self._labels
+        base, labels = RUN_PREFIX + name, self._labels
         lines = [
             f'{base}_bucket{{{labels},le="{_bound(bound)}"}} {format_float(count)}\n'
             for bound, count in counts
@@ -232,7 +224,7 @@ def _message(
 ) -> bytes:
     """Return the family of the histogram as protobuf; only there it is native, too."""
     type_, help_ = _HELP[name]
-    header = encode_header(_PREFIX + name, type_, help_, Escaping.ALLOW_UTF8)
+    header = encode_header(RUN_PREFIX + name, type_, help_, Escaping.ALLOW_UTF8)
     family = pb.MetricFamily()
     metric = family.metric.add()
     for label, value in _pairs(key):
@@ -273,7 +265,7 @@ def _shape(
     type_, help_ = _HELP[name]
     names = {*key_names, "instance"} | ({label} if label else set())
     return FamilyShape.of(
-        _PREFIX + name,
+        RUN_PREFIX + name,
         type_,
         help_,
         size=size,

@@ -1,16 +1,28 @@
-"""Brings reports of runs to a relay."""
+"""Brings reports of runs to a relay, or what they come to to a Pushgateway."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pushrelay.client import RelayClient, readable
 from pushrelay.errors import RelayRefused, RelayUnavailable
+from pushrelay.wrapper.peers import Peer
 from pushrelay.wrapper.reports import Report
+
+if TYPE_CHECKING:
+    from pushrelay.wrapper.pushgateway import Pushgateway
 
 _NOT_OF_THE_DOCUMENT = frozenset({401, 403, 404, 405, 407, 421})
 """Refusals that mending the URL, the token or the relay may end."""
+
+_NO_RUNS = frozenset({404, 405})
+"""How a server answers that has no API for runs."""
+
+_NO_PUSHGATEWAY = frozenset({400, 404, 405})
+"""How one answers to gauges that is no Pushgateway any more; a relay with 400."""
 
 _EXPECTATION = "expectation"
 
@@ -19,8 +31,12 @@ class Delivery:
     """Brings reports to the relay at `url`, one after the other on one connection;
     for one thread at a time.
 
+    Where a stock Pushgateway answers, gauges of the last run are pushed instead.
+
     token: for `Authorization: Bearer`; None for none. connect_seconds, answer_seconds:
-        as for RelayClient.
+        as for RelayClient; a report takes one request, or a few where what answers is
+        not known yet. directories: where may be kept what was found out, see
+        `wrapper.state`. clock: tells Unix seconds.
 
     Raises InvalidURL, also for a token that cannot be sent, or not beside a user.
     """
@@ -32,6 +48,8 @@ class Delivery:
         *,
         connect_seconds: float = 5.0,
         answer_seconds: float = 5.0,
+        directories: Sequence[str] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._relay = RelayClient(
             url,
@@ -39,6 +57,8 @@ class Delivery:
             connect_seconds=connect_seconds,
             answer_seconds=answer_seconds,
         )
+        self._peer = Peer(self._relay.url, directories, clock)
+        self._clock = clock
 
     @property
     def url(self) -> str:
@@ -60,6 +80,27 @@ class Delivery:
 
         Raises RelayUnavailable, and RelayRefused, of which `is_final` tells more.
         """
+        if self._peer.is_pushgateway():
+            try:
+                return self._pushgateway().push(report)
+            except RelayRefused as refusal:
+                if refusal.status not in _NO_PUSHGATEWAY:
+                    raise
+                self._peer.forget()
+        try:
+            return self._report(report, spooled)
+        except RelayRefused as refusal:
+            if refusal.status not in _NO_RUNS or not self._pushgateway().answers():
+                raise
+        return self._pushgateway().push(report)
+
+    def _pushgateway(self) -> Pushgateway:
+        # Most servers are relays, and the job should not wait for more than they need.
+        from pushrelay.wrapper.pushgateway import Pushgateway
+
+        return Pushgateway(self._relay, self._peer, self._clock)
+
+    def _report(self, report: Report, spooled: bool) -> list[str]:
         try:
             return self._put(report, report.document, spooled)
         except RelayRefused as refusal:
