@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pushrelay.cli.main import cli
+import os
+import sys
 
 
 def main() -> None:
     """Run the command that the arguments name."""
+    if sys.argv[1:2] == ["exec"] and "_PUSHRELAY_COMPLETE" not in os.environ:
+        # Jobs wait for this one: click alone would take longer than all it does.
+        from pushrelay.wrapper.main import main as execute
+
+        execute(sys.argv[2:])
+    from pushrelay.cli.main import cli
+
     cli(prog_name="pushrelay")
 
 

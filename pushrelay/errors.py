@@ -21,6 +21,7 @@
     ├── IdempotencyConflict       another push has the same idempotency key
     ├── StoreUnavailable          the database does not answer; trying again may help
     ├── InvalidRules              a file of job rules, with all that is wrong in it
+    ├── Misuse                    the wrapper was called wrongly
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
     ├── RelayRefused              a relay elsewhere will not do what it was asked
@@ -211,6 +212,10 @@ class InvalidRules(PushrelayError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class Misuse(PushrelayError):
+    """A command line of `pushrelay exec` that cannot be followed."""
 
 
 class InvalidURL(PushrelayError):

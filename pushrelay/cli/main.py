@@ -13,6 +13,7 @@ COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
     "db": "pushrelay.cli.db",
     "delete": "pushrelay.cli.delete",
+    "exec": "pushrelay.cli.exec:exec_",
     "expect": "pushrelay.cli.expect",
     "groups": "pushrelay.cli.groups",
     "import": "pushrelay.cli.importing",

@@ -62,9 +62,10 @@ class Spool:
     def __init__(self, directories: list[str]) -> None:
         self._directories = directories
 
-    def keep(self, report: Report, url: str, now: float) -> None:
-        """Keep `report` for the relay at `url`. A finish takes the place of a start
-        that is kept of the same run. Raises OSError; then it is not kept.
+    def keep(self, report: Report, url: str, now: float) -> str:
+        """Keep `report` for the relay at `url`, and return its file. A finish takes the
+        place of a start that is kept of the same run. Raises OSError; then it is not
+        kept.
 
         What is too old goes, and the oldest where there is too much: first what was
         refused.
@@ -77,6 +78,7 @@ class Spool:
         if report.is_finish:
             self._remove(report.run_id, only_starts=True)
         self._tidy(path, now)
+        return path
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of the run `run_id`, which was reported otherwise."""

@@ -1,0 +1,133 @@
+"""One attempt to run the command: what is around it, its start and its end.
+
+What is imported here is imported before the command runs, so that it is little.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pushrelay.wrapper.host import new_run_id, trace_parent
+from pushrelay.wrapper.metrics_file import MetricsFile
+from pushrelay.wrapper.spawning import CommandNotStarted, own_environment, spawn
+from pushrelay.wrapper.supervisor import Supervisor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pushrelay.wrapper.capture import Capture
+    from pushrelay.wrapper.held_back import HeldBack
+    from pushrelay.wrapper.options import Options
+    from pushrelay.wrapper.signals import Signals
+    from pushrelay.wrapper.supervisor import Ended
+
+_TOKEN = b"PUSHRELAY_TOKEN"
+
+
+class Attempt:
+    """The attempt `number` (from 1) to run the command of `options`.
+
+    held: takes its output until it is known whether to show it; None to let it through.
+
+    started_at: Unix seconds; started, finished: on the monotonic clock. trace_parent:
+    its TRACEPARENT. not_started: why it never ran.
+
+    After `wait`: ended, how it ended, None if it never ran; output_tail, the last of
+    its output, by stream; metrics, what it left in its file, as text; problems, what
+    went wrong around it, as sentences.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        signals: Signals,
+        held: HeldBack | None,
+        number: int,
+    ) -> None:
+        self.number = number
+        self.run_id = new_run_id()
+        self.trace_parent = trace_parent(os.environ.get("TRACEPARENT", ""))
+        self.not_started: CommandNotStarted | None = None
+        self.ended: Ended | None = None
+        self.output_tail: dict[str, str] = {}
+        self.metrics = ""
+        self.problems: list[str] = []
+        self._options = options
+        self._signals = signals
+        self._capture = self._opened_capture(held)
+        self._metrics_file = MetricsFile(self.run_id, os.environ)
+        self.started_at = time.time()
+        self.started = self.finished = time.monotonic()
+        self._supervisor = self._started()
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None while it has none, or if a signal ended it."""
+        if self.not_started is not None:
+            return self.not_started.exit_code
+        return None if self.ended is None else self.ended.exit_code
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, in the words of run documents."""
+        ended = self.ended
+        if ended is not None and ended.timed_out:
+            return "timeout"
+        if ended is not None and ended.signal is not None:
+            return "signal"
+        codes = self._options.success_codes
+        return "success" if self.exit_code in codes else "failure"
+
+    def wait(self) -> None:
+        """Wait for the end of the command."""
+        if self._supervisor is not None:
+            self.ended = self._supervisor.wait()
+        self.finished = time.monotonic()
+        if self._capture is not None:
+            self._capture.finish()
+            self.output_tail = self._capture.tails()
+        self.metrics, problem = self._metrics_file.take()
+        if problem:
+            self.problems.append(problem)
+
+    def _started(self) -> Supervisor | None:
+        options = self._options
+        actions = [] if self._capture is None else self._capture.file_actions
+        try:
+            pid = spawn(
+                options.command, self._environment(), self._signals.mask, actions
+            )
+        except CommandNotStarted as error:
+            self.not_started = error
+            return None
+        finally:
+            if self._capture is not None:
+                self._capture.start()
+        return Supervisor(
+            pid, self._signals, options.timeout, options.kill_after, options.reap
+        )
+
+    def _environment(self) -> dict[bytes, bytes]:
+        environment = own_environment()
+        if self._options.hide_token:
+            environment.pop(_TOKEN, None)
+        return environment | {
+            b"PUSHRELAY_RUN_ID": self.run_id.encode(),
+            b"PUSHRELAY_METRICS": os.fsencode(self._metrics_file.path),
+            b"TRACEPARENT": self.trace_parent.encode(errors="surrogateescape"),
+        }
+
+    def _opened_capture(self, held: HeldBack | None) -> Capture | None:
+        """Return what takes its output, if anything should and can."""
+        if held is None and not self._options.output_tail:
+            return None
+        from pushrelay.wrapper.capture import Capture, capture_refusal
+
+        if refusal := capture_refusal():
+            self.problems.append(refusal)
+            return None
+        try:
+            return Capture(self._options.output_tail, held)
+        except OSError as error:
+            self.problems.append(f"its output is not captured: {error.strerror}")
+            return None

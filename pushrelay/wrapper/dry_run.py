@@ -1,0 +1,82 @@
+"""`pushrelay exec --dry-run`: says what a run would do and report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from pushrelay.client import RelayClient
+from pushrelay.errors import Misuse, PushrelayError
+from pushrelay.run_documents import parse_run
+from pushrelay.schedule import Expectation, next_slot, zone_of
+from pushrelay.wrapper.documents import Run
+from pushrelay.wrapper.host import new_run_id
+from pushrelay.wrapper.options import Options
+from pushrelay.wrapper.reports import Report
+from pushrelay.wrapper.run_reports import DEFAULT_URL, run_fields
+
+_SECOND = 10**9
+_SHOWN_SLOTS = 3
+
+
+def dry_run(options: Options, environ: Mapping[str, str]) -> str:
+    """Return what would happen, as lines. Raises Misuse for what a relay would not
+    take."""
+    fields = {**run_fields(options, environ), "attempt": 1}
+    run = Run(new_run_id(), fields, time.time(), time.monotonic())
+    return "\n".join(_lines(options, run.start()))
+
+
+def _lines(options: Options, report: Report) -> Iterator[str]:
+    yield f"command: {shlex.join(options.command)}"
+    if options.url is not None or options.textfile is None:
+        yield f"relay:   {_shown(options.url or DEFAULT_URL)}"
+    if options.textfile is not None:
+        yield f"file:    in {os.path.abspath(options.textfile)}"
+    expectation, warnings = _read(report)
+    if expectation is not None and expectation.follows_clocks:
+        for slot in _slots(expectation):
+            yield f"expects: {slot}"
+    for warning in warnings:
+        yield f"warning: {warning}"
+    document = {name: value for name, value in report.document.items() if value}
+    yield f"start:   {json.dumps(document)}"
+
+
+def _read(report: Report) -> tuple[Expectation | None, tuple[str, ...]]:
+    """Return what a relay would read of the report: what is expected, and its warnings.
+
+    Raises Misuse.
+    """
+    body = json.dumps(report.document).encode()
+    try:
+        read = parse_run(
+            body, uuid.UUID(report.run_id), time.time_ns(), utf8_names=True
+        )
+    except PushrelayError as error:
+        raise Misuse(f"no relay would take this: {error}") from None
+    return read.expectation, read.warnings
+
+
+def _slots(expectation: Expectation) -> Iterator[str]:
+    """Yield the next times at which a run is expected."""
+    zone = zone_of(expectation.tz)
+    slot: int | None = time.time_ns()
+    for _ in range(_SHOWN_SLOTS):
+        slot = next_slot(expectation, slot) if slot is not None else None
+        if slot is None:
+            return
+        moment = datetime.fromtimestamp(slot // _SECOND, zone or UTC)
+        yield f"{moment:%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def _shown(url: str) -> str:
+    try:
+        return RelayClient(url).url
+    except PushrelayError as error:
+        raise Misuse(str(error)) from None

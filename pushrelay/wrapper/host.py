@@ -1,0 +1,61 @@
+"""What is to be known of this host and of the environment that a run has."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ZONES = "zoneinfo/"
+_LOCALTIME = "/etc/localtime"
+_TIMEZONE = "/etc/timezone"
+_HEX = frozenset("0123456789abcdef")
+
+
+def host_name() -> str:
+    """Return the name of this host."""
+    return os.uname().nodename
+
+
+def time_zone(environ: Mapping[str, str]) -> str | None:
+    """Return the name of the time zone that `cron` goes by here; None if only its
+    rules are known."""
+    if named := environ.get("TZ"):
+        return None if named.startswith("/") else named.removeprefix(":")
+    target = os.path.realpath(_LOCALTIME)
+    if _ZONES in target:
+        return target.partition(_ZONES)[2]
+    try:
+        with open(_TIMEZONE, encoding="utf-8") as file:
+            return file.read().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def new_run_id() -> str:
+    """Return a random UUID. `uuid` would take longer to import than a run to start."""
+    digits = bytearray(os.urandom(16))
+    digits[6] = digits[6] & 0x0F | 0x40
+    digits[8] = digits[8] & 0x3F | 0x80
+    text = digits.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def trace_parent(given: str) -> str:
+    """Return the TRACEPARENT for a run: the one that is `given`, or if that is none, a
+    new one (W3C Trace Context)."""
+    if trace_id(given):
+        return given
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+
+
+def trace_id(trace_parent: str) -> str | None:
+    """Return the trace id in `trace_parent`; None if it has none."""
+    parts = trace_parent.split("-")
+    if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
+        return None
+    is_hex = all(map(_HEX.issuperset, parts[:4]))
+    known = parts[1].strip("0") and parts[2].strip("0")
+    return parts[1] if is_hex and parts[0] != "ff" and known else None

@@ -1,0 +1,48 @@
+"""The processes that a command started, and those that they started."""
+
+from __future__ import annotations
+
+import os
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Let what our descendants leave behind become children of ours, not of init."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def descendants(of: int | None = None) -> list[int]:
+    """Return the ids of all living processes that come from the process `of`, ourselves
+    by default; parents before their children."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (parent := _living_parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry))
+    found = [os.getpid() if of is None else of]
+    for process in found:
+        found.extend(children.get(process, ()))
+    return found[1:]
+
+
+def send(number: int, processes: list[int]) -> None:
+    """Send the signal `number` to `processes`, of which some may be gone."""
+    for process in processes:
+        try:
+            os.kill(process, number)
+        except (ProcessLookupError, PermissionError):
+            continue  # gone, or of another user by now
+
+
+def _living_parent(process: str) -> int | None:
+    """Return the parent of `process`; None if it is gone, or has only not been waited
+    for."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # Its name is in parentheses, and may be anything.
+            state, parent = file.read().rpartition(b")")[2].split()[:2]
+    except (OSError, ValueError):
+        return None
+    return None if state in (b"Z", b"X") else int(parent)

@@ -1,0 +1,165 @@
+"""Reports runs beside them, in a thread, so that no run ever waits for a relay.
+
+What delivers is imported in the thread, while the command runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused
+from pushrelay.wrapper.reports import Report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pushrelay.wrapper.delivery import Delivery
+    from pushrelay.wrapper.spool import Spool
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_FLUSH_SECONDS = 5.0
+"""So long may old reports hold up the first report of a run."""
+
+
+class Reporter:
+    """Reports to the relay at `url`, and keeps in the spool what it does not take.
+
+    token: for the relay; None for none. directories: of the state, see `wrapper.state`.
+
+    After `close`: delivered, whether the relay took the end of each run; kept, whether
+    the spool has those it did not take; remarks, what a person should know, as
+    sentences.
+    """
+
+    def __init__(self, url: str, token: str | None, directories: list[str]) -> None:
+        self.delivered = True
+        self.kept = True
+        self.remarks: list[str] = []
+        self._url = url
+        self._token = token
+        self._directories = directories
+        self._changed = threading.Condition()
+        self._waiting: list[Report] = []
+        self._kept_starts: set[str] = set()
+        self._closing = False
+        self._idle = False
+        self._last_error: PushrelayError | None = None
+        threading.Thread(target=self._run, name="reporter", daemon=True).start()
+
+    def report(self, report: Report) -> None:
+        """Deliver `report` soon. A finish takes the place of a start of the same run
+        that is not delivered yet."""
+        with self._changed:
+            if report.is_finish:
+                self._waiting = [r for r in self._waiting if r.run_id != report.run_id]
+            self._waiting.append(report)
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> None:
+        """Wait for so many seconds at most until all is delivered; keep in the spool
+        what is not."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._idle, seconds)
+            left = [report for report in self._waiting if report.is_finish]
+        if left:
+            self.delivered = False
+            reason = self._last_error or f"{self._url} does not answer in time"
+            self.remarks.append(f"{reason}; {self._keep(left)}")
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            with self._changed:
+                self._idle = True
+                self._changed.notify_all()
+
+    def _work(self) -> None:
+        from pushrelay.wrapper.delivery import Delivery
+        from pushrelay.wrapper.flush import flush
+        from pushrelay.wrapper.spool import Spool
+
+        spool = Spool(self._directories)
+        try:
+            delivery = Delivery(self._url, self._token, directories=self._directories)
+        except InvalidURL as error:
+            self._last_error = error
+            return
+        flush(
+            spool,
+            delivery,
+            delivery.url,
+            until=time.monotonic() + _FLUSH_SECONDS,
+            stop=lambda: self._closing,
+        )
+        pause = _FIRST_PAUSE
+        while (report := self._next()) is not None:
+            was_closing = self._closing
+            if self._deliver(report, delivery, spool):
+                pause = _FIRST_PAUSE
+                continue
+            if was_closing:
+                return
+            self._keep_start(report, delivery, spool)
+            with self._changed:
+                if report in self._waiting and not self._closing:
+                    self._changed.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _next(self) -> Report | None:
+        """Return the next report, as soon as there is one; None if none will come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            return self._waiting[0] if self._waiting else None
+
+    def _deliver(self, report: Report, delivery: Delivery, spool: Spool) -> bool:
+        """Return whether `report` need not be delivered again."""
+        from pushrelay.wrapper.delivery import is_final
+
+        try:
+            remarks = delivery.deliver(report)
+        except PushrelayError as error:
+            if not (isinstance(error, RelayRefused) and is_final(error)):
+                self._last_error = error
+                return False
+            self.delivered = self.kept = False
+            remarks = [str(error)]
+            with suppress(OSError):
+                path = spool.keep(report, delivery.url, time.time())
+                if (entry := spool.read(path)) is not None:
+                    spool.set_aside(entry, str(error))
+        if report.run_id in self._kept_starts and report.is_finish:
+            spool.drop(report.run_id)
+        with self._changed:
+            self._waiting = [other for other in self._waiting if other is not report]
+            self.remarks += [each for each in remarks if each not in self.remarks]
+        return True
+
+    def _keep_start(self, report: Report, delivery: Delivery, spool: Spool) -> None:
+        """Keep the start `report`, in case that neither we nor the command live to
+        report the end."""
+        if not report.is_finish and report.run_id not in self._kept_starts:
+            self._kept_starts.add(report.run_id)
+            with suppress(OSError):
+                spool.keep(report, delivery.url, time.time())
+
+    def _keep(self, reports: list[Report]) -> str:
+        """Keep `reports`, and return what became of them, for a person."""
+        from pushrelay.client import RelayClient
+        from pushrelay.wrapper.spool import Spool
+
+        try:
+            spool = Spool(self._directories)
+            for report in reports:
+                spool.keep(report, RelayClient(self._url).url, time.time())
+        except InvalidURL:
+            self.kept = False
+            return "the report is lost"
+        except OSError as error:
+            self.kept = False
+            return f"the report is lost, for it cannot be kept: {error}"
+        return "the report is kept for later"
