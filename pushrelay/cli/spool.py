@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import tzinfo
 from math import inf
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -24,6 +24,7 @@ from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.spool import Entry, Spool
 from pushrelay.wrapper.state import state_directories
+from pushrelay.wrapper.tokens import read_token
 
 
 @click.group()
@@ -39,7 +40,7 @@ def spool() -> None:
 @output
 def list_(output: str) -> None:
     """List the reports that wait for their relay, and those it refused for good."""
-    kept = _spool()
+    kept = Spool(state_directories(os.environ))
     waiting, refused = kept.waiting(), kept.refused()
     if output == "json":
         click.echo(json.dumps([_document(each) for each in [*waiting, *refused]]))
@@ -53,25 +54,25 @@ def list_(output: str) -> None:
 @relay_url
 @option(
     "--token-file",
-    type=click.File(),
     metavar="FILE",
-    help="The file with the relay's token. The token may also be in PUSHRELAY_TOKEN; "
-    "the file goes first.",
+    help="File with the token for the relay; PUSHRELAY_TOKEN is the token itself.",
 )
 @click.pass_context
-def flush_(context: click.Context, url: str, token_file: IO[str] | None) -> None:
+def flush_(context: click.Context, url: str, token_file: str | None) -> None:
     """Deliver the reports that wait for the relay, what happened first at first. Those
     that it refuses for good are kept aside, with its reason."""
+    directories = state_directories(os.environ)
     try:
         delivery = Delivery(
             url,
             _token(token_file),
             connect_seconds=CONNECT_SECONDS,
             answer_seconds=ANSWER_SECONDS,
+            directories=directories,
         )
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error
-    kept = _spool()
+    kept = Spool(directories)
     flushed = flush(kept, delivery, delivery.url, until=inf, tell=_tell)
     delivery.close()
     show(_summary(flushed, delivery.url, kept))
@@ -84,20 +85,15 @@ def flush_(context: click.Context, url: str, token_file: IO[str] | None) -> None
     context.exit(1 if flushed.set_aside else 0)
 
 
-def _spool() -> Spool:
-    return Spool(state_directories(os.environ))
-
-
-def _token(file: IO[str] | None) -> str | None:
-    """Return the token, which must not be on a command line, where others see it."""
-    if file is None:
-        return os.environ.get("PUSHRELAY_TOKEN") or None
+def _token(file: str | None) -> str | None:
+    """Return the token, which is not on the command line, where others see it. Raises
+    click.UsageError."""
     try:
-        token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"{file.name} cannot be read: {error}") from error
-    if not token:
-        raise click.UsageError(f"{file.name} is empty; write the token into it")
+        token = read_token(file, os.environ)
+    except OSError as error:
+        raise click.UsageError(f"--token-file {file}: {error.strerror}") from error
+    if file is not None and token is None:
+        raise click.UsageError(f"--token-file {file} is empty; write the token into it")
     return token
 
 

@@ -279,7 +279,7 @@ def test_the_token_is_read_from_a_file_or_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("written", "told"), [(None, "No such file"), (b" \n", "empty"), (b"\xff", "read")]
+    ("written", "told"), [(None, "No such file"), (b" \n", "empty"), (b"\xff", "token")]
 )
 def test_a_token_file_without_a_token_is_a_wrong_call(
     written: bytes | None, told: str, state: dict[str, str], tmp_path: Path
