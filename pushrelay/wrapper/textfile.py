@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from hashlib import sha256
 
 from pushrelay.config import Limits
@@ -50,22 +51,24 @@ _LIKE_HASHED = re.compile(rf".*_[0-9a-f]{{{_HASH_CHARACTERS}}}", re.DOTALL)
 _IMPLIED = ("instance", "")
 
 
-def write_textfile(directory: str, report: Report, now: float) -> list[str]:
+def write_textfile(
+    directory: str, report: Report, now: float | None = None
+) -> list[str]:
     """Let the file of the run's job and labels in `directory` tell of `report`, and
     return why metrics of the run were left out of it, as sentences.
 
     What is newer in the file stays, and so does the last success when a run fails. The
     metrics are those of the run that finished last: others do not stay. A run that was
-    skipped changes nothing. now: Unix seconds.
+    skipped changes nothing. now: Unix seconds, by default what the clock says.
 
-    Raises OSError; then the file is as it was.
+    Raises OSError about the file, which is as it was then.
     """
     if is_skipped(report):
         return []
     key = _key_of(report)
     path = os.path.join(directory, file_name(key))
     gauges, families = _read(path)
-    changed = news(report, gauges, now)
+    changed = news(report, gauges, time.time() if now is None else now)
     told: list[str] = []
     if LAST_FINISH in changed:
         families, told = _left_metrics(metrics_of(report).encode(), key)
@@ -119,10 +122,13 @@ def _read(path: str) -> tuple[Gauges, list[MetricFamily]]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return {}, []
-    with open(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return {}, []
-        return parse_textfile(file.read(_LIMITS.rendered_bytes))
+        with open(descriptor, "rb", closefd=False) as file:
+            return parse_textfile(file.read(_LIMITS.rendered_bytes))
+    finally:
+        os.close(descriptor)
 
 
 def _left_metrics(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +188,24 @@ def test_what_cannot_be_replaced_is_left_and_so_is_nothing_beside_it(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "pushrelay_nightly.prom").mkdir()
-    with pytest.raises(OSError, match="Is a directory"):
+    with pytest.raises(IsADirectoryError) as failed:
         write(tmp_path, FINISH)
+    assert failed.value.filename == str(tmp_path / "pushrelay_nightly.prom")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    write(tmp_path, FINISH)
+    before = page(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as failed:
+            write(tmp_path, FINISH, finished_at=FINISHED + 5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert failed.value.filename == str(tmp_path / "pushrelay_nightly.prom")
+    assert page(tmp_path) == before
 
 
 def test_something_that_never_ends_is_not_read(tmp_path: Path) -> None:
