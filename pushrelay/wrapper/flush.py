@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
-from pushrelay.wrapper.delivery import is_final
+from pushrelay.wrapper.delivery import is_final, reason_of
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Entry, Spool
 
@@ -76,7 +76,7 @@ def flush(
             except (RelayUnavailable, RelayRefused) as error:
                 if not isinstance(error, RelayRefused) or not is_final(error):
                     return Flushed(delivered, set_aside, len(paths) - done, error)
-                reason = _reason(error)
+                reason = reason_of(error)
                 spool.set_aside(entry, reason)
                 set_aside += 1
                 tell(replace(entry, reason=reason), [])
@@ -85,9 +85,3 @@ def flush(
                 delivered += 1
                 tell(entry, told)
         return Flushed(delivered, set_aside)
-
-
-def _reason(refusal: RelayRefused) -> str:
-    """Return why, without the URL, which stands beside it."""
-    detail = refusal.problem.get("detail")
-    return f"{detail} (status {refusal.status})" if detail else str(refusal)

@@ -118,7 +118,7 @@ class Reporter:
 
     def _deliver(self, report: Report, delivery: Delivery, spool: Spool) -> bool:
         """Return whether `report` need not be delivered again."""
-        from pushrelay.wrapper.delivery import is_final
+        from pushrelay.wrapper.delivery import is_final, reason_of
 
         try:
             remarks = delivery.deliver(report)
@@ -131,7 +131,7 @@ class Reporter:
             with suppress(OSError):
                 path = spool.keep(report, delivery.url, time.time())
                 if (entry := spool.read(path)) is not None:
-                    spool.set_aside(entry, str(error))
+                    spool.set_aside(entry, reason_of(error))
         if report.run_id in self._kept_starts and report.is_finish:
             spool.drop(report.run_id)
         with self._changed:
