@@ -68,7 +68,7 @@ class Reporter:
         if left:
             self.delivered = False
             reason = self._last_error or f"{self._url} does not answer in time"
-            self.remarks.append(f"{reason}; {self._keep(left)}")
+            self.remarks.append(f"{self._keep(left)}: {reason}")
 
     def _run(self) -> None:
         try:
@@ -161,5 +161,5 @@ class Reporter:
             return "the report is lost"
         except OSError as error:
             self.kept = False
-            return f"the report is lost, for it cannot be kept: {error}"
+            return f"the report is lost, for it cannot be kept ({error})"
         return "the report is kept for later"
