@@ -224,8 +224,8 @@ def _adopted(entry: _Entry, program: str, names: _Names) -> str:
     words = [program, "exec", "--job", names.name(entry.command)]
     if entry.schedule is not None:
         words += ["--schedule", entry.schedule]
-    if entry.tz is not None:
-        words += ["--tz", entry.tz]
+        if entry.tz is not None:
+            words += ["--tz", entry.tz]
     # Where cron makes one backslash of two, words are not what they seem to be.
     is_clear = r"\\" not in entry.command and is_simple(entry.command)
     if entry.may_be_split and is_clear:

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pushrelay.crontab import adopt
+from pushrelay.wrapper.command_line import read_command_line
 
 NIGHT = "30 2 * * * "
 
@@ -183,6 +184,12 @@ def test_the_zone_is_that_by_which_cron_starts(
     assert re.findall(r"--tz (\S+)", text) == ([zone] if zone else [])
 
 
+def test_without_a_schedule_there_is_no_zone() -> None:
+    line = "@reboot pushrelay exec --job backup -- backup"
+    text, _ = adopt("CRON_TZ=Asia/Tokyo\n@reboot backup")
+    assert text.split("\n")[1] == line
+
+
 def test_a_zone_for_some_crons_only_makes_a_remark() -> None:
     assert [number for number, _ in remarks_on("\nCRON_TZ=Asia/Tokyo")] == [2]
     [(_, text)] = remarks_on("CRON_TZ=Nowhere/Else")
@@ -233,7 +240,13 @@ def test_all_but_what_is_put_in_stays(text: str, system: bool) -> None:
         return found[2].replace("'\\''", "'") if found[1] else ""
 
     for line, changed in zip(text.split("\n"), after.split("\n"), strict=True):
-        assert line in (changed, put_in.sub(taken_out, changed, count=1))
+        if line == changed:
+            continue
+        found = put_in.search(changed)
+        assert found
+        assert line == put_in.sub(taken_out, changed, count=1)
+        # Options that exec does not take would keep the job from running.
+        assert read_command_line([*shlex.split(found[0])[2:], "x"], {})
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,13 @@ def crontab(file: str, system: bool, program: str | None) -> None:
     if file == "-" and sys.stdin.isatty():
         raise click.UsageError("give a file, or call: crontab -l | pushrelay crontab")
     from pushrelay.crontab import adopt
+    from pushrelay.wrapper.host import time_zone
 
     with click.open_file(file, "rb") as stream:
         text = stream.read().decode("utf-8", "surrogateescape")
+    # Whatever TZ says here: cron goes by what the system says.
     adopted, remarks = adopt(
-        text, program=program or _program(), system=system, host_zone=_host_zone()
+        text, program=program or _program(), system=system, host_zone=time_zone({})
     )
     name = "<stdin>" if file == "-" else click.format_filename(file)
     for remark in remarks:
@@ -60,10 +62,3 @@ def _program() -> str:
             return os.path.abspath(found)
     click.echo(f"pushrelay is not in {_CRON_PATH}: give --pushrelay PATH", err=True)
     return "pushrelay"
-
-
-def _host_zone() -> str | None:
-    """Return the name of the time zone of this machine, whatever TZ says."""
-    target = os.path.realpath("/etc/localtime")
-    _, found, name = target.partition("/zoneinfo/")
-    return name if found else None

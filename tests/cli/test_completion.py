@@ -11,13 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-import click
 import pytest
 from click.shell_completion import CompletionItem, ShellComplete
 from command import call
 from relay_process import REPOSITORY
 
-from pushrelay.cli.completion import VARIABLE, complete_command
+from pushrelay.cli.completion import VARIABLE
+from pushrelay.cli.main import cli
 
 DEADLINE = 60.0
 
@@ -67,6 +67,7 @@ def completed(*command: str, environment: dict[str, str]) -> list[str]:
     [
         (("co",), ["completion"]),
         (("jobs", "--ch"), ["--check"]),
+        (("exec", "--schedu"), ["--schedule"]),
         (("completion", "z"), ["zsh"]),
     ],
 )
@@ -153,21 +154,9 @@ def test_only_shells_that_are_known_have_scripts() -> None:
 
 
 def offered(*words: str) -> list[CompletionItem]:
-    """Return what is offered for the last of `words`, a command behind options."""
-
-    @click.command()
-    @click.option("--job")
-    @click.argument(
-        "command",
-        nargs=-1,
-        type=click.UNPROCESSED,
-        shell_complete=complete_command,
-    )
-    def wrap(job: str, command: tuple[str, ...]) -> None:
-        raise NotImplementedError
-
-    shell = ShellComplete(wrap, {}, "wrap", VARIABLE)
-    return shell.get_completions(list(words[:-1]), words[-1])
+    """Return what is offered for the last of `words` behind `pushrelay exec`."""
+    shell = ShellComplete(cli, {}, "pushrelay", VARIABLE)
+    return shell.get_completions(["exec", *words[:-1]], words[-1])
 
 
 def test_a_command_is_a_program_and_then_files(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from pushrelay.crontab import adopt
+from pushrelay.wrapper.command_line import read_command_line
 
 CRON = Path(__file__).parents[2] / "contrib/cron"
 
@@ -28,6 +30,14 @@ def test_the_lines_are_understood(name: str, system: bool, without: int) -> None
     ]
     assert len(changed) == without
     assert all("pushrelay_run" in line for line in changed)
+
+
+def test_exec_takes_the_options_of_the_lines() -> None:
+    pages = [(CRON / name).read_text() for name in ("crontab", "pushrelay.cron.d")]
+    lines = re.findall(r"^[0-9*@].* exec (-.*)", "\n".join(pages), re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        assert read_command_line(shlex.split(line), {})
 
 
 def test_the_schedules_are_those_of_the_lines() -> None:
