@@ -11,6 +11,8 @@ from pushrelay import __version__
 
 COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
+    "completion": "pushrelay.cli.completion",
+    "crontab": "pushrelay.cli.crontab",
     "db": "pushrelay.cli.db",
     "delete": "pushrelay.cli.delete",
     "exec": "pushrelay.cli.exec:exec_",
