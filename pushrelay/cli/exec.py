@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pushrelay.cli.completion import complete_command
 from pushrelay.cli.options import OnceOption
 from pushrelay.errors import Misuse
 from pushrelay.wrapper.command_line import checked_options
@@ -47,7 +48,13 @@ def _declared(option: Option) -> click.Option:
     context_settings={"allow_interspersed_args": False},
     options_metavar="[OPTIONS] --",
 )
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument(
+    "command",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    shell_complete=complete_command,
+)
 def exec_(command: tuple[str, ...], **values: Any) -> None:
     """Run COMMAND as it would run without this, and report how it went.
 

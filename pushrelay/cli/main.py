@@ -11,6 +11,8 @@ from pushrelay import __version__
 
 COMMANDS = {
     "check-config": "pushrelay.cli.check_config",
+    "completion": "pushrelay.cli.completion",
+    "crontab": "pushrelay.cli.crontab",
     "db": "pushrelay.cli.db",
     "delete": "pushrelay.cli.delete",
     "exec": "pushrelay.cli.exec:exec_",
@@ -25,6 +27,7 @@ COMMANDS = {
     "retire": "pushrelay.cli.retire",
     "runs": "pushrelay.cli.runs",
     "serve": "pushrelay.cli.serve",
+    "spool": "pushrelay.cli.spool",
 }
 """Modules of the commands; a command is named in its module as the module is, unless
 its name follows."""

@@ -271,6 +271,13 @@ OWN_FAMILIES = (
         lambda scrape: _single(scrape.gauges.series),
     ),
     OwnFamily(
+        "pushrelay_spooled_runs_delivered_total",
+        _C,
+        "Reports of runs that waited in a spool, and said something new.",
+        (),
+        lambda scrape: _single(scrape.telemetry.spooled_runs),
+    ),
+    OwnFamily(
         "pushrelay_store_commit_duration_seconds",
         _H,
         "Time that a batched commit took, from taking its writes to their end on disk.",

@@ -91,6 +91,7 @@ class Telemetry:
         self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
         self.forgotten_groups: int = 0
+        self.spooled_runs: int = 0
         # Of the configuration file, if there is one.
         self.is_configured: bool | None = None
         self.configured_at: float | None = None
@@ -138,6 +139,10 @@ class Telemetry:
     def forgotten(self, groups: int) -> None:
         """Record groups that were removed because they were forgotten or retired."""
         self.forgotten_groups += groups
+
+    def spooled_run(self) -> None:
+        """Record that something new was reported of a run, from a spool."""
+        self.spooled_runs += 1
 
     def reloaded(self, at: float) -> None:
         """Record that the configuration file was taken over; `at` in Unix seconds."""

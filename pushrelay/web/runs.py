@@ -36,6 +36,7 @@ from pushrelay.web.parameters import Parameters
 from pushrelay.web.reports import Reports, data_of
 from pushrelay.web.streaming import Streamer
 
+_SPOOLED = "x-pushrelay-spooled"
 _ID_BYTES = 16
 _START_BYTES = 8
 
@@ -78,6 +79,8 @@ class Runs:
         )
         with about_job(report.run.key.job):
             reported = await self._reports.take(report, now)
+        if exchange.header(_SPOOLED) == "true" and not reported.is_replay:
+            self._relay.telemetry.spooled_run()
         await answer(exchange, data_of(reported))
 
     async def show(self, exchange: Exchange, id_: str) -> None:

@@ -10,6 +10,7 @@ import time
 
 from pushrelay.wrapper.host import new_run_id, trace_parent
 from pushrelay.wrapper.metrics_file import MetricsFile
+from pushrelay.wrapper.signals import ENDING
 from pushrelay.wrapper.spawning import CommandNotStarted, own_environment, spawn
 from pushrelay.wrapper.supervisor import Supervisor
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pushrelay.wrapper.supervisor import Ended
 
 _TOKEN = b"PUSHRELAY_TOKEN"
+_LOOK_AGAIN = 0.2
 
 
 class Attempt:
@@ -91,11 +93,20 @@ class Attempt:
 
     def _take_what_is_left(self) -> None:
         if self._capture is not None:
-            self._capture.finish()
-            self.output_tail = self._capture.tails()
+            self._take_output(self._capture)
         self.metrics, problem = self._metrics_file.take()
         if problem:
             self.problems.append(problem)
+
+    def _take_output(self, capture: Capture) -> None:
+        """Let all through that the command has written, unless someone wants us to end
+        while nobody reads it."""
+        while not capture.finish(_LOOK_AGAIN):
+            if (signal := self._signals.wait(0)) and signal.si_signo in ENDING:
+                break
+        self.output_tail = capture.tails()
+        for stream, error in capture.failures().items():
+            self.problems.append(f"{stream} could not be written: {error.strerror}")
 
     def _started(self) -> Supervisor | None:
         options = self._options

@@ -136,6 +136,12 @@ def is_final(refusal: RelayRefused) -> bool:
     return not is_redirect and refusal.status not in _NOT_OF_THE_DOCUMENT
 
 
+def reason_of(refusal: RelayRefused) -> str:
+    """Return why the relay refused, without its URL, which the spool has beside it."""
+    detail = refusal.problem.get("detail")
+    return f"{detail} (status {refusal.status})" if detail else str(refusal)
+
+
 def _is_of_expectation(refusal: RelayRefused, document: dict[str, Any]) -> bool:
     """Return whether `document` would perhaps be taken without its expectation."""
     field = str(refusal.problem.get("field", ""))

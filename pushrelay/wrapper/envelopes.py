@@ -12,13 +12,14 @@ from math import isfinite
 from typing import Any
 from zlib import crc32
 
+from pushrelay.wrapper.replacing import replace_file
 from pushrelay.wrapper.reports import Report
 
 MOST_BYTES = 64 * 1024 * 1024
 """So much may be in the files of a spool."""
 
-TEMPORARY = ".tmp"
-"""How names of files end that are not complete."""
+TEMPORARY = "."
+"""How names of files begin that are not complete."""
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NAME = re.compile(
@@ -133,19 +134,7 @@ def write_file(directory: str, name: str, content: bytes) -> str:
     """Write the file `name`, all of it or nothing, and return its path; it is on disk
     then, and only this user may read it. Raises OSError."""
     path = os.path.join(directory, name)
-    temporary = os.path.join(directory, f".{os.urandom(8).hex()}{TEMPORARY}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    descriptor = os.open(temporary, flags, _PRIVATE)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    replace_file(path, content, _PRIVATE, durable=True)
     _sync_directory(directory)
     return path
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
-from pushrelay.wrapper.delivery import is_final
+from pushrelay.wrapper.delivery import is_final, reason_of
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Entry, Spool
 
@@ -76,9 +76,10 @@ def flush(
             except (RelayUnavailable, RelayRefused) as error:
                 if not isinstance(error, RelayRefused) or not is_final(error):
                     return Flushed(delivered, set_aside, len(paths) - done, error)
-                spool.set_aside(entry, str(error))
+                reason = reason_of(error)
+                spool.set_aside(entry, reason)
                 set_aside += 1
-                tell(replace(entry, reason=str(error)), [])
+                tell(replace(entry, reason=reason), [])
             else:
                 spool.delivered(entry)
                 delivered += 1

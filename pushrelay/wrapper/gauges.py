@@ -65,7 +65,7 @@ def news(report: Report, known: Gauges, now: float) -> dict[str, float | None]:
 
     def is_new(name: str, at: float) -> bool:
         last = known.get(name)
-        return last is None or last > now or at >= last
+        return last is None or not at < last <= now
 
     document = report.document
     changed: dict[str, float | None] = {}

@@ -107,8 +107,8 @@ class Peer:
 def parse_numbers(content: bytes) -> dict[str, float]:
     """Return the numbers of a JSON object by their names; none of what is not one."""
     try:
-        found = json.loads(content)
+        found = json.loads(content, parse_int=float)
         pairs = found.items()
     except (ValueError, AttributeError, RecursionError):
         return {}
-    return {name: value for name, value in pairs if type(value) in (int, float)}
+    return {name: value for name, value in pairs if isinstance(value, float)}

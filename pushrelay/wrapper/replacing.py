@@ -14,8 +14,15 @@ def replace_file(path: str, content: bytes, mode: int, *, durable: bool) -> None
     durable: whether it is on disk before it takes its place; else a power cut may leave
         it empty.
 
-    Raises OSError; what was there is there then.
+    Raises OSError about `path`; what was there is there then.
     """
+    try:
+        _replace(path, content, mode, durable)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _replace(path: str, content: bytes, mode: int, durable: bool) -> None:
     directory, name = os.path.split(path)
     # Its end is not that of `name`: who looks for files by that passes it by.
     temporary = os.path.join(directory, f".{name}.{os.urandom(8).hex()}")

@@ -71,7 +71,7 @@ class Reporter:
         if left:
             self.delivered = False
             reason = self._trouble or f"{self._url} does not answer in time"
-            self.remarks.append(f"{reason}; {self._keep(left)}")
+            self.remarks.append(f"{self._keep(left)}: {reason}")
 
     def _run(self) -> None:
         try:
@@ -126,7 +126,7 @@ class Reporter:
 
     def _deliver(self, report: Report, delivery: Delivery, spool: Spool) -> bool:
         """Return whether `report` need not be delivered again."""
-        from pushrelay.wrapper.delivery import is_final
+        from pushrelay.wrapper.delivery import is_final, reason_of
 
         try:
             remarks = delivery.deliver(report)
@@ -150,13 +150,15 @@ class Reporter:
         if not report.is_finish:
             return str(error)
         self.delivered = self.kept = False
+        from pushrelay.wrapper.delivery import reason_of
+
         try:
             path = spool.keep(report, delivery.url, time.time())
             if (entry := spool.read(path)) is not None:
-                spool.set_aside(entry, str(error))
+                spool.set_aside(entry, reason_of(error))
         except OSError as reason:
-            return f"{error}; the report is lost, for it cannot be kept: {reason}"
-        return f"{error}; the report is set aside, see pushrelay spool list"
+            return f"the report is lost, for it cannot be kept ({reason}): {error}"
+        return f"the report is set aside, see pushrelay spool list: {error}"
 
     def _spool_meanwhile(
         self, report: Report, delivery: Delivery, spool: Spool
@@ -181,5 +183,5 @@ class Reporter:
             return "the report is lost"
         except OSError as error:
             self.kept = False
-            return f"the report is lost, for it cannot be kept: {error}"
+            return f"the report is lost, for it cannot be kept ({error})"
         return "the report is kept for later"

@@ -210,7 +210,7 @@ def _files_in(directory: str) -> Iterator[_File]:
 
 def _remove_crashed(directory: str, now: float) -> None:
     for found in _scan(directory):
-        if found.name.startswith(".") and found.name.endswith(TEMPORARY):
+        if found.name.startswith(TEMPORARY):
             with suppress(OSError):
                 changed_at = found.stat(follow_symlinks=False).st_mtime
                 if changed_at < now - _CRASHED_SECONDS:

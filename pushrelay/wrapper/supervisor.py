@@ -89,6 +89,7 @@ class Supervisor:
             self._terminate()
         while (self._reap or self._timed_out) and self._is_one_left():
             self._step(_LOOK_AGAIN)
+        self._see_children()
         self._ended.timed_out = self._timed_out
         self._ended.killed = self._killed
         self._ended.interrupted = self._interrupted

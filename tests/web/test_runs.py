@@ -81,6 +81,20 @@ def test_a_start_that_comes_after_its_end_changes_nothing(relay: HTTPClient) -> 
     assert job_of(relay)["running"] == 0
 
 
+def test_new_reports_from_a_spool_are_counted(start_relay: StartRelay) -> None:
+    relay, counted = start_relay(), "pushrelay_spooled_runs_delivered_total"
+    spooled = {"X-Pushrelay-Spooled": "true"}
+    id_, begun, end = new_id(), start(), finish()
+    assert value(relay.page(), counted) == 0
+    for document in (begun, begun, end, end):
+        data_of(send(relay, document, id_, spooled))
+    assert value(relay.page(), counted) == 2
+    assert send(relay, start(nope=1), headers=spooled).status == 400
+    for others in (None, {"X-Pushrelay-Spooled": "false"}):
+        data_of(send(relay, finish(), headers=others))
+    assert value(relay.page(), counted) == 2
+
+
 def test_a_compressed_document_is_taken(relay: HTTPClient) -> None:
     body = gzip.compress(json.dumps(finish()).encode())
     data_of(send(relay, body, headers={"Content-Encoding": "gzip"}))

@@ -224,12 +224,19 @@ def test_what_cannot_lead_to_a_relay_is_told_before_any_report(
         Delivery(url, token)
 
 
-def test_importing_it_costs_little() -> None:
-    heavy = ["click", "flask", "re2", "sqlalchemy", "google", "requests", "decimal"]
-    heavy += ["urllib.request", "pushrelay.exposition.text_parser"]
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        ("delivery", ["pushrelay.model", "pushrelay.exposition"]),
+        ("pushgateway", ["pushrelay.exposition.text_parser", "google"]),
+        ("textfile", ["http.client", "google"]),
+    ],
+)
+def test_importing_it_costs_little(module: str, others: list[str]) -> None:
+    heavy = ["click", "flask", "re2", "sqlalchemy", "requests", "urllib.request"]
     program = (
-        "import sys, pushrelay.wrapper.delivery; "
-        f"print([name for name in {heavy} if name in sys.modules])"
+        f"import sys, pushrelay.wrapper.{module}; "
+        f"print([name for name in {heavy + others} if name in sys.modules])"
     )
     told = subprocess.check_output(
         [sys.executable, "-c", program], cwd=REPOSITORY, text=True

@@ -305,12 +305,12 @@ def test_what_a_crash_left_is_removed_an_hour_later(spool: Spool, home: Path) ->
     [kept] = files(home)
     place = home / "spool"
     for name, age in (("old", 3601), ("new", 3599)):
-        (place / f".{name}.tmp").write_text("{")
-        os.utime(place / f".{name}.tmp", (NOW - age, NOW - age))
+        (place / f".{kept}.{name}").write_text("{")
+        os.utime(place / f".{kept}.{name}", (NOW - age, NOW - age))
     assert len(spool.waiting()) == 1
     spool.keep(finished(), URL, NOW)
     assert kept in files(home)
-    assert [name for name in files(home) if name[0] == "."] == [".new.tmp"]
+    assert [name for name in files(home) if name[0] == "."] == [f".{kept}.new"]
 
 
 def test_many_may_keep_and_read_at_once(spool: Spool) -> None:

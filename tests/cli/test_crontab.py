@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import call, run, run_on_terminal
+from relay_process import REPOSITORY
+
+LINE = "0 3 * * * backup\n"
+ADOPTED = "0 3 * * * pushrelay exec --job backup --schedule '0 3 * * *' -- backup\n"
+
+
+def test_a_crontab_comes_from_a_file_or_standard_input(tmp_path: Path) -> None:
+    file = tmp_path / "crontab"
+    file.write_text(LINE)
+    for arguments in ([str(file)], ["-"], []):
+        done = call("crontab", "--pushrelay=pushrelay", *arguments, stdin=LINE.encode())
+        assert (done.returncode, done.stdout, done.stderr) == (0, ADOPTED, "")
+
+
+def test_bytes_stay_as_they_are() -> None:
+    line = b"# \xff\r\n\n0 3 * * *  b\xe4ckup \xfc"
+    done = subprocess.run(
+        [sys.executable, "-m", "pushrelay", "crontab", "--pushrelay=pushrelay"],
+        input=line,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LC_ALL": "C"},
+        capture_output=True,
+        check=True,
+    )
+    put_in = b"pushrelay exec --job b-ckup --schedule '0 3 * * *' -- "
+    assert done.stdout == line.replace(b"b\xe4", put_in + b"b\xe4")
+    assert done.stderr == b""
+
+
+def test_remarks_name_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "crontab"
+    file.write_text(f"{LINE}61 3 * * * backup\n")
+    done = call("crontab", str(file))
+    assert done.returncode == 0
+    assert done.stdout.endswith("\n61 3 * * * backup\n")
+    assert f"{file}:2: left as it is: " in done.stderr
+    assert "<stdin>:1: left as it is: " in call("crontab", stdin=b"x").stderr
+
+
+def test_files_of_the_system_have_users(tmp_path: Path) -> None:
+    line = b"0 3 * * *\troot backup\n"
+    done = call("crontab", "--system", stdin=line)
+    assert done.stdout.startswith("0 3 * * *\troot ")
+    assert done.stdout.endswith(" --job backup --schedule '0 3 * * *' -- backup\n")
+
+
+@pytest.mark.skipif(
+    any(os.path.exists(f"{place}/pushrelay") for place in ("/bin", "/usr/bin")),
+    reason="cron would find pushrelay",
+)
+def test_what_cron_does_not_find_is_named_with_its_path(tmp_path: Path) -> None:
+    program = tmp_path / "pushrelay"
+    program.write_text(
+        f"#!{sys.executable}\nfrom pushrelay.__main__ import main\nmain()\n"
+    )
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["pushrelay", "crontab"],
+        input=LINE,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ADOPTED.replace("pushrelay", str(program))
+
+
+def test_a_terminal_is_not_waited_for() -> None:
+    code, shown = run_on_terminal("", "crontab")
+    assert code == 2
+    assert "crontab -l | pushrelay crontab" in shown
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("crontab", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "does not exist" in done.stderr

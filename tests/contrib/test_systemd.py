@@ -1,0 +1,59 @@
+"""systemd takes the units of contrib/systemd without a word."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "contrib/systemd"
+PROGRAM = "/opt/pushrelay/bin/pushrelay"
+NAMES = sorted(path.name for path in UNITS.iterdir())
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd"),
+]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The units, with a program that is there."""
+    made = tmp_path_factory.mktemp("units")
+    for name in NAMES:
+        text = (UNITS / name).read_text()
+        (made / name).write_text(text.replace(PROGRAM, "/bin/true"))
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_unit_is_taken(name: str, directory: Path) -> None:
+    unit = name.replace("@.", "@backup.")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", directory / unit],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".timer")])
+def test_a_timer_has_its_service(name: str) -> None:
+    assert name.replace(".timer", ".service") in NAMES
+
+
+def test_the_timer_and_the_service_of_a_job_begin_with_the_same_time() -> None:
+    service = (UNITS / "pushrelay-job@.service").read_text()
+    timer = (UNITS / "pushrelay-job@.timer").read_text()
+    assert 'Environment="JOB_CALENDAR=*-*-* 03:00"\n' in service
+    assert "\nOnCalendar=*-*-* 03:00\n" in timer
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".service")])
+def test_the_program_is_at_one_place(name: str) -> None:
+    lines = (UNITS / name).read_text().splitlines()
+    [command] = [line for line in lines if line.startswith("ExecStart=")]
+    assert command.startswith(f"ExecStart={PROGRAM} ")

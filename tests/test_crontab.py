@@ -1,0 +1,363 @@
+"""Crontabs behind `pushrelay exec`: what is put in, and that commands stay the same.
+
+They are run as cron would, by a shell, with a `pushrelay` that only runs what is behind
+the dashes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pushrelay.crontab import adopt
+from pushrelay.wrapper.command_line import read_command_line
+
+NIGHT = "30 2 * * * "
+
+
+def adopted(line: str, **options: str | bool) -> str:
+    """Return `line` as it is adopted, without remarks."""
+    text, remarks = adopt(line, **options)  # type: ignore[arg-type]  # a table's
+    assert not remarks
+    return text
+
+
+def remarks_on(text: str) -> list[tuple[int, str]]:
+    """Return the remarks on `text`, whose lines they name must not have changed."""
+    after, remarks = adopt(text, host_zone="Europe/Berlin")
+    for remark in remarks:
+        line = remark.line - 1
+        assert after.split("\n")[line] == text.split("\n")[line]
+    return [(remark.line, remark.text) for remark in remarks]
+
+
+@pytest.mark.parametrize(
+    ("line", "after"),
+    [
+        (
+            "30 2 * * * /usr/bin/backup --all",
+            "30 2 * * * pushrelay exec --job backup --schedule '30 2 * * *' -- "
+            "/usr/bin/backup --all",
+        ),
+        (
+            "  30\t2 *  * mon-fri\t backup",
+            "  30\t2 *  * mon-fri\t pushrelay exec --job backup "
+            "--schedule '30 2 * * mon-fri' -- backup",
+        ),
+        (
+            "@daily cd /srv && ./it >>log",
+            "@daily pushrelay exec --job it --schedule @daily -- "
+            "/bin/sh -c 'cd /srv && ./it >>log'",
+        ),
+        ("@reboot daemon", "@reboot pushrelay exec --job daemon -- daemon"),
+        (
+            "-*/5 * * * * poll",
+            "-*/5 * * * * pushrelay exec --job poll --schedule '*/5 * * * *' -- poll",
+        ),
+        (
+            NIGHT + 'mail -s "It\'s 2" joe%Joe,%%sleep \\% well',
+            NIGHT + "pushrelay exec --job mail --schedule '30 2 * * *' -- "
+            'mail -s "It\'s 2" joe%Joe,%%sleep \\% well',
+        ),
+        (
+            NIGHT + "cat >$(date +\\%F)%in",
+            NIGHT + "pushrelay exec --job cat --schedule '30 2 * * *' -- "
+            "/bin/sh -c 'cat >$(date +\\%F)'%in",
+        ),
+    ],
+)
+def test_a_command_is_put_behind_exec(line: str, after: str) -> None:
+    assert adopted(line) == after
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "  \t",
+        "# 30 2 * * * backup",
+        "\t # x",
+        "MAILTO=ops@example.org",
+        "A = b c",
+        '"A B"="c"',
+        NIGHT + "pushrelay exec -- backup",
+        NIGHT + "cd /srv && /opt/bin/pushrelay exec --job x -- backup",
+        NIGHT + "/opt/pushrelay/bin/pushrelay spool flush",
+    ],
+)
+def test_other_lines_stay(line: str) -> None:
+    assert adopted(line) == line
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("30 2 * * *", "there must be a time and a command"),
+        ("backup", "there must be a time and a command"),
+        ("61 2 * * * backup", 'its minute is "61"'),
+        ("30 2 30 2 * backup", "never comes round"),
+        ("@sometimes backup", '"@sometimes" is not a nickname'),
+        ("30 2 * * * root backup --all", "give --system"),
+        ("30 2 * * * %in", "there is no command"),
+        ("30 2 * * * # backup", "there is no command"),
+        (NIGHT + "backup " + "x" * 980, "more than 998 bytes"),
+    ],
+)
+def test_what_is_not_understood_stays_with_a_remark(line: str, reason: str) -> None:
+    [(number, text)] = remarks_on(f"# first\n{line}\n")
+    assert number == 2
+    assert reason in text
+
+
+def test_a_command_that_is_too_long_for_some_crons_already_is_put_behind_exec() -> None:
+    assert " exec --job backup " in adopted(NIGHT + "backup " + "x" * 1000)
+
+
+def test_lines_of_the_system_have_users() -> None:
+    line = "17 *\t* * *\troot\tcd / && run-parts --report /etc/cron.hourly"
+    assert adopted(line, system=True) == (
+        "17 *\t* * *\troot\tpushrelay exec --job cron.hourly --schedule '17 * * * *' "
+        "-- /bin/sh -c 'cd / && run-parts --report /etc/cron.hourly'"
+    )
+    _, [remark] = adopt(NIGHT + "backup", system=True)
+    assert "a time, a user and a command" in remark.text
+
+
+def test_names_are_given_once() -> None:
+    text, _ = adopt(
+        f"{NIGHT}a/sync\n# --job sync-2\n{NIGHT}b/sync\n{NIGHT}c/sync | x\n"
+        f"{NIGHT}pushrelay exec --job=sync-3 -- sync\n@daily 'Früh & spät.sh'\n@daily :"
+    )
+    assert re.findall(r"--job[ =](\S+)", text) == [
+        *("sync", "sync-2", "sync-2", "sync-4", "sync-3", "Früh---spät.sh", "job")
+    ]
+
+
+def test_arguments_give_no_names() -> None:
+    assert "--job mysqldump -" in adopted(NIGHT + "mysqldump -psecret")
+
+
+@pytest.mark.parametrize(
+    ("environment", "behind"),
+    [
+        ("", "-- backup"),
+        ("SHELL=/bin/bash\n", "-- backup"),
+        ("SHELL = '/usr/bin/zsh' \n", "-- /usr/bin/zsh -c 'backup'"),
+        ("BASH_ENV=/x\nSHELL=/bin/bash\n", "-- /bin/bash -c 'backup'"),
+        ("SHELL=/bin/bash\nSHELL=/bin/ksh\n", "-- /bin/ksh -c 'backup'"),
+    ],
+)
+def test_the_shell_is_that_of_the_line(environment: str, behind: str) -> None:
+    *_, line = adopted(environment + NIGHT + "backup").split("\n")
+    assert line.partition("'30 2 * * *' ")[2] == behind
+
+
+@pytest.mark.parametrize("shell", ["/usr/bin/fish", "bash", "", "/opt/my shell/sh"])
+def test_lines_of_other_shells_stay(shell: str) -> None:
+    [(number, text)] = remarks_on(f"{NIGHT}backup\nSHELL={shell}\n{NIGHT}backup")
+    assert number == 3
+    assert "SHELL" in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "zone"),
+    [
+        ("", None),
+        ("CRON_TZ=Asia/Tokyo", "Asia/Tokyo"),
+        ("CRON_TZ='Asia/Tokyo'\nTZ=UTC", "Asia/Tokyo"),
+        ("CRON_TZ=Nowhere/Else", None),
+        ("CRON_TZ=Asia/Tokyo\nCRON_TZ=", None),
+        # What the command sees does not change when cron starts it.
+        ("TZ=Asia/Tokyo", "Europe/Berlin"),
+    ],
+)
+def test_the_zone_is_that_by_which_cron_starts(
+    environment: str, zone: str | None
+) -> None:
+    text, _ = adopt(f"{environment}\n{NIGHT}backup", host_zone="Europe/Berlin")
+    assert re.findall(r"--tz (\S+)", text) == ([zone] if zone else [])
+
+
+def test_without_a_schedule_there_is_no_zone() -> None:
+    line = "@reboot pushrelay exec --job backup -- backup"
+    text, _ = adopt("CRON_TZ=Asia/Tokyo\n@reboot backup")
+    assert text.split("\n")[1] == line
+
+
+def test_a_zone_for_some_crons_only_makes_a_remark() -> None:
+    assert [number for number, _ in remarks_on("\nCRON_TZ=Asia/Tokyo")] == [2]
+    [(_, text)] = remarks_on("CRON_TZ=Nowhere/Else")
+    assert '"Nowhere/Else" is no time zone' in text
+
+
+@pytest.mark.parametrize(
+    ("program", "written"),
+    [
+        ("/opt/pushrelay/bin/pushrelay", "/opt/pushrelay/bin/pushrelay"),
+        ("/opt/it's 5%/pr", "'/opt/it'\\''s 5\\%/pr'"),
+    ],
+)
+def test_the_program_may_be_another(program: str, written: str) -> None:
+    line = adopted(NIGHT + "backup", program=program)
+    assert line.startswith(f"{NIGHT}{written} exec --job backup ")
+    assert adopted(line, program=program) == line
+
+
+PIECES = st.sampled_from(
+    [
+        *("0 3 * * * ", "@daily ", "@reboot\t", "* * * *", "root ", "#", "\n", "\n"),
+        *("/bin/x ", "x", " ", "cd /y", "&&", ";", ">", "'", '"', "\\", "%", "\\%"),
+        *("$A", "$(x)", "`", "A=1 ", "pushrelay ", "exec ", "--job x", "\r", "\xff"),
+        *("SHELL=/bin/bash", "TZ=UTC", "CRON_TZ=UTC", "\udcff", "é", "=", "\0"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=20).map("".join), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_adopting_again_changes_nothing(text: str, system: bool) -> None:
+    once, _ = adopt(text, system=system, host_zone="UTC")
+    again, _ = adopt(once, system=system, host_zone="UTC")
+    assert again == once
+
+
+@given(st.lists(PIECES, max_size=20).map("".join), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_all_but_what_is_put_in_stays(text: str, system: bool) -> None:
+    after, _ = adopt(text, system=system, host_zone="UTC")
+    put_in = re.compile(
+        r"pushrelay exec --job \S+(?: --schedule (?:'[^']*'|@\w+))?(?: --tz UTC)? -- "
+        r"(?:(/bin/\w+ -c )'((?:[^']|'\\'')*)')?"
+    )
+
+    def taken_out(found: re.Match[str]) -> str:
+        return found[2].replace("'\\''", "'") if found[1] else ""
+
+    for line, changed in zip(text.split("\n"), after.split("\n"), strict=True):
+        if line == changed:
+            continue
+        found = put_in.search(changed)
+        assert found
+        assert line == put_in.sub(taken_out, changed, count=1)
+        # Options that exec does not take would keep the job from running.
+        assert read_command_line([*shlex.split(found[0])[2:], "x"], {})
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with programs that may be run with anything."""
+    made = tmp_path_factory.mktemp("commands")
+    programs = {
+        "pushrelay": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"',
+        "show": 'printf "<%s>" "$#" "$0" "$@" "$A"; [ $# -lt 3 ]',
+        "read": "exec /bin/cat",
+    }
+    for name, script in programs.items():
+        (made / name).write_text(f"#!/bin/sh\n{script}\n")
+        (made / name).chmod(0o755)
+    return made
+
+
+def as_cron(line: str) -> tuple[str, str]:
+    """Return the command of `line` and its standard input as Debian's cron reads it."""
+    text = line.removeprefix(NIGHT)
+    command = ""
+    position = 0
+    while position < len(text) and text[position] != "%":
+        pair = text[position : position + 2]
+        command += pair[1] if pair in ("\\%", "\\\\") else pair[:1]
+        position += 1
+        if pair[0] == "\\" and len(pair) == 2:
+            command += "" if pair[1] in "%\\" else pair[1]
+            position += 1
+    return command, text[position + 1 :].replace("%", "\n")
+
+
+def outcome(line: str, directory: Path, shell: str) -> tuple[bytes, int, list[str]]:
+    """Return what comes of `line`: its output, its exit status, and new files."""
+    command, stdin = as_cron(line)
+    place = directory / "place"
+    place.mkdir()
+    done = subprocess.run(
+        [shell, "-c", command],
+        input=stdin.encode(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=place,
+        env={"PATH": str(directory), "A": "a  b;$x", "SHELL": shell},
+        timeout=60,
+    )
+    files = sorted(place.iterdir())
+    contents = [f"{file.name}: {file.read_text()}" for file in files]
+    for file in files:
+        file.unlink()
+    place.rmdir()
+    return done.stdout, done.returncode, contents
+
+
+def assert_same(command: str, directory: Path, shell: str) -> None:
+    original = NIGHT + command
+    text, _ = adopt(f"SHELL={shell}\n{original}")
+    line = text.split("\n")[1]
+    assert " exec --job " in line
+    assert outcome(line, directory, shell) == outcome(original, directory, shell)
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        'show a \'b  c\' "d\'e" f\\ g \\\\h "\\$x"',
+        'show $A "$A" \'$A\' ${A} "${A}"',
+        "show a\\%b 'c\\%d' \"e\\%f\" # don't",
+        "show a; show b && show c | read",
+        "cd .. && show x >place/made 2>&1; exit 7",
+        "show a 'it'\\''s' > made; read <made",
+        "A=1 show $A; A=2; show $A",
+        "read%one%%two\\%three",
+        "cat() { show \"$@\"; }; cat 'a b'",
+        "exit 3",
+        "no-such-program",
+        "./nothing",
+        "(show a; exit 5)",
+        "echo 'a\\tb'; printf '\\%s\\n' x",
+        "show $(show a 'b') `show c`",
+        "show a \\",
+        "show 'unfinished",
+        "show \\\\\\; show b",
+        "case $A in a*) show it;; esac",
+        "for f in a b; do show $f; done; ! show",
+        "show '\\\\' \\\\",
+        "show $0 $#",
+    ],
+)
+def test_commands_do_the_same(command: str, directory: Path, shell: str) -> None:
+    assert_same(command, directory, shell)
+
+
+SHELL_PIECES = st.sampled_from(
+    [
+        *("show", "show ", " a", " ", "'", "'b c'", '"', '"d  $A"', "$A", " \\", "\\%"),
+        *("; ", " && ", " || ", " | read", " >f", " 2>&1", "%", "\\", "\\;", " A=1 "),
+        *("$(show e)", "`show g`", "${A}", "{", "}", "(", ")", "!", " #", "*", "~"),
+    ]
+)
+
+
+@pytest.mark.system
+@given(st.lists(SHELL_PIECES, max_size=10).map("".join))
+@settings(max_examples=150, deadline=None)
+def test_any_command_does_the_same(directory: Path, text: str) -> None:
+    assert_same("show " + text, directory, "/bin/sh")
+
+
+def test_a_quoted_command_is_one_word() -> None:
+    command = "it's \"a\" | 'b'"
+    [*_, last] = shlex.split(adopted(NIGHT + command))
+    assert last == command

@@ -1,0 +1,78 @@
+"""What is known of the host: names, zones and traces."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushrelay.wrapper import host
+from pushrelay.wrapper.host import new_run_id, time_zone, trace_id, trace_parent
+
+KNOWN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_run_ids_are_random_uuids_of_version_4() -> None:
+    ids = {new_run_id() for _ in range(100)}
+    assert len(ids) == 100
+    for each in ids:
+        parsed = uuid.UUID(each)
+        assert str(parsed) == each
+        assert (parsed.version, parsed.variant) == (4, uuid.RFC_4122)
+
+
+def test_a_trace_goes_on_as_it_is() -> None:
+    assert trace_parent(KNOWN) == KNOWN
+    assert trace_id(KNOWN) == "0af7651916cd43dd8448eb211c80319c"
+
+
+def test_a_trace_of_a_later_version_goes_on_with_what_it_has_more() -> None:
+    later = KNOWN.replace("00-", "01-", 1) + "-more"
+    assert trace_parent(later) == later
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "",
+        "00",
+        KNOWN[:-1],
+        KNOWN.upper(),
+        KNOWN.replace("0af7", "xxxx"),
+        "ff" + KNOWN[2:],
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+    ],
+)
+def test_what_is_no_trace_makes_a_new_one(broken: str) -> None:
+    made = trace_parent(broken)
+    assert made != broken
+    assert trace_id(made)
+    assert made != trace_parent(broken)
+
+
+@given(st.text())
+def test_any_text_makes_a_trace(text: str) -> None:
+    assert trace_id(trace_parent(text))
+
+
+def test_the_zone_is_that_of_the_environment_if_it_names_one() -> None:
+    assert time_zone({"TZ": "Europe/Berlin"}) == "Europe/Berlin"
+    assert time_zone({"TZ": ":Asia/Tokyo"}) == "Asia/Tokyo"
+    assert time_zone({"TZ": "/etc/localtime"}) is None
+
+
+def test_the_zone_is_else_that_of_the_host(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localtime, written = f"{tmp_path}/localtime", f"{tmp_path}/timezone"
+    monkeypatch.setattr(host, "_LOCALTIME", localtime)
+    monkeypatch.setattr(host, "_TIMEZONE", written)
+    assert time_zone({}) is None
+    with open(written, "w") as file:
+        file.write("America/New_York\n")
+    assert time_zone({}) == "America/New_York"
+    monkeypatch.setattr(host, "_LOCALTIME", f"{tmp_path}/zoneinfo/Europe/Paris")
+    assert time_zone({"TZ": ""}) == "Europe/Paris"
