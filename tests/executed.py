@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from canned_server import Asked, Canned, data
 from command import DEADLINE
 from relay_process import REPOSITORY, HTTPClient
 from run_http import runs_of
@@ -18,7 +19,25 @@ from run_http import runs_of
 from pushrelay.wrapper.spool import Spool
 
 _PROGRAM = (sys.executable, "-m", "pushrelay", "exec")
-_WAITING = 'while [ ! -e "$1" ]; do sleep 0.02; done; exit 3'
+_WAITING = 'while [ ! -e "$1" ]; do sleep 0.02; done; exit "$2"'
+
+TAKEN = {"id": "", "replayed": False, "warnings": [], "metrics_problems": []}
+"""The data with which a relay answers to a report."""
+
+
+def until(file: Path) -> list[str]:
+    """Return a command that ends once `file` is there."""
+    return ["/bin/sh", "-c", _WAITING, "sh", str(file), "0"]
+
+
+def taking(file: Path) -> Callable[[Asked], Canned]:
+    """Return what takes all reports, and makes `file` at the first."""
+
+    def take(_: Asked) -> Canned:
+        file.touch()
+        return data(TAKEN)
+
+    return take
 
 
 def wait_until(is_so: Callable[[], Any]) -> None:
@@ -54,13 +73,14 @@ class Executor:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=DEADLINE,
         )
 
     def begin(self, *arguments: str, **environment: str) -> Begun:
         """Call it with `arguments` and a command that waits."""
         release = self.directory / f"release-{time.monotonic_ns()}"
-        command = ["sh", "-c", _WAITING, "sh", str(release)]
+        command = ["sh", "-c", _WAITING, "sh", str(release), "3"]
         process = subprocess.Popen(
             [*_PROGRAM, *arguments, *command],
             env={**self._environment, **environment},
@@ -68,6 +88,7 @@ class Executor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="surrogateescape",
         )
         return Begun(process, release)
 

@@ -126,7 +126,7 @@ class Reporter:
 
     def _deliver(self, report: Report, delivery: Delivery, spool: Spool) -> bool:
         """Return whether `report` need not be delivered again."""
-        from pushrelay.wrapper.delivery import is_final, reason_of
+        from pushrelay.wrapper.delivery import is_final
 
         try:
             remarks = delivery.deliver(report)
