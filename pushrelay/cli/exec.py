@@ -33,7 +33,7 @@ def _declared(option: Option) -> click.Option:
     return OnceOption(
         [f"--{option.name}", option.parameter],
         type=None if option.is_flag else _Value(option),
-        is_flag=option.is_flag,
+        is_flag=option.is_flag or None,  # False would make the value optional
         multiple=option.multiple,
         metavar=option.metavar or None,
         envvar=option.variable,

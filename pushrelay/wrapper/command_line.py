@@ -72,7 +72,11 @@ def checked_options(command: list[str], given: Mapping[str, Any]) -> Options:
         if name in given and given.keys().isdisjoint(needed):
             others = " or ".join(map(_dashed, needed))
             raise Misuse(f"{_dashed(name)} is of no use without {others}")
-    if "instance" in given and "instance" in dict(given.get("label", ())):
+    names = [name for name, _ in given.get("label", ())]
+    for name in names:
+        if names.count(name) > 1:
+            raise Misuse(f"the label {name} is given more than once")
+    if "instance" in given and "instance" in names:
         raise Misuse("--label instance=... and --instance are one too many")
     return Options(command, given)
 
@@ -80,10 +84,7 @@ def checked_options(command: list[str], given: Mapping[str, Any]) -> Options:
 def _take(given: dict[str, Any], option: Option, value: Any) -> None:
     parameter = option.parameter
     if option.multiple:
-        values = given.setdefault(parameter, [])
-        if value[0] in dict(values):
-            raise Misuse(f"the label {value[0]} is given more than once")
-        values.append(value)
+        given.setdefault(parameter, []).append(value)
     elif parameter in given:
         raise Misuse(f"--{option.name} is given more than once")
     else:

@@ -67,7 +67,7 @@ def exit_codes(written: str) -> frozenset[int]:
     for part in written.split(","):
         first, dash, last = part.strip().partition("-")
         ends = (first, last if dash else first)
-        if not all(map(_is_code, ends)):
+        if not all(map(_is_code, ends)) or int(ends[0]) > int(ends[1]):
             raise ValueError(
                 f"must be exit codes from 0 to 255, such as 0,3-5, not {written}"
             )
