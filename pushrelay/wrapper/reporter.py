@@ -49,7 +49,12 @@ class Reporter:
         self._closing = False
         self._idle = False
         self._trouble = ""
-        threading.Thread(target=self._run, name="reporter", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="reporter", daemon=True).start()
+        except RuntimeError as error:
+            # A limit of processes; the command runs all the same.
+            self._trouble = f"nothing can be reported beside the command: {error}"
+            self._idle = True
 
     def report(self, report: Report) -> None:
         """Deliver `report` soon. A finish takes the place of a start of the same run
