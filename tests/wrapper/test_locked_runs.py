@@ -1,0 +1,165 @@
+"""`--lock`: one run at a time, whoever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from canned_server import CannedServer
+from executed import Begun, Executor, counted, runs_of_job, taking, wait_until
+from relay_process import HTTPClient
+
+HOST = os.uname().nodename
+LOCKED = ("--job", "a", "--lock", "skip")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[CannedServer]:
+    """A server that takes all reports."""
+    with CannedServer(taking(tmp_path / "began")) as server:
+        yield server
+
+
+@pytest.fixture
+def executor(server: CannedServer, tmp_path: Path) -> Executor:
+    """What reports there."""
+    return Executor(tmp_path, server.url)
+
+
+def wait_for_lock(executor: Executor) -> None:
+    """Return once a command runs under the lock of the job."""
+    wait_until((executor.directory / "began").exists)
+
+
+def ends(server: CannedServer) -> list[dict[str, Any]]:
+    """Return what was reported of ends."""
+    documents = [json.loads(asked.body) for asked in server.asked]
+    return [each for each in documents if each["state"] == "finished"]
+
+
+def waits_for_lock(pid: int) -> bool:
+    """Return whether a process waits for a lock."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and str(pid) in line.split() for line in locks)
+
+
+def command_of(begun: Begun) -> int:
+    """Return the process id of the command."""
+    wrapper = begun.process.pid
+    children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text()
+    return int(children.split()[0])
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "said", "outcome", "code"),
+    [
+        ("skip", 0, "", "skipped", None),
+        ("fail", 75, "pushrelay exec: another run has the lock\n", "failure", 75),
+    ],
+)
+def test_only_one_run_has_the_lock(
+    how: str,
+    status: int,
+    said: str,
+    outcome: str,
+    code: int | None,
+    executor: Executor,
+    server: CannedServer,
+) -> None:
+    with executor.begin(*LOCKED) as first:
+        wait_for_lock(executor)
+        done = executor.run("--job=a", "--lock", how, "--", "echo", "ran")
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
+        [end] = ends(server)
+        assert (end["outcome"], end["exit_code"]) == (outcome, code)
+        other = executor.run("--job=a", "--instance=b", "--lock", how, "--", "echo")
+        assert other.stdout == "\n"
+        assert first.end() == (3, "")
+    assert executor.run(*LOCKED, "--", "echo", "ran").stdout == "ran\n"
+
+
+def test_a_run_waits_for_its_turn(executor: Executor, tmp_path: Path) -> None:
+    with executor.begin(*LOCKED) as first:
+        wait_for_lock(executor)
+        with executor.begin("--job=a", "--lock=wait") as second:
+            second.release()
+            # It has opened the lock, and waits for it.
+            wait_until(lambda: waits_for_lock(second.process.pid))
+            assert second.process.poll() is None
+            assert first.end() == (3, "")
+            assert second.end() == (3, "")
+
+
+def test_a_run_that_waits_for_its_turn_can_be_ended(executor: Executor) -> None:
+    with executor.begin(*LOCKED):
+        wait_for_lock(executor)
+        with executor.begin("--job=a", "--lock=wait") as second:
+            wait_until(lambda: waits_for_lock(second.process.pid))
+            second.process.terminate()
+            assert second.process.wait() == -signal.SIGTERM
+
+
+def test_the_kernel_frees_the_lock_of_those_who_are_killed(executor: Executor) -> None:
+    with executor.begin(*LOCKED) as first:
+        wait_for_lock(executor)
+        command = command_of(first)
+        first.process.kill()
+        first.process.wait()
+        # The command goes on, so that no other may.
+        assert executor.run(*LOCKED, "--", "echo", "ran").stdout == ""
+        os.kill(command, signal.SIGKILL)
+        wait_until(lambda: executor.run(*LOCKED, "--", "echo", "ran").stdout)
+
+
+def test_what_a_command_leaves_behind_does_not_keep_the_lock(
+    executor: Executor, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    leaving = f"sleep 60 >/dev/null 2>&1 & echo $! > {pid}"
+    assert executor.run(*LOCKED, "--", "sh", "-c", leaving).returncode == 0
+    left = int(pid.read_text())
+    try:
+        assert Path(f"/proc/{left}").exists()
+        assert executor.run(*LOCKED, "--", "echo", "ran").stdout == "ran\n"
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+def test_a_file_can_be_locked_that_jobs_share(
+    executor: Executor, tmp_path: Path
+) -> None:
+    shared = ("--lock=skip", f"--lock-file={tmp_path}/lock")
+    with executor.begin("--job=a", *shared):
+        wait_for_lock(executor)
+        assert executor.run("--job=b", *shared, "--", "echo", "ran").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [("missing/lock", "No such file or directory"), (".", "Is a directory")],
+)
+def test_without_its_lock_nothing_runs(
+    file: str, reason: str, executor: Executor, tmp_path: Path
+) -> None:
+    path = tmp_path / file
+    done = executor.run("--lock=skip", f"--lock-file={path}", "--", "echo", "ran")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr == f"pushrelay exec: cannot lock {path}: {reason}\n"
+
+
+def test_runs_that_were_skipped_are_no_failures(
+    relay: HTTPClient, tmp_path: Path
+) -> None:
+    executor = Executor(tmp_path, f"http://{relay.address}")
+    shared = ("--lock=skip", f"--lock-file={tmp_path}/lock")
+    executor.run("--job=a", "--", "false")
+    with executor.begin("--job=b", *shared):
+        wait_until(lambda: runs_of_job(relay, "b"))
+        assert executor.run("--job=a", *shared, "--", "true").returncode == 0
+    assert counted(relay, "a") == {"failure": 1, "skipped": 1}
+    assert f'consecutive_failures{{instance="{HOST}",job="a"}} 1' in relay.page()

@@ -1,0 +1,187 @@
+"""`--retries`, `--jitter`, `--require-report` and `--dry-run`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from canned_server import CannedServer
+from executed import Executor, taking, wait_until
+from relay_process import free_port
+
+# Fails with 1, 2, ... and notes that it ran.
+COUNTING = ["sh", "-c", 'echo >> "$1"; exit $(wc -l < "$1")', "sh"]
+NEVER = "292y"
+SLEEPING = {"230", "115"}
+"""Numbers of the system call clock_nanosleep: of x86-64, and of arm64."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[CannedServer]:
+    """A server that takes all reports."""
+    with CannedServer(taking(tmp_path / "began")) as server:
+        yield server
+
+
+@pytest.fixture
+def executor(server: CannedServer, tmp_path: Path) -> Executor:
+    """What reports there."""
+    return Executor(tmp_path, server.url)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Executor:
+    """What reports to a relay that is not there."""
+    return Executor(tmp_path, f"http://127.0.0.1:{free_port()}")
+
+
+def ends(server: CannedServer) -> list[dict[str, Any]]:
+    """Return what was reported of ends, with the ids of the runs."""
+    found = [
+        {**json.loads(asked.body), "id": asked.path.rpartition("/")[2]}
+        for asked in server.asked
+    ]
+    return [each for each in found if each["state"] == "finished"]
+
+
+def test_each_attempt_is_a_run_with_its_number(
+    executor: Executor, server: CannedServer, tmp_path: Path
+) -> None:
+    retrying = ("--retries=2", "--retry-delay=10ms")
+    done = executor.run(*retrying, "--", *COUNTING, str(tmp_path / "runs"))
+    assert (done.returncode, done.stderr) == (3, "")
+    runs = ends(server)
+    assert [(run["attempt"], run["exit_code"]) for run in runs] == [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+    ]
+    assert len({run["id"] for run in runs}) == 3
+    assert len({run["trace_id"] for run in runs}) == 3
+    times = [time for run in runs for time in (run["started_at"], run["finished_at"])]
+    assert times == sorted(times)
+    assert times[2] - times[1] >= 0.01
+
+
+def test_a_run_that_succeeded_is_not_repeated(
+    executor: Executor, server: CannedServer, tmp_path: Path
+) -> None:
+    retrying = ("--retries=5", "--retry-delay=0", "--success-codes=2")
+    done = executor.run(*retrying, "--", *COUNTING, str(tmp_path / "runs"))
+    assert done.returncode == 2
+    assert [run["outcome"] for run in ends(server)] == ["failure", "success"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_who_ends_the_wrapper_between_attempts_ends_the_attempts(
+    number: signal.Signals, executor: Executor, server: CannedServer, tmp_path: Path
+) -> None:
+    retrying = ("--retries=1", f"--retry-delay={NEVER}")
+    with executor.begin(*retrying, "--", *COUNTING, str(tmp_path / "runs")) as begun:
+        wait_until(lambda: ends(server))
+        begun.process.send_signal(number)
+        assert begun.end() == (-number, "")
+    assert len(ends(server)) == 1
+
+
+def test_a_run_that_was_interrupted_is_not_repeated(
+    executor: Executor, server: CannedServer
+) -> None:
+    with executor.begin("--retries=1", f"--retry-delay={NEVER}") as begun:
+        wait_until((executor.directory / "began").exists)
+        begun.process.terminate()
+        assert begun.end() == (-signal.SIGTERM, "")
+    [run] = ends(server)
+    assert (run["outcome"], run["signal"]) == ("signal", signal.SIGTERM)
+
+
+def test_a_run_may_begin_a_little_later(
+    executor: Executor, server: CannedServer
+) -> None:
+    began = time.time()
+    assert executor.run("--jitter=50ms", "--", "sh", "-c", "exit 4").returncode == 4
+    [run] = ends(server)
+    assert began <= run["started_at"] <= time.time()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_waits_to_begin_can_be_ended(
+    number: signal.Signals, executor: Executor, server: CannedServer
+) -> None:
+    with executor.begin(f"--jitter={NEVER}") as begun:
+        wait_until(lambda: _sleeps(begun.process.pid))
+        begun.process.send_signal(number)
+        assert begun.end() == (-number, "")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "status"),
+    [
+        ([], 0, 0),
+        (["--require-report"], 0, 75),
+        (["--require-report"], 7, 7),
+        (["--require-report", "--success-codes=7"], 7, 75),
+        (["--require-report", "--success-codes=7"], 0, 0),
+    ],
+)
+def test_a_report_may_be_required(
+    options: list[str], code: int, status: int, nowhere: Executor
+) -> None:
+    done = nowhere.run("--quiet", *options, "--", "sh", "-c", f"exit {code}")
+    assert (done.returncode, done.stderr) == (status, "")
+
+
+def test_a_required_report_that_is_delivered_changes_nothing(
+    executor: Executor,
+) -> None:
+    for code in (0, 7):
+        command = ("--", "sh", "-c", f"exit {code}")
+        assert executor.run("--require-report", *command).returncode == code
+
+
+def test_a_required_report_does_not_hide_a_signal(nowhere: Executor) -> None:
+    done = nowhere.run("--quiet", "--require-report", "--", "sh", "-c", "kill -9 $$")
+    assert done.returncode == -signal.SIGKILL
+
+
+def test_a_dry_run_does_nothing(
+    executor: Executor, server: CannedServer, tmp_path: Path
+) -> None:
+    options = ("--schedule=0 3 * * *", "--tz=Asia/Tokyo", "--job=a", "--lock=skip")
+    done = executor.run("--dry-run", *options, "--", "touch", str(tmp_path / "a b"))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    assert lines["command"].strip() == f"touch '{tmp_path}/a b'"
+    assert lines["relay"].strip() == server.url
+    assert lines["expects"].endswith(" 03:00:00 JST")
+    assert json.loads(lines["start"])["job"] == "a"
+    assert server.asked == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--schedule=61 * * * *", "no relay would take this: expectation.schedule: "),
+        ("--label=__name__=a", "no relay would take this: labels"),
+        ("--url=ftp://relay", "ftp://relay is no URL of a relay; "),
+    ],
+)
+def test_a_dry_run_tells_what_is_wrong(
+    option: str, told: str, nowhere: Executor
+) -> None:
+    done = nowhere.run("--dry-run", option, "--", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert done.stderr.startswith(f"pushrelay exec: {told}")
+    assert done.stderr.count("\n") == 1
+
+
+def _sleeps(pid: int) -> bool:
+    """Return whether a process sleeps until a time."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0] in SLEEPING
