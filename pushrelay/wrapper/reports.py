@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What `PUT /api/v1/runs/{run_id}` takes.
 
     run_id: a UUID. document: the run document, ready for JSON; for its fields see

@@ -6,8 +6,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from errno import EFBIG
+from typing import NamedTuple
 
 from pushrelay.wrapper.envelopes import (
     MOST_BYTES,
@@ -39,8 +39,7 @@ _LOCK = "lock"
 _DIRECTORY = 0o700
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """A file of a report."""
 
     path: str
