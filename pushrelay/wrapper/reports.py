@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+DEFAULT_URL = "http://localhost:9091"
+"""Where reports go if nobody says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
