@@ -235,6 +235,7 @@ def _split(url: str) -> tuple[SplitResult, int]:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         usual_port = _DEFAULT_PORTS[parts.scheme]
         port = parts.port or usual_port
+        url.encode()  # which bytes that are no UTF-8 prevent
         if parts.hostname and not (parts.query or parts.fragment):
             return parts, port
     except (ValueError, KeyError):
@@ -286,6 +287,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         told = getattr(error, "verify_message", None) or error.strerror
         return readable(str(told or error))
+    if isinstance(error, UnicodeError):
+        return "no host can have this name"
     return f"what answers does not speak HTTP ({type(error).__name__})"
 
 

@@ -81,6 +81,8 @@ def test_the_url_is_shown_without_what_is_secret(written: str, shown: str) -> No
         "http://relay?a=b",
         "http://relay#a",
         "http://[::1",
+        "http://rel\udce4y",
+        "http://relay/\udce4",
         f"http://user:{PASSWORD}/@relay",
         f"ftp://user:{PASSWORD}@relay",
     ],

@@ -85,6 +85,13 @@ class Attempt:
         if self._supervisor is not None:
             self.ended = self._supervisor.wait()
         self.finished = time.monotonic()
+        try:
+            self._take_what_is_left()
+        except Exception as error:  # noqa: BLE001  # the exit status must not be lost
+            told = f"internal error: {type(error).__name__}: {error}"
+            self.problems.append(told)
+
+    def _take_what_is_left(self) -> None:
         if self._capture is not None:
             self._take_output(self._capture)
         self.metrics, problem = self._metrics_file.take()

@@ -57,7 +57,7 @@ class Execution:
         if options.jitter:
             time.sleep(options.jitter / _SECOND * _random())
         lock = self._lock() if options.lock else None
-        if lock is not None and not lock.take(wait=options.lock == "wait"):
+        if lock is not None and not lock.is_ours:
             return self._locked_out()
         signals = Signals()
         if options.timeout is not None or options.reap:
@@ -91,13 +91,16 @@ class Execution:
                 self._reports = RunReports(self._options, os.environ)
             report(self._reports)
         except Exception as error:  # noqa: BLE001  # whatever it is, the command goes on
-            self._failure = f"internal error: {type(error).__name__}: {error}"
+            told = f"internal error: {type(error).__name__}: {error}"
+            self._failure = " ".join(told.split())
 
     def _closed(self, *, silent: bool) -> tuple[str, bool]:
         """Return what `RunReports.close` returns, or what went wrong."""
         closed = [("", False)]
         self._report(lambda reports: closed.append(reports.close(silent=silent)))
-        return (self._failure, False) if self._failure else closed[-1]
+        if self._failure:
+            return "" if self._options.quiet else self._failure, False
+        return closed[-1]
 
     def _attempts(self, signals: Signals) -> tuple[Attempt, int | None]:
         """Run the command until it succeeds or should not be tried again; return the
@@ -130,7 +133,7 @@ class Execution:
             path = options.lock_file or lock_path(
                 state_directories(os.environ), options
             )
-            return Lock(path)
+            return Lock(path, wait=options.lock == "wait")
         except OSError as error:
             # Without it two might run at once, which must not be.
             raise Misuse(f"cannot lock {error.filename}: {error.strerror}") from None
@@ -152,10 +155,10 @@ class Execution:
             return Exit(_KILLED if ended.killed else _TIMED_OUT, message)
         if ended is not None and ended.signal is not None:
             return Exit(0, message, ended.signal)
-        status = attempt.exit_code or 0
-        if self._options.require_report and not delivered and status == 0:
-            status = TRY_LATER
-        return Exit(status, message)
+        is_missing = self._options.require_report and not delivered
+        if is_missing and attempt.outcome == "success":
+            return Exit(TRY_LATER, message)
+        return Exit(attempt.exit_code or 0, message)
 
 
 def _pause(signals: Signals, seconds: float) -> int | None:

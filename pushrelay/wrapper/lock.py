@@ -16,24 +16,25 @@ _LOWEST = 100
 class Lock:
     """The lock in the file `path`, which is made if need be. Raises OSError.
 
+    wait: until it is ours. is_ours: whether it is.
+
     The kernel frees it when all that have it open are gone: we and the command. So a
     command that outlives us keeps it; what the command leaves behind does not.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, wait: bool) -> None:
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._file = fcntl.fcntl(opened, fcntl.F_DUPFD, _LOWEST)
         finally:
             os.close(opened)
-
-    def take(self, *, wait: bool) -> bool:
-        """Return whether the lock is ours now. wait: until it is. Raises OSError."""
+        self.is_ours = True
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            return False
-        return True
+            self.is_ours = False
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
 
     def free(self) -> None:
         """Give the lock back, whoever else has its file open."""

@@ -22,6 +22,9 @@ _LONGEST_PAUSE = 60.0
 _FLUSH_SECONDS = 5.0
 """So long may old reports hold up the first report of a run."""
 
+_LAST_FLUSH_SECONDS = 1.0
+"""So long may they hold up the exit: what was over at once had no time for them."""
+
 
 class Reporter:
     """Reports to the relay at `url`, and keeps in the spool what it does not take.
@@ -42,11 +45,16 @@ class Reporter:
         self._directories = directories
         self._changed = threading.Condition()
         self._waiting: list[Report] = []
-        self._kept_starts: set[str] = set()
+        self._spooled: dict[str, Report] = {}
         self._closing = False
+        self._delivery: Delivery | None = None
         self._idle = False
-        self._last_error: PushrelayError | None = None
-        threading.Thread(target=self._run, name="reporter", daemon=True).start()
+        self._trouble = ""
+        try:
+            threading.Thread(target=self._run, name="reporter", daemon=True).start()
+        except RuntimeError as error:
+            # There are too many of them. What is reported goes to the spool.
+            self._trouble, self._idle = str(error), True
 
     def report(self, report: Report) -> None:
         """Deliver `report` soon. A finish takes the place of a start of the same run
@@ -67,13 +75,17 @@ class Reporter:
             left = [report for report in self._waiting if report.is_finish]
         if left:
             self.delivered = False
-            reason = self._last_error or f"{self._url} does not answer in time"
+            reason = self._trouble or f"{self._url} does not answer in time"
             self.remarks.append(f"{self._keep(left)}: {reason}")
 
     def _run(self) -> None:
         try:
             self._work()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the exit waits
+            self._trouble = f"internal error: {type(error).__name__}: {error}"
         finally:
+            if self._delivery is not None:
+                self._delivery.close()
             with self._changed:
                 self._idle = True
                 self._changed.notify_all()
@@ -86,16 +98,18 @@ class Reporter:
         spool = Spool(self._directories)
         try:
             delivery = Delivery(self._url, self._token, directories=self._directories)
+            self._delivery = delivery
         except InvalidURL as error:
-            self._last_error = error
+            self._trouble = str(error)
             return
-        flush(
-            spool,
-            delivery,
-            delivery.url,
-            until=time.monotonic() + _FLUSH_SECONDS,
-            stop=lambda: self._closing,
-        )
+        url, until = delivery.url, time.monotonic() + _FLUSH_SECONDS
+        flush(spool, delivery, url, until=until, stop=lambda: self._closing)
+        if self._deliver_all(delivery, spool):
+            until = time.monotonic() + _LAST_FLUSH_SECONDS
+            flush(spool, delivery, url, until=until)
+
+    def _deliver_all(self, delivery: Delivery, spool: Spool) -> bool:
+        """Deliver what comes until no more will; return whether all is delivered."""
         pause = _FIRST_PAUSE
         while (report := self._next()) is not None:
             was_closing = self._closing
@@ -103,12 +117,14 @@ class Reporter:
                 pause = _FIRST_PAUSE
                 continue
             if was_closing:
-                return
-            self._keep_start(report, delivery, spool)
+                return False
+            if not self._closing:
+                self._spool_meanwhile(report, delivery, spool)
             with self._changed:
                 if report in self._waiting and not self._closing:
                     self._changed.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
 
     def _next(self) -> Report | None:
         """Return the next report, as soon as there is one; None if none will come."""
@@ -118,32 +134,46 @@ class Reporter:
 
     def _deliver(self, report: Report, delivery: Delivery, spool: Spool) -> bool:
         """Return whether `report` need not be delivered again."""
-        from pushrelay.wrapper.delivery import is_final, reason_of
+        from pushrelay.wrapper.delivery import is_final
 
         try:
             remarks = delivery.deliver(report)
         except PushrelayError as error:
             if not (isinstance(error, RelayRefused) and is_final(error)):
-                self._last_error = error
+                self._trouble = str(error)
                 return False
-            self.delivered = self.kept = False
-            remarks = [str(error)]
-            with suppress(OSError):
-                path = spool.keep(report, delivery.url, time.time())
-                if (entry := spool.read(path)) is not None:
-                    spool.set_aside(entry, reason_of(error))
-        if report.run_id in self._kept_starts and report.is_finish:
+            remarks = [self._refused(report, error, delivery, spool)]
+        if report.run_id in self._spooled and report.is_finish:
             spool.drop(report.run_id)
         with self._changed:
             self._waiting = [other for other in self._waiting if other is not report]
             self.remarks += [each for each in remarks if each not in self.remarks]
         return True
 
-    def _keep_start(self, report: Report, delivery: Delivery, spool: Spool) -> None:
-        """Keep the start `report`, in case that neither we nor the command live to
-        report the end."""
-        if not report.is_finish and report.run_id not in self._kept_starts:
-            self._kept_starts.add(report.run_id)
+    def _refused(
+        self, report: Report, error: RelayRefused, delivery: Delivery, spool: Spool
+    ) -> str:
+        """Set aside `report`, which was refused for good, and return what a person
+        should know; of a start only that, for its finish has all of it."""
+        if not report.is_finish:
+            return str(error)
+        self.delivered = self.kept = False
+        from pushrelay.wrapper.delivery import reason_of
+
+        try:
+            path = spool.keep(report, delivery.url, time.time())
+            if (entry := spool.read(path)) is not None:
+                spool.set_aside(entry, reason_of(error))
+        except OSError as reason:
+            return f"the report is lost, for it cannot be kept ({reason}): {error}"
+        return f"the report is set aside, see pushrelay spool list: {error}"
+
+    def _spool_meanwhile(
+        self, report: Report, delivery: Delivery, spool: Spool
+    ) -> None:
+        """Keep `report` until it is delivered, in case that we do not live so long."""
+        if self._spooled.get(report.run_id) is not report:
+            self._spooled[report.run_id] = report
             with suppress(OSError):
                 spool.keep(report, delivery.url, time.time())
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+DEFAULT_URL = "http://localhost:9091"
+"""Where reports go if nobody says."""
+
 
 class Report(NamedTuple):
     """What `PUT /api/v1/runs/{run_id}` takes.

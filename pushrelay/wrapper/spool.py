@@ -270,6 +270,8 @@ def _lock(place: str, held: ExitStack) -> bool:
         lock = os.open(os.path.join(place, _LOCK), flags, 0o600)
         held.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A process that is forked meanwhile has the file open as well.
+        held.callback(fcntl.flock, lock, fcntl.LOCK_UN)
     except BlockingIOError:
         return False
     except OSError:
