@@ -2,6 +2,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY bin bin
 COPY migrations migrations
 COPY pushrelay pushrelay
 RUN pip wheel --no-cache-dir --wheel-dir /wheels .

@@ -10,7 +10,7 @@ SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ bench-many: $(VENV)/installed-dev ## measure listing and deleting many groups
 
 bench-runs: $(VENV)/installed-dev ## measure reports of runs, and what is expected
 	@$(BIN)/python benchmarks/runs.py $(ARGS)
+
+bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
+	@$(BIN)/python benchmarks/exec.py $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

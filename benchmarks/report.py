@@ -22,6 +22,7 @@ _TIME = _Unit(lambda seconds: f"{digits(seconds * 1000)} ms", "faster", "slower"
 _RATE = _Unit(lambda rate: f"{digits(rate)} /s", "more", "less", more_is_better=True)
 _SIZE = _Unit(lambda size: f"{digits(size / 2**20)} MiB", "smaller", "larger")
 _BYTES = _Unit(lambda size: f"{size:,.0f} B", "smaller", "larger")
+_RATIO = _Unit(lambda ratio: f"{digits(ratio)} x", "less", "more")
 
 
 class Report:
@@ -51,6 +52,15 @@ class Report:
     def bytes(self, row: str, column: str, size: float) -> None:
         """Note a small number of bytes."""
         self._note(row, column, size, _BYTES)
+
+    def ratio(self, row: str, column: str, ratio: float) -> None:
+        """Note how many times as much something took as something else."""
+        self._note(row, column, ratio, _RATIO)
+
+    def middle(self, row: str, column: str) -> float | None:
+        """Return the median of a cell, None where nothing was measured."""
+        figures = self._figures.get((row, column))
+        return median(figures) if figures else None
 
     def worst(self, row: str, column: str) -> float | None:
         """Return the largest figure of a cell, None where nothing was measured."""

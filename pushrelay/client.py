@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import (
     HTTPConnection,
     HTTPException,
@@ -20,7 +19,7 @@ from http.client import (
     RemoteDisconnected,
 )
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
@@ -53,8 +52,7 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a relay answered with success; `headers` have lower-case names."""
 
     status: int

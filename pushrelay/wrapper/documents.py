@@ -11,9 +11,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from resource import struct_rusage as Usage
-    from typing import Any
+    from typing import Any, Protocol
 
-    from pushrelay.wrapper.options import Options
+    class Expected(Protocol):
+        """What may be said of when a job should run, as it is written."""
+
+        schedule: str | None
+        on_calendar: str | None
+        every: str | None
+        grace: str | None
+        tz: str | None
+        min_interval: str | None
+        max_runtime: str | None
 
 
 _SECOND = 1e9
@@ -62,19 +71,19 @@ class Run:
         return Report(self._run_id, document)
 
 
-def expectation(options: Options, environ: Mapping[str, str]) -> dict[str, str] | None:
+def expectation(said: Expected, environ: Mapping[str, str]) -> dict[str, str] | None:
     """Return what is expected of the job, None for nothing."""
-    zone = options.tz
-    if zone is None and (options.schedule or options.on_calendar):
+    zone = said.tz
+    if zone is None and (said.schedule or said.on_calendar):
         zone = time_zone(environ)
     fields = {
-        "schedule": options.schedule,
-        "on_calendar": options.on_calendar,
-        "every": options.every,
-        "grace": options.grace,
+        "schedule": said.schedule,
+        "on_calendar": said.on_calendar,
+        "every": said.every,
+        "grace": said.grace,
         "tz": zone,
-        "min_interval": options.min_interval,
-        "max_runtime": options.max_runtime,
+        "min_interval": said.min_interval,
+        "max_runtime": said.max_runtime,
     }
     return {name: value for name, value in fields.items() if value} or None
 

@@ -17,8 +17,8 @@ from pushrelay.schedule import Expectation, next_slot, zone_of
 from pushrelay.wrapper.documents import Run
 from pushrelay.wrapper.host import new_run_id
 from pushrelay.wrapper.options import Options
-from pushrelay.wrapper.reports import Report
-from pushrelay.wrapper.run_reports import DEFAULT_URL, run_fields
+from pushrelay.wrapper.reports import DEFAULT_URL, Report
+from pushrelay.wrapper.run_reports import run_fields
 
 _SECOND = 10**9
 _SHOWN_SLOTS = 3

@@ -7,9 +7,8 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from pushrelay.wrapper.replacing import replace_file
@@ -28,8 +27,7 @@ _NAME = re.compile(
 _PRIVATE = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A report in the spool.
 
     path: its file. url: of the relay it is for, without user and password. reason: why
@@ -44,8 +42,7 @@ class Entry:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """What the name of a file tells of the report in it.
 
     at: when that happened, Unix seconds. relay: the mark of the relay it is for.

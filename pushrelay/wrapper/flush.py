@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import is_final, reason_of
@@ -19,8 +18,7 @@ class Deliverer(Protocol):
     def deliver(self, report: Report, *, spooled: bool = False) -> list[str]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(NamedTuple):
     """What became of the reports that waited for a relay.
 
     delivered, set_aside, left: how many the relay took, how many it refused for good,
@@ -79,7 +77,7 @@ def flush(
                 reason = reason_of(error)
                 spool.set_aside(entry, reason)
                 set_aside += 1
-                tell(replace(entry, reason=reason), [])
+                tell(entry._replace(reason=reason), [])
             else:
                 spool.delivered(entry)
                 delivered += 1

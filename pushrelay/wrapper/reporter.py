@@ -47,14 +47,14 @@ class Reporter:
         self._waiting: list[Report] = []
         self._spooled: dict[str, Report] = {}
         self._closing = False
+        self._delivery: Delivery | None = None
         self._idle = False
         self._trouble = ""
         try:
             threading.Thread(target=self._run, name="reporter", daemon=True).start()
         except RuntimeError as error:
-            # A limit of processes; the command runs all the same.
-            self._trouble = f"nothing can be reported beside the command: {error}"
-            self._idle = True
+            # There are too many of them. What is reported goes to the spool.
+            self._trouble, self._idle = str(error), True
 
     def report(self, report: Report) -> None:
         """Deliver `report` soon. A finish takes the place of a start of the same run
@@ -84,6 +84,8 @@ class Reporter:
         except Exception as error:  # noqa: BLE001  # whatever it is, the exit waits
             self._trouble = f"internal error: {type(error).__name__}: {error}"
         finally:
+            if self._delivery is not None:
+                self._delivery.close()
             with self._changed:
                 self._idle = True
                 self._changed.notify_all()
@@ -96,6 +98,7 @@ class Reporter:
         spool = Spool(self._directories)
         try:
             delivery = Delivery(self._url, self._token, directories=self._directories)
+            self._delivery = delivery
         except InvalidURL as error:
             self._trouble = str(error)
             return

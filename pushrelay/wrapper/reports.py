@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+DEFAULT_URL = "http://localhost:9091"
+"""Where reports go if nobody says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What `PUT /api/v1/runs/{run_id}` takes.
 
     run_id: a UUID. document: the run document, ready for JSON; for its fields see

@@ -12,11 +12,10 @@ from pushrelay.wrapper.host import host_name, new_run_id, trace_id
 from pushrelay.wrapper.naming import job_and_labels
 from pushrelay.wrapper.options import Options
 from pushrelay.wrapper.reporter import Reporter
-from pushrelay.wrapper.reports import Report
+from pushrelay.wrapper.reports import DEFAULT_URL, Report
 from pushrelay.wrapper.state import state_directories
 from pushrelay.wrapper.tokens import read_token
 
-DEFAULT_URL = "http://localhost:9091"
 _SECOND = 1e9
 
 

@@ -6,8 +6,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from errno import EFBIG
+from typing import NamedTuple
 
 from pushrelay.wrapper.envelopes import (
     MOST_BYTES,
@@ -39,8 +39,7 @@ _LOCK = "lock"
 _DIRECTORY = 0o700
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """A file of a report."""
 
     path: str
@@ -271,6 +270,8 @@ def _lock(place: str, held: ExitStack) -> bool:
         lock = os.open(os.path.join(place, _LOCK), flags, 0o600)
         held.callback(os.close, lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A process that is forked meanwhile has the file open as well.
+        held.callback(fcntl.flock, lock, fcntl.LOCK_UN)
     except BlockingIOError:
         return False
     except OSError:

@@ -1,4 +1,4 @@
-"""The wheel holds the whole tree, and works where nothing else is installed."""
+"""What is built holds the whole tree, and works where nothing else is installed."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ START_DEADLINE = 20.0
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources (a build leaves files behind)."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources; a build leaves files behind."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pushrelay", "migrations"):
+    for name in ("bin", "pushrelay", "migrations"):
         shutil.copytree(
             REPOSITORY / name,
             source / name,
@@ -39,8 +39,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", "dist", cwd=source)
-    (built,) = (source / "dist").iterdir()
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    """The wheel, built from the source distribution."""
+    run(sys.executable, "-m", "build", "--outdir", "dist", cwd=source)
+    (built,) = (source / "dist").glob("*.whl")
     return built
 
 
@@ -72,6 +78,33 @@ def test_the_wheel_says_its_version(commands: Path, tmp_path: Path) -> None:
     assert pushrelay.__version__ in printed
 
 
+def test_the_command_imports_nothing_before_the_package(
+    commands: Path, tmp_path: Path
+) -> None:
+    python = [commands / "python", "-X", "importtime"]
+    own = imports(*python, "-c", "pass", cwd=tmp_path)
+    job = (commands / "pushrelay", "exec", "--dry-run", "--", "true")
+    found = imports(*python, *job, cwd=tmp_path)
+    assert next(name for name in found if name not in own) == "pushrelay"
+
+
+def test_the_command_is_there_for_a_job_in_every_way_to_call_it(
+    commands: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "linked"
+    link.symlink_to(commands / "pushrelay")
+    calls = [[commands / "pushrelay"], [link], [commands / "python", "-m", "pushrelay"]]
+    for call in calls:
+        assert run_a_job(*call, cwd=tmp_path) == "ran\n"
+
+
+def test_an_editable_install_has_the_command_too(source: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", "venv/bin/python", "--quiet")
+    run(*pip, "install", "--no-deps", "--editable", source, cwd=tmp_path)
+    assert run_a_job(tmp_path / "venv/bin/pushrelay", cwd=tmp_path) == "ran\n"
+
+
 def test_serve_from_an_empty_directory_takes_a_push_and_shows_it(
     commands: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +133,7 @@ def files_in_tree() -> Iterator[str]:
         for path in (REPOSITORY / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield str(Path(inside) / path.relative_to(REPOSITORY))
+    yield f"pushrelay-{pushrelay.__version__}.data/scripts/pushrelay"
 
 
 def files_in_wheel(wheel: Path) -> list[str]:
@@ -142,10 +176,28 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.05)
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command outside of the checkout and return what it printed."""
-    done = subprocess.run(
+def imports(*command: str | Path, cwd: Path) -> list[str]:
+    """Return the modules that `command` imports, as -X importtime tells them."""
+    told = subprocess.run(
         command, cwd=cwd, env=clean_environment(), capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    lines = told.stderr.splitlines()
+    return [line.rpartition("|")[2].strip() for line in lines if "import time:" in line]
+
+
+def run_a_job(*call: str | Path, cwd: Path) -> str:
+    """Run a job by `call`, with no relay; return what it printed."""
+    unheard = ("exec", "--url", "http://127.0.0.1:1", "--quiet", "--")
+    state = {"PUSHRELAY_STATE_DIR": str(cwd / "state")}
+    return run(*call, *unheard, "echo", "ran", cwd=cwd, **state)
+
+
+def run(*command: str | Path, cwd: Path, **environ: str) -> str:
+    """Run a command outside of the checkout and return what it printed."""
+    environment = clean_environment() | environ
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

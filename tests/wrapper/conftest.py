@@ -1,0 +1,31 @@
+"""What jobs in Python find around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from python_jobs import NotingRelay
+
+
+@pytest.fixture
+def job_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory for what must outlive a run of this process; nothing else that jobs
+    go by is in the environment."""
+    for name in ("PUSHRELAY_TOKEN", "PUSHRELAY_TOKEN_FILE", "TRACEPARENT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PUSHRELAY_STATE_DIR", str(tmp_path / "state"))
+    # Where nobody listens.
+    monkeypatch.setenv("PUSHRELAY_URL", "http://127.0.0.1:1")
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def noting_relay(
+    job_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NotingRelay]:
+    """A relay that takes all reports; jobs of this process find it."""
+    with NotingRelay() as server:
+        monkeypatch.setenv("PUSHRELAY_URL", server.url)
+        yield server
