@@ -122,7 +122,7 @@ def test_a_url_that_leads_to_no_relay_is_told_in_one_line(
 ) -> None:
     front.fault = says(b"no")
     address = front.url.removeprefix("http://")
-    done = executor.run("--url", url.replace("{front}", address), SOON, *FAILING)
+    done = executor.run("--url", url.replace("{front}", address), *FAILING)
     assert (done.returncode, done.stdout) == (7, "out\n")
     assert done.stderr.startswith("pushrelay exec: sh: ")
     assert told in done.stderr
