@@ -59,6 +59,8 @@ class Executor:
             **{k: v for k, v in os.environ.items() if not k.startswith("PUSHRELAY_")},
             "PYTHONPATH": str(REPOSITORY),
             "PUSHRELAY_STATE_DIR": str(self.state),
+            # Who is killed leaves the file for the command's metrics there.
+            "TMPDIR": str(directory),
             "PUSHRELAY_URL": url,
         }
 

@@ -65,6 +65,7 @@ def run_broken(
         env={
             "PYTHONPATH": str(REPOSITORY),
             "PATH": "/usr/bin:/bin",
+            "TMPDIR": str(tmp_path),
             "PUSHRELAY_STATE_DIR": str(tmp_path / "state"),
             "PUSHRELAY_URL": url,
         },
@@ -112,9 +113,7 @@ def test_an_error_of_ours_is_no_delivery(tmp_path: Path) -> None:
 def test_a_directory_in_place_of_the_metrics_is_told(tmp_path: Path) -> None:
     script = 'rm "$PUSHRELAY_METRICS"; mkdir "$PUSHRELAY_METRICS"; exit 7'
     with CannedServer(taking(tmp_path / "began")) as server:
-        done = Executor(tmp_path, server.url).run(
-            "--", "sh", "-c", script, TMPDIR=str(tmp_path)
-        )
+        done = Executor(tmp_path, server.url).run("--", "sh", "-c", script)
     assert done.returncode == 7
     told = "its metrics cannot be read: Is a directory"
     assert done.stderr == f"pushrelay exec: sh: {told}\n"
