@@ -75,7 +75,9 @@ class Reporter:
             left = [report for report in self._waiting if report.is_finish]
         if left:
             self.delivered = False
-            reason = self._trouble or f"{self._url} does not answer in time"
+            # Not the URL that was given: it may have a password.
+            relay = "the relay" if self._delivery is None else self._delivery.url
+            reason = self._trouble or f"{relay} does not answer in time"
             self.remarks.append(f"{self._keep(left)}: {reason}")
 
     def _run(self) -> None:

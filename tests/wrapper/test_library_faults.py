@@ -36,6 +36,17 @@ def spooled(state: Path) -> list[dict[str, Any]]:
     return [entry.report.document for entry in Spool([str(state)]).waiting()]
 
 
+def test_a_password_in_the_url_is_never_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with silent_relay() as url:
+        secret = url.replace("://", "://user:secret@")
+        with run("job", url=secret, report_timeout=0.05):
+            pass
+    assert "does not answer in time" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_a_run_goes_on_without_a_token_that_cannot_be_read(
     noting_relay: NotingRelay, caplog: pytest.LogCaptureFixture
 ) -> None:
