@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from pushrelay.cli.completion import complete_command
 from pushrelay.cli.options import OnceOption
@@ -27,6 +28,12 @@ class _Value(click.ParamType[Any]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         return self._option.value_of(value) if isinstance(value, str) else value
+
+    def shell_complete(
+        self, ctx: Any, param: Any, incomplete: str
+    ) -> list[CompletionItem]:
+        choices = self._option.choices
+        return [CompletionItem(one) for one in choices if one.startswith(incomplete)]
 
 
 def _declared(option: Option) -> click.Option:

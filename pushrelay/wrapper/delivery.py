@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pushrelay.client import RelayClient, readable
@@ -119,15 +120,27 @@ class Delivery:
         if spooled:
             headers["X-Pushrelay-Spooled"] = "true"
         # As ASCII, for what is in it may come from bytes that are no UTF-8.
-        answered = self._relay.data(
-            "PUT", target, json.dumps(document).encode(), headers
-        )
+        body = json.dumps(document).encode()
+        with _told_of_the_relay(target):
+            answered = self._relay.data("PUT", target, body, headers)
         try:
             return _sentences(answered)
         except (LookupError, TypeError):
             raise RelayUnavailable(
-                f"{self.url}{target} answers what no relay does; is the URL right?"
+                f"{self.url} answers what no relay does; is the URL right?"
             ) from None
+
+
+@contextmanager
+def _told_of_the_relay(target: str) -> Iterator[None]:
+    """Let errors name the relay and not the `target`, which is another for each run."""
+    try:
+        yield
+    except RelayUnavailable as error:
+        raise RelayUnavailable(str(error).replace(target, "")) from error
+    except RelayRefused as error:
+        told = str(error).replace(target, "")
+        raise RelayRefused(told, error.status, error.problem) from error
 
 
 def is_final(refusal: RelayRefused) -> bool:

@@ -144,10 +144,7 @@ class Execution:
         code = None if skips else TRY_LATER
         self._report(lambda reports: reports.locked_out(code))
         message, _ = self._closed(silent=skips)
-        if skips:
-            return Exit(0, message)
-        locked = "another run has the lock"
-        return Exit(TRY_LATER, f"{locked}; {message}" if message else locked)
+        return Exit(code or 0, message)
 
     def _exit(self, attempt: Attempt, message: str, delivered: bool) -> Exit:
         ended = attempt.ended

@@ -20,5 +20,15 @@ def job_and_labels(options: Options) -> tuple[str, dict[str, str]]:
     return _utf8(job) or "/", named
 
 
+def as_options(told: str) -> str:
+    """Return what a relay has `told`, with our options instead of fields of its API."""
+    import re  # not before the command starts, which may need a name for its lock
+
+    told = re.sub(r"\blabels\.(?=\S+: )", "--label ", told)
+    return re.sub(
+        r"\bexpectation\.([a-z_]+)", lambda m: f"--{m[1].replace('_', '-')}", told
+    )
+
+
 def _utf8(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -70,6 +70,11 @@ class Option:
         return self.name.replace("-", "_")
 
     @property
+    def choices(self) -> list[str]:
+        """All that may be written, if that is little."""
+        return self.metavar.split("|") if "|" in self.metavar else []
+
+    @property
     def is_flag(self) -> bool:
         """Whether it has no value, and is True where it is given."""
         return self._convert is None
@@ -214,13 +219,13 @@ TABLE = (
     ),
     Option(
         "reap",
-        "HOW",
+        "wait|kill",
         one_of("wait", "kill"),
         "Of processes that the command leaves behind: wait for them, or end them.",
     ),
     Option(
         "lock",
-        "HOW",
+        "skip|wait|fail",
         one_of("skip", "wait", "fail"),
         "Run only one at a time on this host. If one runs: skip this run (exit status "
         "0), wait for its turn, or fail (exit status 75).",
@@ -292,7 +297,7 @@ TABLE = (
         "quiet",
         "",
         None,
-        "Say nothing of reports that were not delivered.",
+        "Say nothing about the run on standard error.",
         default=False,
     ),
     Option(

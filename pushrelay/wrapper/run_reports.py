@@ -9,7 +9,7 @@ from typing import Any
 from pushrelay.wrapper.attempt import Attempt
 from pushrelay.wrapper.documents import Run, expectation, usage_document
 from pushrelay.wrapper.host import host_name, new_run_id, trace_id
-from pushrelay.wrapper.naming import job_and_labels
+from pushrelay.wrapper.naming import as_options, job_and_labels
 from pushrelay.wrapper.options import Options
 from pushrelay.wrapper.reporter import Reporter
 from pushrelay.wrapper.reports import DEFAULT_URL, Report
@@ -17,6 +17,7 @@ from pushrelay.wrapper.state import state_directories
 from pushrelay.wrapper.tokens import read_token
 
 _SECOND = 1e9
+_LOCKED = "another run has the lock"
 
 
 def run_fields(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class RunReports:
             "exit_code": attempt.exit_code,
             "signal": ended and ended.signal,
             "usage": ended and usage_document(ended.usage),
-            "output_tail": attempt.output_tail or None,
+            "output_tail": attempt.output_tail or _said(attempt.not_started),
             "metrics": attempt.metrics or None,
         }
         self._remarks += attempt.problems
@@ -63,7 +64,10 @@ class RunReports:
         an exit code failed."""
         run = Run(new_run_id(), self._fields, time.time(), time.monotonic())
         outcome = "skipped" if exit_code is None else "failure"
-        self._report(run.finish(outcome, time.monotonic(), exit_code=exit_code))
+        more = {"exit_code": exit_code, "output_tail": _said(_LOCKED)}
+        self._report(run.finish(outcome, time.monotonic(), **more))
+        if exit_code is not None:
+            self._remarks.append(_LOCKED)
 
     def close(self, *, silent: bool) -> tuple[str, bool]:
         """Wait until all is delivered, as long as the options allow; return what a
@@ -81,7 +85,7 @@ class RunReports:
                 remarks = remarks + self._reporter.remarks
         if options.quiet or not remarks:
             return "", delivered
-        line = f"{self._fields['job']}: {'; '.join(remarks)}"
+        line = f"{self._fields['job']}: {as_options('; '.join(remarks))}"
         return " ".join(line.split()), delivered
 
     def _run_of(self, attempt: Attempt) -> Run:
@@ -114,3 +118,9 @@ class RunReports:
         except OSError as error:
             self._remarks.append(f"cannot read {error.filename}: {error.strerror}")
         return Reporter(options.url or DEFAULT_URL, token, state_directories(environ))
+
+
+def _said(of_a_run: object) -> dict[str, str] | None:
+    """Return what we say of a run that never began as its output, so that it is found
+    where people look for reasons."""
+    return None if of_a_run is None else {"stderr": f"{of_a_run}"}

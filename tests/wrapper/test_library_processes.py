@@ -153,7 +153,7 @@ def test_a_finish_says_so_where_logging_is_not_set_up(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n")
     [line] = done.stderr.splitlines()
     assert line.startswith("down: ")
-    assert "no answer from http://127.0.0.1:1/api/v1/runs/" in line
+    assert "no answer from http://127.0.0.1:1: " in line
 
 
 def test_the_example_of_the_docs_reports_two_runs(tmp_path: Path) -> None:

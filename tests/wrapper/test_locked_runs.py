@@ -59,7 +59,7 @@ def command_of(begun: Begun) -> int:
     ("how", "status", "said", "outcome", "code"),
     [
         ("skip", 0, "", "skipped", None),
-        ("fail", 75, "pushrelay exec: another run has the lock\n", "failure", 75),
+        ("fail", 75, "pushrelay exec: a: another run has the lock\n", "failure", 75),
     ],
 )
 def test_only_one_run_has_the_lock(

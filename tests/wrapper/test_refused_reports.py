@@ -74,7 +74,7 @@ def test_a_start_that_is_refused_is_made_up_for_by_the_finish(tmp_path: Path) ->
     [
         (["--schedule", "61 * * * *"], "what is expected of the job was refused: "),
         (["--on-calendar", "x"], "what is expected of the job was refused: "),
-        (["--schedule", "0 3 * * *", "--tz", "Europe/Brelin"], "expectation.tz: "),
+        (["--schedule", "0 3 * * *", "--tz", "Europe/Brelin"], "--tz: "),
     ],
 )
 def test_what_is_misspelt_keeps_no_run_from_being_recorded(

@@ -160,7 +160,7 @@ def test_a_dry_run_does_nothing(
     assert lines["command"].strip() == f"touch '{tmp_path}/a b'"
     assert lines["relay"].strip() == server.url
     assert lines["expects"].endswith(" 03:00:00 JST")
-    assert json.loads(lines["start"])["job"] == "a"
+    assert json.loads(lines["report"])["job"] == "a"
     assert server.asked == []
     assert list(tmp_path.iterdir()) == []
 
@@ -168,8 +168,8 @@ def test_a_dry_run_does_nothing(
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        ("--schedule=61 * * * *", "no relay would take this: expectation.schedule: "),
-        ("--label=__name__=a", "no relay would take this: labels"),
+        ("--schedule=61 * * * *", "--schedule: "),
+        ("--label=__name__=a", "--label __name__: "),
         ("--url=ftp://relay", "ftp://relay is no URL of a relay; "),
     ],
 )
