@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 
+from pushrelay.wrapper.environment import Environment, own_environment
 from pushrelay.wrapper.host import new_run_id, trace_parent
 from pushrelay.wrapper.metrics_file import MetricsFile
 from pushrelay.wrapper.signals import ENDING
-from pushrelay.wrapper.spawning import CommandNotStarted, own_environment, spawn
+from pushrelay.wrapper.spawning import CommandNotStarted, spawn
 from pushrelay.wrapper.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -112,9 +113,7 @@ class Attempt:
         options = self._options
         actions = [] if self._capture is None else self._capture.file_actions
         try:
-            pid = spawn(
-                options.command, self._environment(), self._signals.mask, actions
-            )
+            pid = spawn(options.command, self._environment(), self._signals, actions)
         except CommandNotStarted as error:
             self.not_started = error
             return None
@@ -125,15 +124,15 @@ class Attempt:
             pid, self._signals, options.timeout, options.kill_after, options.reap
         )
 
-    def _environment(self) -> dict[bytes, bytes]:
+    def _environment(self) -> Environment:
         environment = own_environment()
         if self._options.hide_token:
-            environment.pop(_TOKEN, None)
-        return environment | {
-            b"PUSHRELAY_RUN_ID": self.run_id.encode(),
-            b"PUSHRELAY_METRICS": os.fsencode(self._metrics_file.path),
-            b"TRACEPARENT": self.trace_parent.encode(errors="surrogateescape"),
-        }
+            environment.remove(_TOKEN)
+        trace_parent = self.trace_parent.encode(errors="surrogateescape")
+        environment.set(b"PUSHRELAY_RUN_ID", self.run_id.encode())
+        environment.set(b"PUSHRELAY_METRICS", os.fsencode(self._metrics_file.path))
+        environment.set(b"TRACEPARENT", trace_parent)
+        return environment
 
     def _opened_capture(self, held: HeldBack | None) -> Capture | None:
         """Return what takes its output, if anything should and can."""

@@ -168,7 +168,7 @@ def _pause(signals: Signals, seconds: float) -> int | None:
         if signal.si_signo in ENDING:
             return signal.si_signo
         if signal.si_signo in TERMINAL_STOPS:
-            stop()
+            stop(signal.si_signo)
     return None
 
 

@@ -6,6 +6,7 @@ What is imported here is imported before the command runs, so that it is little.
 from __future__ import annotations
 
 import os
+import sys
 
 from pushrelay.errors import Misuse
 from pushrelay.wrapper.command_line import read_command_line
@@ -60,7 +61,8 @@ def exit_with(status: int, message: str = "") -> NoReturn:
 
 def _say(message: str) -> None:
     """Write `message`, unless it is empty, to standard error."""
-    if message:
+    # Where it was closed, its number may be that of a connection by now.
+    if message and sys.stderr is not None:
         _write(2, f"pushrelay exec: {message}")
 
 

@@ -36,13 +36,24 @@ def send(number: int, processes: list[int]) -> None:
             continue  # gone, or of another user by now
 
 
+def is_stopped(process: int) -> bool:
+    """Return whether a signal has stopped `process`, and none continued it."""
+    return _state_and_parent(process)[0] == b"T"
+
+
 def _living_parent(process: str) -> int | None:
     """Return the parent of `process`; None if it is gone, or has only not been waited
     for."""
+    state, parent = _state_and_parent(process)
+    return None if state in (b"", b"Z", b"X") else int(parent)
+
+
+def _state_and_parent(process: str | int) -> tuple[bytes, bytes]:
+    """Return both as the kernel writes them; nothing if `process` is gone."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             # Its name is in parentheses, and may be anything.
             state, parent = file.read().rpartition(b")")[2].split()[:2]
     except (OSError, ValueError):
-        return None
-    return None if state in (b"Z", b"X") else int(parent)
+        return b"", b""
+    return state, parent

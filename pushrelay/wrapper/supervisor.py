@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pushrelay.wrapper.process_tree import descendants, send
+from pushrelay.wrapper.process_tree import descendants, is_stopped, send
 from pushrelay.wrapper.signals import (
     ENDING,
     SIGCHLD,
@@ -14,6 +14,7 @@ from pushrelay.wrapper.signals import (
     SIGTERM,
     TERMINAL_STOPS,
     Signals,
+    is_continued,
     is_sent,
     stop,
 )
@@ -106,9 +107,11 @@ class Supervisor:
             return
         if signal.si_signo == SIGCHLD:
             self._see_children()
-            return
+        sent = is_sent(signal)
+        if sent and signal.si_pid in descendants():
+            return  # it has it already, as with `kill 0`, or does not want it
         self._interrupted |= signal.si_signo in ENDING
-        if is_sent(signal):
+        if sent:
             self._pass_on(signal.si_signo)
 
     def _pass_on(self, number: int) -> None:
@@ -129,7 +132,16 @@ class Supervisor:
             if not os.WIFSTOPPED(status):
                 self._ended = Ended(status, usage)
             elif os.WSTOPSIG(status) in TERMINAL_STOPS:
-                stop()  # so that the shell sees its job stopped, and can continue it
+                self._stop_too(os.WSTOPSIG(status))
+
+    def _stop_too(self, number: int) -> None:
+        """Stop so that the shell sees its job stopped, and can continue it."""
+        stop(number)
+        # Shells continue the whole process group, others perhaps only us. To be looked
+        # at first: it may be stopped once more, and that is not to be undone.
+        has_stayed = is_stopped(self._pid)
+        if is_continued() and has_stayed:
+            send(SIGCONT, [self._pid])
 
     def _escalate(self) -> None:
         if self._terminated:

@@ -42,6 +42,7 @@ BEFORE_THE_COMMAND = {
     "pushrelay.wrapper",
     "pushrelay.wrapper.attempt",
     "pushrelay.wrapper.command_line",
+    "pushrelay.wrapper.environment",
     "pushrelay.wrapper.execution",
     "pushrelay.wrapper.host",
     "pushrelay.wrapper.main",
