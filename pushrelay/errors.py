@@ -54,6 +54,11 @@ class PushrelayError(Exception):
     job: str | None = None
 
 
+def internal(error: Exception) -> str:
+    """Return what a person is told of an `error` that is a fault of ours."""
+    return f"internal error: {type(error).__name__}: {error}"
+
+
 class InvalidRequest(PushrelayError):
     """A request that cannot be read; nothing of it reaches the store."""
 

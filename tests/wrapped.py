@@ -165,3 +165,9 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def children_of(process: int) -> list[int]:
+    """Return the ids of the living children of `process`, as the kernel lists them."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in listed.split()]

@@ -84,12 +84,16 @@ def _read(report: Report) -> tuple[Expectation | None, tuple[str, ...]]:
     Raises Misuse.
     """
     body = json.dumps(report.document).encode()
+    id_, now = uuid.UUID(report.run_id), time.time_ns()
     try:
-        read = parse_run(
-            body, uuid.UUID(report.run_id), time.time_ns(), utf8_names=True
-        )
+        read = parse_run(body, id_, now, utf8_names=True)
     except PushrelayError as error:
         raise Misuse(as_options(str(error))) from None
+    try:
+        parse_run(body, id_, now, utf8_names=False)
+    except PushrelayError as error:
+        only = "only a relay with --push.enable-utf8-names takes this"
+        return read.expectation, (*read.warnings, f"{only}: {as_options(str(error))}")
     return read.expectation, read.warnings
 
 

@@ -12,6 +12,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from signal import SIGINT
 from typing import Any, SupportsFloat
 
+from pushrelay.errors import internal
 from pushrelay.runs import LARGEST_TAIL
 from pushrelay.wrapper.documents import Run, expectation, usage_document
 from pushrelay.wrapper.host import host_name, new_run_id, trace_id
@@ -105,7 +106,7 @@ class JobRun:
         try:
             work()
         except Exception as error:  # noqa: BLE001  # whatever it is, the job goes on
-            self._remarks.append(f"internal error: {type(error).__name__}: {error}")
+            self._remarks.append(internal(error))
 
     def _takes_metrics(self) -> bool:
         if self._has_ended:
@@ -182,9 +183,9 @@ class JobRun:
         """Warn of what a person should know, in one line."""
         remarks = list(self._remarks)
         if self._reporter is not None:
-            remarks += self._reporter.remarks
-        if remarks:
-            line = " ".join(f"{self._settings.job}: {'; '.join(remarks)}".split())
+            remarks += [*self._reporter.remarks, self._reporter.kept]
+        if told := "; ".join(filter(None, remarks)):
+            line = " ".join(f"{self._settings.job}: {told}".split())
             with suppress(Exception):  # of a handler, which is the job's own
                 _LOGGER.warning("%s", line)
 

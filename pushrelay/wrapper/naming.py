@@ -1,4 +1,4 @@
-"""What a run of a command is called."""
+"""What a run of a command is called, and what we say of it."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from pushrelay.wrapper.option_values import (
     retries,
     tail_size,
     text,
+    time_limit,
     written_duration,
 )
 
@@ -205,7 +206,7 @@ TABLE = (
     Option(
         "timeout",
         "DURATION",
-        duration,
+        time_limit,
         "End the command and all it started, by SIGTERM, after so long. The exit "
         "status is 124 then.",
     ),

@@ -14,16 +14,16 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def descendants(of: int | None = None) -> list[int]:
-    """Return the ids of all living processes that come from the process `of`, ourselves
-    by default; parents before their children."""
+def descendants(strangers: frozenset[int] = frozenset()) -> list[int]:
+    """Return the ids of all living processes that come from us, parents before their
+    children, without `strangers` and what comes from these."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
+    for entry in _listed("/proc"):
         if entry.isdigit() and (parent := _living_parent(entry)) is not None:
             children.setdefault(parent, []).append(int(entry))
-    found = [os.getpid() if of is None else of]
+    found = [os.getpid()]
     for process in found:
-        found.extend(children.get(process, ()))
+        found.extend([c for c in children.get(process, ()) if c not in strangers])
     return found[1:]
 
 
@@ -39,6 +39,13 @@ def send(number: int, processes: list[int]) -> None:
 def is_stopped(process: int) -> bool:
     """Return whether a signal has stopped `process`, and none continued it."""
     return _state_and_parent(process)[0] == b"T"
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []  # as in a chroot that has none
 
 
 def _living_parent(process: str) -> int | None:

@@ -9,11 +9,13 @@ import threading
 import time
 from contextlib import suppress
 
-from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused
+from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused, internal
 from pushrelay.wrapper.reports import Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pushrelay.wrapper.delivery import Delivery
     from pushrelay.wrapper.spool import Spool
 
@@ -22,6 +24,7 @@ _LONGEST_PAUSE = 60.0
 _FLUSH_SECONDS = 5.0
 """So long may old reports hold up the first report of a run."""
 
+_LOOK_AGAIN = 0.1
 _LAST_FLUSH_SECONDS = 1.0
 """So long may they hold up the exit: what was over at once had no time for them."""
 
@@ -31,14 +34,14 @@ class Reporter:
 
     token: for the relay; None for none. directories: of the state, see `wrapper.state`.
 
-    After `close`: delivered, whether the relay took the end of each run; kept, whether
-    the spool has those it did not take; remarks, what a person should know, as
-    sentences.
+    After `close`: delivered, whether the relay took the end of each run; remarks, what
+    a person should know, as sentences; kept, what is to be said of reports that lie in
+    the spool and will come later, empty if there are none.
     """
 
     def __init__(self, url: str, token: str | None, directories: list[str]) -> None:
         self.delivered = True
-        self.kept = True
+        self.kept = ""
         self.remarks: list[str] = []
         self._url = url
         self._token = token
@@ -65,26 +68,32 @@ class Reporter:
             self._waiting.append(report)
             self._changed.notify_all()
 
-    def close(self, seconds: float) -> None:
+    def close(
+        self, seconds: float, is_enough: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait for so many seconds at most until all is delivered; keep in the spool
-        what is not."""
+        what is not. is_enough: whether not to wait any more, asked now and then."""
+        until = time.monotonic() + seconds
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._idle, seconds)
+            while not self._idle and (left_over := until - time.monotonic()) > 0:
+                if is_enough():
+                    break
+                self._changed.wait(min(left_over, _LOOK_AGAIN))
             left = [report for report in self._waiting if report.is_finish]
         if left:
             self.delivered = False
             # Not the URL that was given: it may have a password.
             relay = "the relay" if self._delivery is None else self._delivery.url
             reason = self._trouble or f"{relay} does not answer in time"
-            self.remarks.append(f"{self._keep(left)}: {reason}")
+            self._keep(left, reason)
 
     def _run(self) -> None:
         try:
             self._work()
         except Exception as error:  # noqa: BLE001  # whatever it is, the exit waits
-            self._trouble = f"internal error: {type(error).__name__}: {error}"
+            self._trouble = internal(error)
         finally:
             if self._delivery is not None:
                 self._delivery.close()
@@ -159,7 +168,7 @@ class Reporter:
         should know; of a start only that, for its finish has all of it."""
         if not report.is_finish:
             return str(error)
-        self.delivered = self.kept = False
+        self.delivered = False
         from pushrelay.wrapper.delivery import reason_of
 
         try:
@@ -179,8 +188,8 @@ class Reporter:
             with suppress(OSError):
                 spool.keep(report, delivery.url, time.time())
 
-    def _keep(self, reports: list[Report]) -> str:
-        """Keep `reports`, and return what became of them, for a person."""
+    def _keep(self, reports: list[Report], reason: str) -> None:
+        """Keep `reports`, which were not delivered for this reason."""
         from pushrelay.client import RelayClient
         from pushrelay.wrapper.spool import Spool
 
@@ -189,9 +198,9 @@ class Reporter:
             for report in reports:
                 spool.keep(report, RelayClient(self._url).url, time.time())
         except InvalidURL:
-            self.kept = False
-            return "the report is lost"
+            self.remarks.append(f"the report is lost: {reason}")
         except OSError as error:
-            self.kept = False
-            return f"the report is lost, for it cannot be kept ({error})"
-        return "the report is kept for later"
+            lost = f"the report is lost, for it cannot be kept ({error})"
+            self.remarks.append(f"{lost}: {reason}")
+        else:
+            self.kept = f"the report is kept for later: {reason}"

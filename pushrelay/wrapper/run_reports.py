@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pushrelay.errors import internal
 from pushrelay.wrapper.attempt import Attempt
 from pushrelay.wrapper.documents import Run, expectation, usage_document
 from pushrelay.wrapper.host import host_name, new_run_id, trace_id
@@ -38,6 +39,7 @@ class RunReports:
         self._options = options
         self._fields = run_fields(options, environ)
         self._remarks: list[str] = []
+        self._delivered = True
         self._reporter = self._opened_reporter(environ)
 
     def started(self, attempt: Attempt) -> None:
@@ -69,24 +71,27 @@ class RunReports:
         if exit_code is not None:
             self._remarks.append(_LOCKED)
 
-    def close(self, *, silent: bool) -> tuple[str, bool]:
-        """Wait until all is delivered, as long as the options allow; return what a
-        person should know, in one line, and whether the relay took all.
+    def close(
+        self, *, succeeded: bool, is_enough: Callable[[], bool]
+    ) -> tuple[str, bool]:
+        """Wait until all is delivered, as long as the options allow and until that
+        `is_enough`; return what a person should know, in one line, and whether all was
+        delivered.
 
-        silent: whether the run is one of which nobody wants to read, if the options say
-        so.
+        succeeded: whether nobody wants to read that reports come later, if the options
+        say so.
         """
-        options, delivered = self._options, True
-        remarks = self._remarks
+        options, remarks = self._options, [*self._remarks]
         if self._reporter is not None:
-            self._reporter.close(options.report_timeout / _SECOND)
-            delivered = self._reporter.delivered
-            if not (self._reporter.kept and silent and options.quiet_unless_failed):
-                remarks = remarks + self._reporter.remarks
+            self._reporter.close(options.report_timeout / _SECOND, is_enough)
+            self._delivered &= self._reporter.delivered
+            remarks += self._reporter.remarks
+            if self._reporter.kept and not (succeeded and options.quiet_unless_failed):
+                remarks.append(self._reporter.kept)
         if options.quiet or not remarks:
-            return "", delivered
+            return "", self._delivered
         line = f"{self._fields['job']}: {as_options('; '.join(remarks))}"
-        return " ".join(line.split()), delivered
+        return " ".join(line.split()), self._delivered
 
     def _run_of(self, attempt: Attempt) -> Run:
         fields = {
@@ -104,8 +109,9 @@ class RunReports:
 
             try:
                 self._remarks += write_textfile(self._options.textfile, report)
-            except OSError as error:
-                self._remarks.append(f"cannot write {error.filename}: {error.strerror}")
+            except Exception as error:  # noqa: BLE001  # the relay may have it yet
+                self._delivered = False
+                self._remarks.append(_not_written(error))
 
     def _opened_reporter(self, environ: Mapping[str, str]) -> Reporter | None:
         """Return what reports to the relay, if there should be one."""
@@ -118,6 +124,12 @@ class RunReports:
         except OSError as error:
             self._remarks.append(f"cannot read {error.filename}: {error.strerror}")
         return Reporter(options.url or DEFAULT_URL, token, state_directories(environ))
+
+
+def _not_written(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot write {error.filename}: {error.strerror}"
+    return internal(error)
 
 
 def _said(of_a_run: object) -> dict[str, str] | None:

@@ -72,6 +72,13 @@ class Signals:
             _signal.signal(SIGCHLD, _signal.SIG_IGN)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self.mask)
 
+    def want_an_end(self) -> bool:
+        """Return whether someone wants us to end; what else came is forgotten."""
+        while (signal := self.wait(0)) is not None:
+            if signal.si_signo in ENDING:
+                return True
+        return False
+
 
 def is_sent(signal: SignalInfo) -> bool:
     """Return whether `signal` is for us, so that the command does not have it yet. The

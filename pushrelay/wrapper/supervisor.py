@@ -59,7 +59,7 @@ class Supervisor:
 
     timeout: nanoseconds after which all that comes from us gets SIGTERM; None for
     never. kill_after: how much later it gets SIGKILL. reap: `wait` or `kill` for what
-    the child leaves behind; None to let it be.
+    the child leaves behind; None to let it be. strangers: children that we had before.
     """
 
     def __init__(
@@ -69,11 +69,13 @@ class Supervisor:
         timeout: int | None,
         kill_after: int,
         reap: str | None,
+        strangers: frozenset[int],
     ) -> None:
         self._pid = pid
         self._signals = signals
         self._kill_after = kill_after / _SECOND
         self._reap = reap
+        self._strangers = strangers
         self._next: float | None = None
         if timeout is not None:
             self._next = time.monotonic() + timeout / _SECOND
@@ -108,14 +110,21 @@ class Supervisor:
         if signal.si_signo == SIGCHLD:
             self._see_children()
         sent = is_sent(signal)
-        if sent and signal.si_pid in descendants():
+        if sent and signal.si_pid in self._ours():
             return  # it has it already, as with `kill 0`, or does not want it
         self._interrupted |= signal.si_signo in ENDING
         if sent:
             self._pass_on(signal.si_signo)
 
     def _pass_on(self, number: int) -> None:
-        send(number, [self._pid] if self._ended is None else descendants())
+        send(number, [self._pid] if self._ended is None else self._ours())
+
+    def _ours(self) -> list[int]:
+        """Return the child and all that comes from it, in so far as it still runs."""
+        found = descendants(self._strangers)
+        if self._ended is None and self._pid not in found:
+            found.insert(0, self._pid)
+        return found
 
     def _see_children(self) -> None:
         """Take note of all children that ended or stopped; some may be orphans that
@@ -153,7 +162,7 @@ class Supervisor:
     def _terminate(self) -> None:
         self._terminated = True
         self._next = time.monotonic() + self._kill_after
-        processes = descendants()
+        processes = self._ours()
         send(SIGTERM, processes)
         send(SIGCONT, processes)
 
@@ -162,9 +171,9 @@ class Supervisor:
         self._killed_at = self._killed_at or now
         self._killed |= self._ended is None
         self._next = now + _LOOK_AGAIN  # for what was being started
-        send(SIGKILL, descendants())
+        send(SIGKILL, self._ours())
 
     def _is_one_left(self) -> bool:
         if self._killed_at and time.monotonic() > self._killed_at + _GIVE_UP:
             return False
-        return bool(descendants())
+        return bool(self._ours())

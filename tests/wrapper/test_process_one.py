@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from wrapped import (
     DEADLINE,
+    children_of,
     environment,
     needs,
     needs_root,
@@ -19,8 +20,6 @@ from wrapped import (
     started,
     wrapped,
 )
-
-from pushrelay.wrapper.process_tree import descendants
 
 pytestmark = [pytest.mark.system, needs("unshare"), needs_root]
 
@@ -56,7 +55,7 @@ def test_signals_from_outside_reach_the_command(
     with _started(tmp_path, script) as process:
         assert process.stdout is not None
         read_until(process.stdout.fileno(), b"\n")
-        os.kill(descendants(process.pid)[0], number)
+        os.kill(children_of(process.pid)[0], number)
         assert process.wait(DEADLINE) == 7
 
 

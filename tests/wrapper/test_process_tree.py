@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wrapped import (
     DEADLINE,
+    children_of,
     environment,
     is_alive,
     needs,
@@ -96,7 +97,7 @@ def test_signals_reach_what_is_waited_for(tmp_path: Path) -> None:
     by_us = wrapped("sh", "-c", stray(), options=["--quiet", "--reap", "wait"])
     with started(by_us, env) as process:
         [pid] = _ids(process, 1)
-        wait_until(lambda: descendants(process.pid) != [], "the stray's start")
+        wait_until(lambda: children_of(process.pid) != [], "the stray's start")
         while process.poll() is None and is_alive(pid):
             process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0
