@@ -20,14 +20,13 @@ from pushrelay.wrapper.documents import Run
 EXIT_SEVEN = ["sh", "-c", "echo it runs; exit 7"]
 IT_RUNS = (7, b"it runs\n")
 BARE = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"}
-# In it no user has state that tests might find or leave behind.
+# In it there is no state that tests might find or leave behind.
 NO_STATE = [
     "unshare",
     "--mount",
     "sh",
     "-c",
-    "mount -t tmpfs -o mode=1777 none /var/tmp && "
-    'mount -t tmpfs none "$(getent passwd root | cut -d: -f6)/.local" 2>&-; exec "$@"',
+    'mount -t tmpfs -o mode=1777 none /var/tmp && exec "$@"',
     "sh",
 ]
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -53,7 +52,7 @@ needs_mounts = pytest.mark.skipif(not can_mount(), reason="only root may mount")
         {"HOME": "/proc", "XDG_STATE_HOME": "/proc", "TMPDIR": "/proc"},
         {"TZ": "nonsense", "TRACEPARENT": "nonsense", "PYTHONWARNINGS": "error"},
         {"PUSHRELAY_STATE_DIR": "/proc/nowhere"},
-        {"PUSHRELAY_URL": "nonsense://"},
+        {"PUSHRELAY_URL": "nonsense://", "PUSHRELAY_STATE_DIR": "/proc/nowhere"},
     ],
 )
 def test_with_a_poor_environment(tmp_path: Path, more: dict[str, str]) -> None:
