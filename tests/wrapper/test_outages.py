@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from executed import Executor, counted, runs_of_job, wait_until
 from front import Front, answers, closing, full_queue, says, silent
 from relay_process import HTTPClient
+from wrapped import DEADLINE, children_of
 
 SOON = "--report-timeout=200ms"
 FAILING = ("--", "sh", "-c", "echo out; exit 7")
@@ -104,6 +103,19 @@ def test_a_relay_that_is_silent_delays_nothing(
     began = time.monotonic()
     assert executor.run(SOON, *FAILING).returncode == 7
     assert time.monotonic() - began < TOO_LONG
+
+
+def test_who_wants_an_end_need_not_wait_for_a_report(
+    front: Front, executor: Executor
+) -> None:
+    front.fault = silent
+    with executor.begin("--job=a", "--report-timeout=1h") as begun:
+        wait_until(lambda: children_of(begun.process.pid))
+        begun.release()
+        wait_until(lambda: not children_of(begun.process.pid))
+        begun.process.terminate()
+        assert begun.process.wait(DEADLINE) == 3
+    assert executor.spooled("a") == ["finished"]
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from canned_server import CannedServer, data
-from executed import TAKEN, Executor
+from executed import TAKEN, Executor, wait_until
 
 SAYS = "echo out; echo err >&2; exit {}"
 
@@ -168,3 +170,24 @@ def test_a_text_file_that_cannot_be_written_is_told_and_no_delivery(
     assert done.returncode == 75
     assert done.stderr.startswith(f"pushrelay exec: a: cannot write {tmp_path}/missing")
     assert len(ends(server)) == 1
+
+
+@pytest.mark.parametrize("option", ["--quiet-unless-failed", "--output-tail=1kB"])
+def test_output_that_nobody_reads_does_not_keep_it_from_ending(
+    option: str, tmp_path: Path
+) -> None:
+    over = tmp_path / "over"
+    script = 'head -c 60000 /dev/zero; head -c 60000 /dev/zero; touch "$1"; exit 3'
+    arguments = ["--quiet", "--url=http://127.0.0.1:1", option, "--", "sh", "-c"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pushrelay", "exec", *arguments, script, "sh", over],
+        env={**os.environ, "PUSHRELAY_STATE_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    )
+    wait_until(over.exists)
+    while process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    process.communicate()
+    assert process.returncode in (3, -signal.SIGTERM)

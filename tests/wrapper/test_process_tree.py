@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from contextlib import AbstractContextManager
@@ -101,6 +102,17 @@ def test_signals_reach_what_is_waited_for(tmp_path: Path) -> None:
         while process.poll() is None and is_alive(pid):
             process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0
+
+
+def test_what_ran_before_is_not_ended(tmp_path: Path) -> None:
+    options = ["--quiet", "--timeout", "100ms", "--reap", "kill"]
+    by_us = shlex.join(map(os.fsdecode, wrapped("sleep", "600", options=options)))
+    script = f'sleep 600 & printf "<$!>"; exec {by_us}'
+    with started(["sh", "-c", script], environment(tmp_path / "state")) as process:
+        [before] = _ids(process, 1)
+        assert process.wait(DEADLINE) == 124
+        assert is_alive(before)
+        os.kill(before, signal.SIGKILL)
 
 
 def test_descendants_are_found_whatever_they_are_called(tmp_path: Path) -> None:
