@@ -107,7 +107,7 @@ def test_signals_reach_what_is_waited_for(tmp_path: Path) -> None:
 def test_what_ran_before_is_not_ended(tmp_path: Path) -> None:
     options = ["--quiet", "--timeout", "100ms", "--reap", "kill"]
     by_us = shlex.join(map(os.fsdecode, wrapped("sleep", "600", options=options)))
-    script = f'sleep 600 & printf "<$!>"; exec {by_us}'
+    script = f"sleep 600 & echo $!; exec {by_us}"
     with started(["sh", "-c", script], environment(tmp_path / "state")) as process:
         [before] = _ids(process, 1)
         assert process.wait(DEADLINE) == 124
