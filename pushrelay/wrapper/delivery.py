@@ -60,6 +60,7 @@ class Delivery:
         )
         self._peer = Peer(self._relay.url, directories, clock)
         self._clock = clock
+        self._refused: list[tuple[object, str]] = []
 
     @property
     def url(self) -> str:
@@ -75,7 +76,7 @@ class Delivery:
         person: warnings, and what is wrong with its metrics.
 
         What is expected of the job is left out, with a sentence, if the relay refuses
-        it, so that the run is not lost for it.
+        it, so that the run is not lost for it; from then on without asking again.
 
         spooled: whether it comes from the spool, which the relay counts.
 
@@ -102,15 +103,25 @@ class Delivery:
         return Pushgateway(self._relay, self._peer, self._clock)
 
     def _report(self, report: Report, spooled: bool) -> list[str]:
-        try:
-            return self._put(report, report.document, spooled)
-        except RelayRefused as refusal:
-            if not _is_of_expectation(refusal, report.document):
-                raise
-            told = refusal.problem["detail"]
+        told = self._refusal_of(report.document.get(_EXPECTATION))
+        if told is None:
+            try:
+                return self._put(report, report.document, spooled)
+            except RelayRefused as refusal:
+                if not _is_of_expectation(refusal, report.document):
+                    raise
+                told = refusal.problem["detail"]
+                self._refused.append((report.document[_EXPECTATION], told))
         document = {**report.document, _EXPECTATION: None}
         others = self._put(report, document, spooled)
         return [f"what is expected of the job was refused: {told}", *others]
+
+    def _refusal_of(self, expectation: object) -> str | None:
+        """Return why the relay refused `expectation`; None if it did not so far."""
+        for refused, told in self._refused:
+            if refused == expectation:
+                return told
+        return None
 
     def _put(
         self, report: Report, document: dict[str, Any], spooled: bool

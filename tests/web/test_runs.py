@@ -206,7 +206,7 @@ def test_refused_reports_are_counted_and_logged_with_their_job(
     assert value(page, name, job="beep", reason="invalid_run") == 2
     assert f'{name}{{reason="invalid_run"}} 1\n' in page
     told = [line for line in relay.log.splitlines() if "report of a run" in line]
-    assert [" level=error " in line for line in told] == [True] * 5
+    assert [" level=warn " in line for line in told] == [True] * 5
     assert 'job="no\\nlight"' in told[0]
     assert "attempt: must be a whole number" in told[0]
     assert told[1].endswith(" job=beep")

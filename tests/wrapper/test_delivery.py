@@ -142,6 +142,27 @@ def test_what_is_expected_is_left_out_once() -> None:
         assert len(server.asked) == 3
 
 
+def test_what_was_refused_of_a_job_is_not_asked_again() -> None:
+    misspelt = {"every": "1 h"}
+
+    def refusing(asked: Asked) -> Canned:
+        if json.loads(asked.body)["expectation"] == misspelt:
+            return problem(400, detail="no", field="expectation.every")
+        return data(TAKEN)
+
+    with delivering(refusing) as (delivery, server):
+        for report in (
+            Report("a", start(expectation=misspelt)),
+            Report("a", finish(expectation=misspelt)),
+            Report("b", finish(expectation={"every": "1h"})),
+        ):
+            told = delivery.deliver(report)
+            assert told == ["what is expected of the job was refused: no"][: len(told)]
+            assert bool(told) is (report.run_id == "a")
+    sent = [json.loads(asked.body)["expectation"] for asked in server.asked]
+    assert sent == [misspelt, None, None, {"every": "1h"}]
+
+
 def test_what_is_told_cannot_command_a_terminal() -> None:
     said = {**TAKEN, "warnings": ["a\x1b[2J"], "metrics_problems": ["b\x07"]}
     with delivering(lambda _: data(said)) as (delivery, _):
