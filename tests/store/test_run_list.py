@@ -69,6 +69,7 @@ def is_wanted(run: Run, wanted: RunFilter) -> bool:
         and (wanted.since is None or run.started_at >= wanted.since)
         and (wanted.until is None or run.started_at < wanted.until)
         and (wanted.after is None or place(run) < wanted.after)
+        and (wanted.ids is None or wanted.ids[0] <= run.id <= wanted.ids[1])
     )
 
 
@@ -81,6 +82,7 @@ def is_wanted(run: Run, wanted: RunFilter) -> bool:
         st.none() | st.integers(0, 15),
         st.none() | st.sampled_from(RUNS).map(place),
         st.integers(0, 50),
+        st.none() | st.tuples(*[st.integers(0, 40).map(run_id)] * 2),
     )
 )
 def test_all_that_is_wanted_is_listed(database: Database, wanted: RunFilter) -> None:
@@ -174,3 +176,13 @@ def test_lists_are_read_in_the_order_of_an_index(
     # No sorting, which would be a step of its own.
     assert len(steps) == 1, steps
     assert index in steps[0]
+
+
+def test_runs_whose_ids_are_in_a_range_are_looked_up_by_that(
+    database: Database,
+) -> None:
+    values = run_list._values(RunFilter(ids=(run_id(1), run_id(2))))
+    sql = run_list._listing(frozenset(values))
+    with database.reading() as session:
+        steps = [row[3] for row in session.all(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert "sqlite_autoindex_runs_1 (id>? AND id<?)" in steps[0]
