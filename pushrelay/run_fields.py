@@ -88,8 +88,8 @@ def parse_uuid(written: str) -> uuid.UUID | None:
 
 
 def parse_uuid_prefix(written: str) -> tuple[uuid.UUID, uuid.UUID] | None:
-    """Return the first and the last UUID whose usual form begins with what is `written`;
-    None if none does, or if that is less than 4 digits."""
+    """Return the first and the last UUID whose usual form begins with what is
+    `written`; None if none does, or if that is less than 4 digits."""
     digits = written.replace("-", "")
     if _DIGITS.fullmatch(digits) is None:
         return None
