@@ -46,6 +46,7 @@ def flush(
     clock: Callable[[], float] = time.monotonic,
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[Entry, list[str]], None] = _tell_nobody,
+    former_url: str | None = None,
 ) -> Flushed:
     """Deliver what waits for the relay at `url`, what happened first at first.
 
@@ -53,21 +54,23 @@ def flush(
 
     until: when to begin no further report, on `clock`; stop: whether to, asked before
         each. tell: called for each report that does not wait any more, with what the
-        relay had to say of it; the entry has a reason if it was refused.
+        relay had to say of it; the entry has a reason if it was refused. former_url: of
+        the relay that the reports wait for, if that is another one.
     """
-    if not (paths := spool.paths(url)):
+    awaited = url if former_url is None else former_url
+    if not (paths := spool.paths(awaited)):
         return Flushed()
     with spool.locked() as is_ours:
         if not is_ours:
             return Flushed(left=len(paths), is_busy=True)
         # Another process may have delivered some before it was ours.
-        paths = spool.paths(url)
+        paths = spool.paths(awaited)
         delivered = set_aside = 0
         for done, path in enumerate(paths):
             if stop() or clock() >= until:
                 return Flushed(delivered, set_aside, len(paths) - done)
             entry = spool.read(path)
-            if entry is None or not spool.is_for(entry, url):
+            if entry is None or not spool.is_for(entry, awaited):
                 continue
             try:
                 told = delivery.deliver(entry.report, spooled=True)
@@ -75,6 +78,8 @@ def flush(
                 if not isinstance(error, RelayRefused) or not is_final(error):
                     return Flushed(delivered, set_aside, len(paths) - done, error)
                 reason = reason_of(error)
+                if former_url is not None:
+                    entry = entry._replace(url=url)
                 spool.set_aside(entry, reason)
                 set_aside += 1
                 tell(entry._replace(reason=reason), [])

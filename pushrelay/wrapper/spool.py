@@ -125,6 +125,15 @@ class Spool:
         # A finish that was kept meanwhile has another name.
         _unlink(entry.path)
 
+    def discard(self, entry: Entry) -> bool:
+        """Lose `entry`, waiting or refused, and return whether it still was there.
+        Raises OSError."""
+        try:
+            os.unlink(entry.path)
+        except FileNotFoundError:
+            return False
+        return True
+
     def set_aside(self, entry: Entry, reason: str) -> None:
         """Keep `entry` as refused, for people to see."""
         place, name = os.path.split(entry.path)

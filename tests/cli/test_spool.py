@@ -296,3 +296,41 @@ def test_a_url_that_is_none_is_a_wrong_call(state: dict[str, str]) -> None:
     done = call("spool", "flush", "--url", "ftp://a", **state)
     assert done.returncode == 2
     assert "is no URL of a relay" in done.stderr
+
+
+def test_what_waits_for_a_wrong_relay_is_delivered_to_the_right_one(
+    spool: Spool, state: dict[str, str], relay: Relay, server: CannedServer
+) -> None:
+    relay.answers["bad"] = problem(410, detail="too late", reason="run_too_old")
+    for number, job in enumerate(["a", "bad", "c"]):
+        spool.keep(finished(NOW + number, job=job), OTHER_URL, NOW)
+    spool.keep(finished(job="d"), server.url, NOW)
+    spool.keep(finished(job="e"), URL, NOW)
+    # As people write it.
+    former = OTHER_URL.replace("//", "//user:s3cret@") + "/"
+    done = call("spool", "flush", "--url", server.url, "--from", former, **state)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"delivered 2 reports to {server.url}",
+        "1 report refused for good and kept aside",
+        f"left alone 1 report for {server.url}",
+        f"left alone 1 report for {URL}",
+    ]
+    assert [json.loads(asked.body)["job"] for asked in server.asked] == [
+        "a",
+        "bad",
+        "c",
+    ]
+    # Of the relay that refused it.
+    assert [entry.url for entry in spool.refused()] == [server.url]
+    again = call("spool", "flush", "--url", server.url, "--from", OTHER_URL, **state)
+    assert again.stdout.splitlines()[0] == f"no reports wait for {OTHER_URL}"
+
+
+def test_without_a_relay_it_waits_on_for_the_one_it_was_for(
+    spool: Spool, state: dict[str, str]
+) -> None:
+    spool.keep(finished(), URL, NOW)
+    done = call("spool", "flush", "--url", NOBODY, "--from", URL, **state)
+    assert (done.returncode, done.stdout) == (3, f"left 1 report for {URL}\n")
+    assert [entry.url for entry in spool.waiting()] == [URL]
