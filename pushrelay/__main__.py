@@ -13,7 +13,15 @@ def main() -> None:
         from pushrelay.wrapper.main import main as execute
 
         execute(sys.argv[2:])
-    from pushrelay.cli.main import cli
+    try:
+        from pushrelay.cli.main import cli
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("pushrelay"):
+            raise
+        sys.exit(
+            f"pushrelay: {error.name} is not installed, and only pushrelay exec does "
+            "without; install pushrelay without --no-deps"
+        )
 
     cli(prog_name="pushrelay")
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pushrelay.cron_line import parse_cron_line
 from pushrelay.errors import InvalidCronLine
 from pushrelay.schedule import zone_of
+from pushrelay.shell_lists import fails_by_a_test, hides_failures
 from pushrelay.shell_words import is_simple, program_of, quoted
 from pushrelay.shown import shown
 
 _DEFAULT_SHELL = "/bin/sh"
 _SHELL = re.compile(r"/(?:[\w.+-]+/)*(?:sh|dash|bash|ash|ksh|ksh93|mksh|zsh)", re.ASCII)
+_HAS_PIPEFAIL = re.compile("bash|ksh|zsh")
 _READS_NO_FILES = re.compile(r".*/(?:sh|dash|bash|ash)")
 
 _MOST_BYTES = 998
@@ -36,6 +38,7 @@ _COMMAND_LINE = re.compile(r"(?:\\.|[^%\\]|\\$)*")
 """A command up to the first percent sign, behind which its standard input is."""
 
 _EXEC = re.compile(r"(?:^|[\s/;&|('\"])pushrelay['\"]?[ \t]+exec(?![\w-])")
+_KNOWS_ITS_RELAY = re.compile(r"PUSHRELAY_URL=|--(?:url|textfile)[ =]")
 _JOB = re.compile(r"--job[ =]['\"]?([^\s'\"]+)")
 _PLAIN = re.compile(r"[\w./+-]+")
 
@@ -98,7 +101,9 @@ def adopt(
             )
             continue
         lines[number - 1] = adopted
-    return "\n".join(lines), reader.remarks
+        for text in _misleading(entry):
+            reader.remark(number, text)
+    return "\n".join(lines), sorted(reader.remarks, key=lambda remark: remark.line)
 
 
 class _Reader:
@@ -110,6 +115,7 @@ class _Reader:
         self._system = system
         self._host_zone = host_zone
         self._environment: dict[str, str] = {}
+        self._misses_a_relay = False
 
     def entries(self, lines: Iterable[str]) -> Iterator[tuple[int, _Entry]]:
         """Yield what can be put behind `pushrelay exec`, with its line."""
@@ -124,11 +130,27 @@ class _Reader:
             except _Unclear as reason:
                 self.remark(number, f"left as it is: {reason}")
                 continue
+            if entry is not None or self._is_done(line):
+                self._look_for_a_relay(number, line)
             if entry is not None:
                 yield number, entry
 
     def remark(self, number: int, text: str) -> None:
         self.remarks.append(Remark(number, text))
+
+    def _look_for_a_relay(self, number: int, line: str) -> None:
+        """Make a remark on the first job that is not told where to report."""
+        is_told = self._environment.get("PUSHRELAY_URL") or _KNOWS_ITS_RELAY.search(
+            line
+        )
+        if is_told or self._misses_a_relay:
+            return
+        self._misses_a_relay = True
+        self.remark(
+            number,
+            "PUSHRELAY_URL is not set above: jobs report to http://localhost:9091; for "
+            "another relay, put PUSHRELAY_URL=http://HOST:9091 at the top",
+        )
 
     def _set(self, number: int, setting: re.Match[str]) -> None:
         name = next(each for each in setting.groups()[:3] if each is not None)
@@ -164,9 +186,7 @@ class _Reader:
         up_to_stdin = _COMMAND_LINE.match(text)
         command = up_to_stdin[0] if up_to_stdin else ""
         name = program_of(_as_shells_see(command))
-        if _EXEC.search(command) or f"{self.program} exec " in command:
-            return None
-        if name == "pushrelay":
+        if self._is_done(command) or name == "pushrelay":
             return None
         if not name:
             raise _Unclear("there is no command")
@@ -187,6 +207,9 @@ class _Reader:
             may_be_split=bool(_READS_NO_FILES.fullmatch(shell))
             and "BASH_ENV" not in self._environment,
         )
+
+    def _is_done(self, command: str) -> bool:
+        return bool(_EXEC.search(command)) or f"{self.program} exec " in command
 
     def _tz(self) -> str | None:
         named = self._environment.get("CRON_TZ")
@@ -233,6 +256,24 @@ def _adopted(entry: _Entry, program: str, names: _Names) -> str:
     else:
         words += ["--", entry.shell, "-c", quoted(entry.command)]
     return entry.before + " ".join(words) + entry.stdin
+
+
+def _misleading(entry: _Entry) -> Iterator[str]:
+    """Yield why the outcome on the record may not be what one takes it for."""
+    command = _as_shells_see(entry.command)
+    if hides_failures(command):
+        shell = (
+            "" if _HAS_PIPEFAIL.search(entry.shell) else "SHELL=/bin/bash above and "
+        )
+        yield (
+            "only the last command of a pipe says whether the job failed; with "
+            f"{shell}set -o pipefail; before the command, all of them do"
+        )
+    if fails_by_a_test(command):
+        yield (
+            "whenever the test is false, the job counts as failed; write "
+            "[ ! ... ] || in place of [ ... ] &&, or use if"
+        )
 
 
 def _schedule(time: str) -> str | None:

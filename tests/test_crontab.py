@@ -19,22 +19,23 @@ from pushrelay.crontab import adopt
 from pushrelay.wrapper.command_line import read_command_line
 
 NIGHT = "30 2 * * * "
+RELAY = "PUSHRELAY_URL=http://relay:9091\n"
 
 
 def adopted(line: str, **options: str | bool) -> str:
     """Return `line` as it is adopted, without remarks."""
-    text, remarks = adopt(line, **options)  # type: ignore[arg-type]  # a table's
+    text, remarks = adopt(RELAY + line, **options)  # type: ignore[arg-type]  # a table's
     assert not remarks
-    return text
+    return text.removeprefix(RELAY)
 
 
 def remarks_on(text: str) -> list[tuple[int, str]]:
     """Return the remarks on `text`, whose lines they name must not have changed."""
-    after, remarks = adopt(text, host_zone="Europe/Berlin")
+    after, remarks = adopt(RELAY + text, host_zone="Europe/Berlin")
     for remark in remarks:
         line = remark.line - 1
-        assert after.split("\n")[line] == text.split("\n")[line]
-    return [(remark.line, remark.text) for remark in remarks]
+        assert after.split("\n")[line] == (RELAY + text).split("\n")[line]
+    return [(remark.line - 1, remark.text) for remark in remarks]
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,59 @@ def test_a_zone_for_some_crons_only_makes_a_remark() -> None:
     assert [number for number, _ in remarks_on("\nCRON_TZ=Asia/Tokyo")] == [2]
     [(_, text)] = remarks_on("CRON_TZ=Nowhere/Else")
     assert '"Nowhere/Else" is no time zone' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"\n{NIGHT}a\n{NIGHT}b\n", 2),
+        (f"PUSHRELAY_URL=\n{NIGHT}a", 2),
+        (f"{NIGHT}a\n{RELAY}{NIGHT}b", 1),
+        (f"{NIGHT}a --url=x\n{NIGHT}pushrelay exec -- b", 2),
+        (f"{RELAY}{NIGHT}a", None),
+        (f"PUSHRELAY_URL = 'http://relay:9091'\n{NIGHT}a", None),
+        (f"{NIGHT}pushrelay exec --url http://relay:9091 -- a", None),
+        (f"{NIGHT}pushrelay exec --textfile /var/lib/x -- a", None),
+        (f"{NIGHT}PUSHRELAY_URL=http://relay:9091 pushrelay exec -- a", None),
+        (f"# {NIGHT}a\nA=b\n{NIGHT}/opt/pushrelay/bin/pushrelay serve", None),
+    ],
+)
+def test_the_first_job_without_a_relay_makes_a_remark(
+    text: str, line: int | None
+) -> None:
+    _, remarks = adopt(text)
+    assert [remark.line for remark in remarks] == ([line] if line else [])
+    for remark in remarks:
+        assert "jobs report to http://localhost:9091" in remark.text
+        assert "put PUSHRELAY_URL=" in remark.text
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("dump | gzip", "SHELL=/bin/bash above and set -o pipefail; before"),
+        ("dump | gzip >$(date +\\%F)", "only the last command of a pipe"),
+        ("[ -e /x ] && backup", "whenever the test is false"),
+        ("test -e /x && backup%in", "[ ! ... ] ||"),
+    ],
+)
+def test_an_outcome_that_misleads_makes_a_remark(line: str, reason: str) -> None:
+    text, remarks = adopt(f"{RELAY}{NIGHT}{line}\n{NIGHT}sync")
+    assert " exec --job " in text.split("\n")[1]
+    [(number, told)] = [(remark.line, remark.text) for remark in remarks]
+    assert number == 2
+    assert reason in told
+    assert adopt(text) == (text, [])
+
+
+def test_remarks_on_commands_are_in_the_order_of_lines() -> None:
+    _, remarks = adopt(f"{RELAY}{NIGHT}a | b\nx\n{NIGHT}[ c ] && a | b")
+    assert [remark.line for remark in remarks] == [2, 3, 4, 4]
+
+
+def test_a_shell_that_knows_pipefail_need_not_be_another() -> None:
+    _, [remark] = adopt(f"{RELAY}SHELL=/bin/bash\n{NIGHT}a | b")
+    assert "with set -o pipefail; before the command" in remark.text
 
 
 @pytest.mark.parametrize(

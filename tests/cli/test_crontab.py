@@ -9,8 +9,11 @@ import pytest
 from command import call, run, run_on_terminal
 from relay_process import REPOSITORY
 
-LINE = "0 3 * * * backup\n"
-ADOPTED = "0 3 * * * pushrelay exec --job backup --schedule '0 3 * * *' -- backup\n"
+RELAY = "PUSHRELAY_URL=http://relay:9091\n"
+LINE = f"{RELAY}0 3 * * * backup\n"
+ADOPTED = (
+    f"{RELAY}0 3 * * * pushrelay exec --job backup --schedule '0 3 * * *' -- backup\n"
+)
 
 
 def test_a_crontab_comes_from_a_file_or_standard_input(tmp_path: Path) -> None:
@@ -22,7 +25,7 @@ def test_a_crontab_comes_from_a_file_or_standard_input(tmp_path: Path) -> None:
 
 
 def test_bytes_stay_as_they_are() -> None:
-    line = b"# \xff\r\n\n0 3 * * *  b\xe4ckup \xfc"
+    line = RELAY.encode() + b"# \xff\r\n\n0 3 * * *  b\xe4ckup \xfc"
     done = subprocess.run(
         [sys.executable, "-m", "pushrelay", "crontab", "--pushrelay=pushrelay"],
         input=line,
@@ -41,8 +44,14 @@ def test_remarks_name_their_lines(tmp_path: Path) -> None:
     done = call("crontab", str(file))
     assert done.returncode == 0
     assert done.stdout.endswith("\n61 3 * * * backup\n")
-    assert f"{file}:2: left as it is: " in done.stderr
+    assert done.stderr.startswith(f"{file}:3: left as it is: ")
     assert "<stdin>:1: left as it is: " in call("crontab", stdin=b"x").stderr
+
+
+def test_a_crontab_that_names_no_relay_is_told_how_to() -> None:
+    done = call("crontab", stdin=LINE.removeprefix(RELAY).encode())
+    assert done.stderr.startswith("<stdin>:1: PUSHRELAY_URL is not set above: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_files_of_the_system_have_users(tmp_path: Path) -> None:

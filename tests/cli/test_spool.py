@@ -85,6 +85,7 @@ def test_the_list_has_no_reasons_where_nothing_was_refused() -> None:
     assert line.split()[2:] == ["waiting", '"a\\x1b[1m"', "started", URL]
 
 
+# exec.md: 16
 def test_a_spool_is_listed(spool: Spool, state: dict[str, str]) -> None:
     for report in (finished(NOW, job="backup"), started(NOW - 60, job="sync")):
         spool.keep(report, URL, NOW)
@@ -130,6 +131,7 @@ def test_broken_files_are_listed_with_what_is_wrong(
     assert f"its file is no JSON; have a look at {path.parent}/refused/" in done.stdout
 
 
+# exec.md: 14
 def test_a_spool_is_delivered_to_a_relay(
     spool: Spool, state: dict[str, str], start_relay: StartRelay
 ) -> None:

@@ -23,6 +23,7 @@ WORDS = [
 SHOW = ["sh", "-c", 'printf "%s\\0" "$@"', "sh"]
 
 
+# exec.md: 1
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "xx_XX.ISO-8859-1"])
 def test_words_are_passed_on_byte_for_byte(tmp_path: Path, locale: str) -> None:
     env = environment(tmp_path / "state", LC_ALL=locale)
@@ -37,6 +38,7 @@ def test_a_command_may_begin_with_a_dash(tmp_path: Path) -> None:
     assert run(wrapped("--job", "--", "x"), env).stdout == b"-- x\n"
 
 
+# exec.md: 1
 def test_the_first_word_that_is_no_option_begins_the_command(tmp_path: Path) -> None:
     command = wrapped("echo", "--quiet", "--", "x")
     command = [word for word in command if word != "--"]
@@ -55,6 +57,7 @@ CANNOT_RUN = {
 }
 
 
+# exec.md: 6
 @pytest.mark.parametrize("ignoring", [False, True], ids=["", "ignoring SIGCHLD"])
 @pytest.mark.parametrize("case", CANNOT_RUN)
 def test_what_cannot_run_gives_the_status_that_shells_and_env_give(
@@ -75,6 +78,7 @@ def test_what_cannot_run_gives_the_status_that_shells_and_env_give(
     assert line.startswith(f"pushrelay exec: {command[0]}: ")
 
 
+# exec.md: 6
 def test_a_wrong_call_gives_125_and_runs_nothing(tmp_path: Path) -> None:
     env = environment(tmp_path / "state")
     by_us = run(wrapped("touch", str(tmp_path / "ran"), options=["--nonsense"]), env)

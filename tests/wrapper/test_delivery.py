@@ -198,6 +198,7 @@ def test_a_relay_that_keeps_silent_is_unavailable() -> None:
         delivery.deliver(Report("a", start()))
 
 
+# exec.md: 16
 @pytest.mark.parametrize(
     ("status", "is_for_good"),
     [

@@ -44,6 +44,7 @@ def entries_for(state: Path, *more: str | bytes) -> list[str | bytes]:
     return [*more, *(f"{name}={env[name]}" for name in env if name in own)]
 
 
+# exec.md: 2
 @pytest.mark.parametrize(
     "more",
     [
@@ -80,6 +81,7 @@ def test_a_run_within_a_run_has_its_own_variables(tmp_path: Path) -> None:
     assert len(inner) == len(outer)
 
 
+# exec.md: 3
 def test_directory_limits_and_standing_are_inherited(tmp_path: Path) -> None:
     def limit() -> None:
         os.umask(0o027)
@@ -112,6 +114,7 @@ def test_a_file_that_is_open_can_be_read_and_written(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "a line\ngot a line\n"
 
 
+# exec.md: 3
 @pytest.mark.parametrize("closed", ["", "<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
     "options", [[], ["--timeout", "1m"], ["--retries", "1", "--retry-delay", "1ms"]]
@@ -153,6 +156,7 @@ def test_the_command_can_notify_systemd(tmp_path: Path) -> None:
 ACTIVATE = 'exec env LISTEN_PID=$$ LISTEN_FDS=1 WATCHDOG_PID=$$ "$@" 3<&0'
 
 
+# exec.md: 2
 @pytest.mark.parametrize("options", [[], ["--output-tail", "1kB"]])
 def test_sockets_of_systemd_are_for_the_command(
     tmp_path: Path, options: list[str]
@@ -181,6 +185,7 @@ def test_the_token_is_in_no_command_line(tmp_path: Path) -> None:
         assert token.encode() not in done.stdout
 
 
+# exec.md: 2
 @pytest.mark.parametrize("hides", [False, True])
 def test_the_token_is_hidden_from_the_command_if_wanted(
     tmp_path: Path, hides: bool

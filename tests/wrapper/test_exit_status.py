@@ -57,12 +57,14 @@ def sweep(commands: list[str], directory: Path) -> list[str]:
     return printed
 
 
+# exec.md: 6
 @pytest.mark.system
 def test_every_exit_code_is_that_of_the_command(tmp_path: Path) -> None:
     commands = [f"exit {code}" for code in range(256)]
     assert sweep(commands, tmp_path) == [f"{code} False" for code in range(256)]
 
 
+# exec.md: 6
 @pytest.mark.system
 def test_every_deadly_signal_is_that_of_the_command_and_leaves_no_core_dump(
     tmp_path: Path,

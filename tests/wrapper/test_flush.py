@@ -204,6 +204,7 @@ def test_the_header_says_that_reports_waited(spool: Spool) -> None:
     assert refused.reason == "too late (status 410)"
 
 
+# exec.md: 15
 def test_runs_arrive_at_a_relay_with_their_true_times(
     spool: Spool, start_relay: StartRelay
 ) -> None:

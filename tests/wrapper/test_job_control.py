@@ -39,6 +39,7 @@ def shell(tmp_path: Path) -> Iterator[Terminal]:
         yield terminal
 
 
+# exec.md: 5
 def test_a_job_is_stopped_by_a_key_and_goes_on_in_the_foreground(
     shell: Terminal, tmp_path: Path
 ) -> None:

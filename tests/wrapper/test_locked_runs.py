@@ -139,6 +139,7 @@ def test_a_file_can_be_locked_that_jobs_share(
         assert executor.run("--job=b", *shared, "--", "echo", "ran").stdout == ""
 
 
+# exec.md: 6
 @pytest.mark.parametrize(
     ("file", "reason"),
     [("missing/lock", "No such file or directory"), (".", "Is a directory")],

@@ -25,6 +25,7 @@ def refusing(status: int, state: str) -> Callable[[Asked], Canned]:
     return answer
 
 
+# exec.md: 16
 @pytest.mark.parametrize("status", FOR_GOOD)
 def test_a_finish_that_is_refused_for_good_is_set_aside(
     status: int, tmp_path: Path

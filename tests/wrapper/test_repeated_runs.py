@@ -120,6 +120,7 @@ def test_who_waits_to_begin_can_be_ended(
     assert server.asked == []
 
 
+# exec.md: 12
 @pytest.mark.parametrize(
     ("options", "code", "status"),
     [

@@ -47,6 +47,7 @@ def block(*numbers: int) -> Callable[[], None]:
     return prepare
 
 
+# exec.md: 4
 @pytest.mark.parametrize(
     "prepare",
     [
@@ -71,6 +72,23 @@ def test_what_is_ignored_and_blocked_is_so_for_the_command(
     assert _sets(by_us[1]) == _sets(alone[1])
 
 
+# exec.md: 4
+def test_what_python_ignores_has_its_default_whatever_it_was_before(
+    tmp_path: Path,
+) -> None:
+    ignored = (signal.SIGPIPE, signal.SIGXFSZ)
+
+    def ignore() -> None:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+    command = wrapped("cat", "/proc/self/status")
+    env = environment(tmp_path / "state")
+    done = run(command, env, restore_signals=False, preexec_fn=ignore)
+    sets = _sets(done.stdout)
+    assert sets["SigIgn"] & sum(1 << (number - 1) for number in ignored) == 0
+
+
 def test_nohup_protects_the_command(tmp_path: Path) -> None:
     command = ["nohup", *wrapped(*recorder(signal.SIGHUP))]
     with started(command, environment(tmp_path / "state")) as process:
@@ -81,6 +99,7 @@ def test_nohup_protects_the_command(tmp_path: Path) -> None:
         assert _read(process) == signal.SIGUSR1
 
 
+# exec.md: 5
 def test_every_signal_reaches_the_command_once(tmp_path: Path) -> None:
     env = environment(tmp_path / "state")
     with started(wrapped(*recorder()), env) as process:
@@ -116,6 +135,7 @@ def test_an_alarm_that_was_set_before_is_that_of_the_command(tmp_path: Path) -> 
     assert by_us == alone == (-signal.SIGALRM, b"", b"")
 
 
+# exec.md: 5
 def test_what_the_command_sends_to_its_group_comes_to_it_once(tmp_path: Path) -> None:
     # A signal that is passed on comes while it reads.
     script = "trap 'echo term' TERM; kill 0; kill -USR1 $PPID; read x; echo got $x"
@@ -129,6 +149,7 @@ def test_what_the_command_sends_to_its_group_comes_to_it_once(tmp_path: Path) ->
         assert process.returncode == 0
 
 
+# exec.md: 5
 def test_keys_of_the_terminal_reach_the_command_once(tmp_path: Path) -> None:
     env = environment(tmp_path / "state")
     with Terminal(wrapped(*recorder()), env) as terminal:
@@ -152,6 +173,7 @@ def test_control_c_ends_it_as_alone(tmp_path: Path) -> None:
         assert terminal.process.wait(DEADLINE) == -signal.SIGINT
 
 
+# exec.md: 8
 def test_when_we_are_killed_the_command_lives_on(tmp_path: Path) -> None:
     command = wrapped("sh", "-c", "echo $$; read line; echo got $line")
     env = environment(tmp_path / "state")

@@ -62,6 +62,7 @@ def test_each_relay_has_its_reports(spool: Spool) -> None:
     assert len(spool.paths(URL)) == 1
 
 
+# exec.md: 13
 def test_files_are_private_and_named_by_what_they_tell(
     spool: Spool, home: Path
 ) -> None:
@@ -250,6 +251,12 @@ def test_only_one_delivers_at_a_time(spool: Spool, home: Path) -> None:
         assert is_theirs
 
 
+# exec.md: 17
+def test_it_holds_64_mib_and_29_days() -> None:
+    assert (spool_module.MOST_BYTES, MOST_SECONDS) == (64 << 20, 29 * DAY)
+
+
+# exec.md: 17
 def test_what_is_too_old_goes(spool: Spool) -> None:
     old, young = finished(NOW - 20 * DAY), finished(NOW - 5 * DAY)
     for report in (old, young):
@@ -271,6 +278,7 @@ def test_what_was_refused_goes_so_long_after_that(spool: Spool) -> None:
     assert spool.refused() == []
 
 
+# exec.md: 17
 def test_of_too_much_the_oldest_goes_and_first_what_was_refused(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

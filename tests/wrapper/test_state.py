@@ -12,6 +12,7 @@ from pushrelay.wrapper.state import state_directories, usable_directory
 LAST = f"/var/tmp/pushrelay-{os.geteuid()}"
 
 
+# exec.md: 13
 @pytest.mark.parametrize(
     ("environment", "directories"),
     [
