@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ import pytest
 from canned_server import CannedServer
 from executed import Begun, Executor, counted, runs_of_job, taking, wait_until
 from relay_process import HTTPClient
+
+from pushrelay.wrapper.lock import Lock
 
 HOST = os.uname().nodename
 LOCKED = ("--job", "a", "--lock", "skip")
@@ -53,6 +56,15 @@ def command_of(begun: Begun) -> int:
     wrapper = begun.process.pid
     children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text()
     return int(children.split()[0])
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 @pytest.mark.parametrize(
@@ -128,6 +140,45 @@ def test_what_a_command_leaves_behind_does_not_keep_the_lock(
         assert executor.run(*LOCKED, "--", "echo", "ran").stdout == "ran\n"
     finally:
         os.kill(left, signal.SIGKILL)
+
+
+def test_what_a_killed_run_left_behind_keeps_the_lock_until_it_is_gone(
+    executor: Executor, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    leaving = f'setsid sleep 60 >/dev/null 2>&1 & echo $! > {pid}; exec "$@"'
+    with executor.begin(*LOCKED, "--", "sh", "-c", leaving, "sh") as first:
+        wait_for_lock(executor)
+        wait_until(lambda: pid.exists() and pid.read_text())
+        left, command = int(pid.read_text()), command_of(first)
+        first.process.kill()
+        first.process.wait()
+        os.kill(command, signal.SIGKILL)
+        wait_until(lambda: not is_running(command))
+        assert executor.run(*LOCKED, "--", "echo", "ran").stdout == ""
+        os.kill(left, signal.SIGKILL)
+        wait_until(lambda: executor.run(*LOCKED, "--", "echo", "ran").stdout)
+
+
+@pytest.mark.parametrize("most_files", [64, 12])
+def test_few_open_files_are_enough_for_a_lock(
+    most_files: int, executor: Executor
+) -> None:
+    shell = ("sh", "-c", f'ulimit -n {most_files}; exec "$@"', "sh")
+    done = executor.run(*LOCKED, "--", "echo", "ran", around=shell)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_what_keeps_a_file_from_being_locked_is_told_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with pytest.raises(OSError, match="Too many open files") as failed:
+        Lock(str(tmp_path / "lock"), wait=False)
+    assert failed.value.filename == str(tmp_path / "lock")
 
 
 def test_a_file_can_be_locked_that_jobs_share(
