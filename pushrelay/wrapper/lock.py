@@ -18,10 +18,10 @@ class Lock:
 
     wait: until it is ours. is_ours: whether it is.
 
-    The command has the file open as well, under a number of 100 or more, so that a
-    command that outlives us keeps the lock. The kernel frees it when all that have the
-    file open are gone: where we are killed before `free`, also what the command left
-    behind and did not close it.
+    The command has the file open as well, as number 100 or above if limits allow that,
+    so that a command that outlives us keeps the lock. The kernel frees it when all that
+    have the file open are gone: where we are killed before `free`, also what the
+    command left behind.
     """
 
     def __init__(self, path: str, *, wait: bool) -> None:

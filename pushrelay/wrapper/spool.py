@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from errno import EFBIG
 from typing import NamedTuple
+from zlib import crc32
 
 from pushrelay.wrapper.envelopes import (
     MOST_BYTES,
@@ -23,7 +24,7 @@ from pushrelay.wrapper.envelopes import (
     write_file,
 )
 from pushrelay.wrapper.reports import Report
-from pushrelay.wrapper.state import is_private, usable_directory
+from pushrelay.wrapper.state import is_private, private_directory, usable_directory
 
 __all__ = ["MOST_BYTES", "MOST_SECONDS", "Entry", "Spool"]
 
@@ -33,10 +34,13 @@ MOST_SECONDS = 29 * 86400.0
 _CRASHED_SECONDS = 3600.0
 """A file that is not complete by then will never be."""
 
+_FEW_FILES = 256
+_SLACK_BYTES = 1024 * 1024
+"""About so much may be there beyond MOST_BYTES until someone tidies up."""
+
 _SPOOL = "spool"
 _REFUSED = "refused"
 _LOCK = "lock"
-_DIRECTORY = 0o700
 
 
 class _File(NamedTuple):
@@ -67,21 +71,28 @@ class Spool:
         kept.
 
         What is too old goes, and the oldest where there is too much: first what was
-        refused.
+        refused. Where there are many, that is looked after only now and then, so that
+        it costs about the same for each of them; MOST_BYTES are exceeded by a few MiB
+        then, and more is rare.
         """
         url = _without_user(url)
         content = envelope(report, url, now)
         if len(content) > MOST_BYTES:
             raise OSError(EFBIG, f"a report of more than {MOST_BYTES} bytes")
         path = self._write(file_name(report, url), content)
-        if report.is_finish:
-            self._remove(report.run_id, only_starts=True)
-        self._tidy(path, now)
+        if (start := _start_of(report)) is not None:
+            for place in self._places():
+                _unlink(os.path.join(place, file_name(start, url)))
+        if _is_turn(report, len(content), self._count()):
+            self._tidy(path, now)
         return path
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of the run `run_id`, which was reported otherwise."""
-        self._remove(run_id)
+        for found in [each for place in self._places() for each in _scan(place)]:
+            # Most names need not be parsed for that.
+            if run_id.lower() in found.name and parse_name(found.name) is not None:
+                _unlink(found.path)
 
     def waiting(self, url: str | None = None) -> list[Entry]:
         """Return what is to be delivered, or of it what is for the relay at `url`; in
@@ -167,7 +178,7 @@ class Spool:
             for place in self._places()
             for file in _files_in(os.path.join(place, below))
         ]
-        return sorted(files, key=lambda file: os.path.basename(file.path))
+        return sorted(files, key=lambda file: file.path.rpartition("/")[2])
 
     def _write(self, name: str, content: bytes) -> str:
         first: OSError | None = None
@@ -178,11 +189,14 @@ class Spool:
                 first = first or error
         raise first or FileNotFoundError(2, "no directory for it", _SPOOL)
 
-    def _remove(self, run_id: str, *, only_starts: bool = False) -> None:
-        for file in self._files():
-            is_meant = not (only_starts and file.name.is_finish)
-            if is_meant and file.name.run_id == run_id.lower():
-                _unlink(file.path)
+    def _count(self) -> int:
+        """Return about how many files there are."""
+        found = 0
+        for place in self._places():
+            for directory in (place, os.path.join(place, _REFUSED)):
+                with suppress(OSError):  # it may not be there
+                    found += len(os.listdir(directory))
+        return found
 
     def _tidy(self, kept: str, now: float) -> None:
         """Remove what is too old and too much, but not the file at `kept`."""
@@ -202,6 +216,22 @@ class Spool:
                 excess -= size
 
 
+def _start_of(report: Report) -> Report | None:
+    """Return a report that has the file name of the start of a run, by its finish."""
+    at = report.document.get("started_at")
+    if not report.is_finish or not isinstance(at, int | float):
+        return None
+    return Report(report.run_id, {"state": "started", "started_at": at})
+
+
+def _is_turn(report: Report, size: int, files: int) -> bool:
+    """Return whether to tidy up now that `report` of so many bytes is one of so many
+    files: always where these are few, else in proportion to what that costs, and to
+    what came since."""
+    share = crc32(report.run_id.encode()) / 2**32
+    return share * files < _FEW_FILES or share * _SLACK_BYTES < size
+
+
 def _without_user(url: str) -> str:
     scheme, separator, rest = url.rpartition("://")
     authority, slash, path = rest.partition("/")
@@ -211,9 +241,11 @@ def _without_user(url: str) -> str:
 def _files_in(directory: str) -> Iterator[_File]:
     for found in _scan(directory):
         name = parse_name(found.name)
-        with suppress(OSError):  # gone meanwhile
+        try:
             if name is not None and found.is_file(follow_symlinks=False):
                 yield _File(found.path, name)
+        except OSError:
+            continue  # gone meanwhile
 
 
 def _remove_crashed(directory: str, now: float) -> None:
@@ -255,7 +287,7 @@ def _refused_of(place: str) -> str:
     """Return the directory for what is refused, after making it if need be. Raises
     OSError."""
     path = os.path.join(place, _REFUSED)
-    os.makedirs(path, _DIRECTORY, exist_ok=True)
+    private_directory(path)
     return path
 
 

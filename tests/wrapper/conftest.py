@@ -1,4 +1,4 @@
-"""What jobs in Python find around them."""
+"""Spools, and what jobs in Python find around them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from pathlib import Path
 
 import pytest
 from python_jobs import NotingRelay
+
+from pushrelay.wrapper.spool import Spool
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The directory for the state of the spool; it is not there yet."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def spool(home: Path) -> Spool:
+    """A spool in `home`."""
+    return Spool([str(home)])
 
 
 @pytest.fixture

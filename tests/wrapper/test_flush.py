@@ -14,7 +14,7 @@ import pytest
 from canned_server import Asked, Canned, CannedServer, problem
 from relay_process import REPOSITORY, RelayProcess, StartRelay
 from run_http import finish, run_of, runs_of, start
-from spooled import NOW, OTHER_URL, URL, finished, started
+from spooled import NOW, OTHER_URL, URL, finish_of, finished, reports_of, started
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery
@@ -58,11 +58,6 @@ class Deliverer:
         return ["noted"]
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool([str(tmp_path / "state")])
-
-
 def kept(spool: Spool, *jobs: str) -> list[Report]:
     """Keep the finish of a run of each of these jobs, a second apart."""
     reports = [finished(NOW + number, job=job) for number, job in enumerate(jobs)]
@@ -71,16 +66,12 @@ def kept(spool: Spool, *jobs: str) -> list[Report]:
     return reports
 
 
-def waiting(spool: Spool) -> list[Report]:
-    return [entry.report for entry in spool.waiting()]
-
-
 def test_what_happened_first_is_delivered_first(spool: Spool) -> None:
     reports = kept(spool, "a", "b", "c")
     deliverer = Deliverer()
     assert flush(spool, deliverer, URL, until=inf) == Flushed(delivered=3)
     assert deliverer.taken == reports
-    assert waiting(spool) == []
+    assert reports_of(spool) == []
 
 
 def test_without_a_spool_nothing_is_done(spool: Spool, tmp_path: Path) -> None:
@@ -95,7 +86,7 @@ def test_the_first_failure_that_may_pass_ends_it(
     reports = kept(spool, "a", "bad", "c")
     flushed = flush(spool, Deliverer({"bad": error}), URL, until=inf)
     assert flushed == Flushed(delivered=1, left=2, error=error)
-    assert waiting(spool) == reports[1:]
+    assert reports_of(spool) == reports[1:]
     assert spool.refused() == []
 
 
@@ -116,7 +107,7 @@ def test_what_is_refused_for_good_is_set_aside(
         tell=lambda entry, said: told.append((entry.report, entry.reason, said)),
     )
     assert flushed == Flushed(delivered=2, set_aside=1)
-    assert waiting(spool) == []
+    assert reports_of(spool) == []
     assert [(e.report, e.reason) for e in spool.refused()] == [(reports[1], reason)]
     assert told == [
         (reports[0], "", ["noted"]),
@@ -153,7 +144,7 @@ def test_reports_for_other_relays_wait_on(spool: Spool) -> None:
     other = finished()
     spool.keep(other, OTHER_URL, NOW)
     assert flush(spool, Deliverer(), URL, until=inf) == Flushed(delivered=1)
-    assert waiting(spool) == [other]
+    assert reports_of(spool) == [other]
 
 
 def test_a_file_that_another_relay_is_written_into_is_not_ours(spool: Spool) -> None:
@@ -161,7 +152,7 @@ def test_a_file_that_another_relay_is_written_into_is_not_ours(spool: Spool) -> 
     [path] = map(Path, spool.paths(URL))
     path.write_text(path.read_text().replace(URL, OTHER_URL))
     assert flush(spool, Deliverer(), URL, until=inf) == Flushed()
-    assert waiting(spool) == [report]
+    assert reports_of(spool) == [report]
 
 
 def test_nothing_is_delivered_while_another_process_does(spool: Spool) -> None:
@@ -169,16 +160,16 @@ def test_nothing_is_delivered_while_another_process_does(spool: Spool) -> None:
     with spool.locked():
         flushed = flush(spool, Deliverer(), URL, until=inf)
     assert flushed == Flushed(left=2, is_busy=True)
-    assert waiting(spool) == reports
+    assert reports_of(spool) == reports
 
 
 def test_a_finish_that_comes_while_its_start_is_delivered_stays(spool: Spool) -> None:
     begun = started(job="a")
     spool.keep(begun, URL, NOW)
-    ended = finished(run_id=begun.run_id, job="a")
+    ended = finish_of(begun, job="a")
     deliverer = Deliverer(before=lambda: spool.keep(ended, URL, NOW))
     assert flush(spool, deliverer, URL, until=inf).delivered == 1
-    assert waiting(spool) == [ended]
+    assert reports_of(spool) == [ended]
 
 
 def test_broken_files_do_not_stop_it(spool: Spool) -> None:
