@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from contextlib import suppress
 from math import isfinite
 from typing import Any, NamedTuple
@@ -111,20 +110,6 @@ def parse_envelope(content: bytes, path: str) -> Entry:
         spooled_at=_time(values, "spooled_at"),
         reason=_text(values, "reason"),
     )
-
-
-def read_file(path: str) -> bytes:
-    """Return the content of the file at `path`. Raises OSError, also for what is no
-    file of its own, and ValueError for one that is too large."""
-    # Neither follows a link, nor waits for who writes into a pipe.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(2, "it is no regular file", path)
-        if found.st_size > MOST_BYTES:
-            raise ValueError(f"is larger than {MOST_BYTES} bytes")
-        return file.read()
 
 
 def write_file(directory: str, name: str, content: bytes) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _ZONES = "zoneinfo/"
 _LOCALTIME = "/etc/localtime"
 _TIMEZONE = "/etc/timezone"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the names of files are random
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -32,6 +33,29 @@ def time_zone(environ: Mapping[str, str]) -> str | None:
             return file.read().strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def absolute(path: str) -> str:
+    """Return `path` from the root; as it is where the current directory is gone."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
+
+
+def temporary_directories(
+    environ: Mapping[str, str], *, for_much: bool = False
+) -> list[str]:
+    """Return the directories that may take temporary files, the best first: TMPDIR,
+    then those of all users, in which no name may be such that others can guess it.
+
+    for_much: whether a file may be large, and had better not be in memory.
+    """
+    shared = ["/tmp", "/var/tmp"]  # noqa: S108  # the names of files are random
+    if for_much:
+        shared.reverse()
+    named = environ.get("TMPDIR")
+    return [*([absolute(named)] if named else []), *shared, _SHARED_MEMORY]
 
 
 def new_run_id() -> str:

@@ -19,10 +19,10 @@ from pushrelay.wrapper.envelopes import (
     file_name,
     parse_envelope,
     parse_name,
-    read_file,
     relay_mark,
     write_file,
 )
+from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.state import is_private, private_directory, usable_directory
 
@@ -118,7 +118,7 @@ class Spool:
         """Return what waits in the file at `path`; None if there is nothing any more. A
         broken file is set aside."""
         try:
-            return parse_envelope(read_file(path), path)
+            return parse_envelope(read_file(path, MOST_BYTES), path)
         except ValueError:
             _move_aside(path)
         except OSError:
@@ -269,7 +269,7 @@ def _read_refused(file: _File) -> Entry | None:
     """Return what was refused; None if it is gone."""
     why = "the relay refused it for good, but there was no space for its reason"
     try:
-        entry = parse_envelope(read_file(file.path), file.path)
+        entry = parse_envelope(read_file(file.path, MOST_BYTES), file.path)
         if entry.reason:
             return entry
         url, report = entry.url, entry.report

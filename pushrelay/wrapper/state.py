@@ -1,11 +1,13 @@
 """Where the wrapper keeps what must outlive it: the spool, locks, what it found out.
 
-Read before the command starts, so that nothing beyond `os` is imported.
+Read before the command starts, so that little beyond `os` is imported.
 """
 
 from __future__ import annotations
 
 import os
+
+from pushrelay.wrapper.host import absolute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +33,6 @@ def state_directories(environ: Mapping[str, str]) -> list[str]:
         found.append(os.path.join(home, ".local", "state"))
     directories = [os.path.join(each, "pushrelay") for each in found]
     return [*directories, f"/var/tmp/pushrelay-{os.geteuid()}"]  # noqa: S108  # checked
-
-
-def absolute(path: str) -> str:
-    """Return `path` from the root; as it is where the current directory is gone."""
-    try:
-        return os.path.abspath(path)
-    except OSError:
-        return path
 
 
 def private_directory(path: str) -> bool:

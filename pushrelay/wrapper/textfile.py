@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import time
 from hashlib import sha256
 
@@ -38,6 +37,7 @@ from pushrelay.wrapper.gauges import (
     metrics_of,
     news,
 )
+from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.replacing import replace_file
 from pushrelay.wrapper.reports import Report
 
@@ -118,17 +118,9 @@ def _key_of(report: Report) -> GroupingKey:
 
 def _read(path: str) -> tuple[Gauges, list[MetricFamily]]:
     try:
-        # Whoever may write to the directory can put something there that blocks.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        return parse_textfile(read_file(path, _LIMITS.rendered_bytes))
+    except (FileNotFoundError, ValueError):
         return {}, []
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return {}, []
-        with open(descriptor, "rb", closefd=False) as file:
-            return parse_textfile(file.read(_LIMITS.rendered_bytes))
-    finally:
-        os.close(descriptor)
 
 
 def _left_metrics(

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushrelay.wrapper import host
-from pushrelay.wrapper.host import new_run_id, time_zone, trace_id, trace_parent
+from pushrelay.wrapper.host import (
+    new_run_id,
+    temporary_directories,
+    time_zone,
+    trace_id,
+    trace_parent,
+)
 
 KNOWN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_temporary_files_go_where_they_should_or_else_where_they_may() -> None:
+    all_users = ["/tmp", "/var/tmp", "/dev/shm"]
+    assert temporary_directories({}) == all_users
+    assert temporary_directories({"TMPDIR": ""}) == all_users
+    assert temporary_directories({"TMPDIR": "/t"}) == ["/t", *all_users]
+
+
+def test_large_ones_do_not_go_to_memory_first() -> None:
+    directories = temporary_directories({"TMPDIR": "/t"}, for_much=True)
+    assert directories == ["/t", "/var/tmp", "/tmp", "/dev/shm"]
+
+
+def test_a_current_directory_that_is_gone_keeps_no_run_from_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert temporary_directories({"TMPDIR": "t"})[:2] == ["t", "/tmp"]
 
 
 def test_run_ids_are_random_uuids_of_version_4() -> None:

@@ -115,7 +115,7 @@ def test_a_directory_in_place_of_the_metrics_is_told(tmp_path: Path) -> None:
     with CannedServer(taking(tmp_path / "began")) as server:
         done = Executor(tmp_path, server.url).run("--", "sh", "-c", script)
     assert done.returncode == 7
-    told = "its metrics cannot be read: Is a directory"
+    told = "its metrics cannot be read: it is no regular file"
     assert done.stderr == f"pushrelay exec: sh: {told}\n"
 
 

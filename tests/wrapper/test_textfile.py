@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +209,20 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> No
     assert page(tmp_path) == before
 
 
-def test_something_that_never_ends_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pushrelay_nightly.prom")
+def put_link(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def put_sparse_file(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, put_link, put_sparse_file])
+def test_something_that_never_ends_is_not_read(
+    put: Callable[[Path], object], tmp_path: Path
+) -> None:
+    put(tmp_path / "pushrelay_nightly.prom")
     write(tmp_path, FINISH)
     assert value(page(tmp_path), LAST_FINISH) == FINISHED
 
