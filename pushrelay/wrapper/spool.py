@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ from pushrelay.wrapper.envelopes import (
     relay_mark,
     write_file,
 )
+from pushrelay.wrapper.locking import locked
 from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.state import is_private, private_directory, usable_directory
@@ -41,6 +41,7 @@ _SLACK_BYTES = 1024 * 1024
 _SPOOL = "spool"
 _REFUSED = "refused"
 _LOCK = "lock"
+_LOCKING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class _File(NamedTuple):
@@ -162,7 +163,9 @@ class Spool:
         """Yield whether no other process is delivering what is in the spool; none will
         while it is True."""
         with ExitStack() as held:
-            yield all(_lock(place, held) for place in self._places())
+            # Where it cannot be locked: what is delivered twice counts once.
+            locks = [os.path.join(place, _LOCK) for place in self._places()]
+            yield all(held.enter_context(locked(lock, _LOCKING)) for lock in locks)
 
     def _places(self) -> Iterator[str]:
         """Yield the directories that hold a spool of this user, and no one else's."""
@@ -301,20 +304,3 @@ def _unlink(path: str) -> None:
     # Who delivers it once more does no harm, and it may be gone already.
     with suppress(OSError):
         os.unlink(path)
-
-
-def _lock(place: str, held: ExitStack) -> bool:
-    """Return whether `place` is locked until `held` ends, or cannot be, as on a medium
-    that is read-only: what is delivered twice counts once."""
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        lock = os.open(os.path.join(place, _LOCK), flags, 0o600)
-        held.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A process that is forked meanwhile has the file open as well.
-        held.callback(fcntl.flock, lock, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True

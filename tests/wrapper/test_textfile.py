@@ -1,20 +1,27 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from command import DEADLINE
 from compat.exposition_page import read_page, value
 from hypothesis import example, given
 from hypothesis import strategies as st
 from node_exporter_process import NodeExporter
+from relay_process import REPOSITORY
 from run_reports import FINISH, FULL, ID, START
 
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.wrapper import textfile
 from pushrelay.wrapper.gauges import (
     GAUGES,
     LAST_FINISH,
@@ -24,6 +31,22 @@ from pushrelay.wrapper.gauges import (
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.textfile import file_name, parse_textfile, write_textfile
 
+# One process tells of successes, the others of failures of the same jobs.
+WRITER = """
+import sys
+
+from pushrelay.wrapper.reports import Report
+from pushrelay.wrapper.textfile import write_textfile
+
+directory, number, jobs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+print("!", end="", flush=True)
+sys.stdin.read()
+times = {"started_at": 10.0 + number, "finished_at": 10.0 + number}
+outcome = "failure" if number else "success"
+for job in range(jobs):
+    document = {"job": f"job{job}", "state": "finished", "outcome": outcome, **times}
+    write_textfile(directory, Report("", document), 1e9)
+"""
 STARTED, FINISHED, NOW = 1795378800.25, 1795378841.5, 1795378900.0
 EXIT_CODE = "pushrelay_job_last_exit_code"
 
@@ -178,6 +201,59 @@ def test_a_file_can_be_read_by_all_and_nothing_else_is_left(tmp_path: Path) -> N
         os.umask(before)
     [file] = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_of_many_that_end_at_once_no_success_is_lost(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(number), "30"],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"!"  # it has imported all
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [process.wait(DEADLINE) for process in processes] == [0] * 4
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.close()
+    said = [file.read_text() for file in tmp_path.iterdir()]
+    assert [value(each, LAST_SUCCESS) for each in said] == [10.0] * 30
+    assert [value(each, LAST_FINISH) for each in said] == [13.0] * 30
+
+
+def test_who_holds_the_directory_does_not_hold_up_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(textfile, "_LONGEST_WAIT", 0.05)
+    write(tmp_path, FINISH)
+    holding = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(holding, fcntl.LOCK_EX)
+        write(tmp_path, FINISH, finished_at=FINISHED + 5)
+    finally:
+        os.close(holding)
+    assert value(page(tmp_path), LAST_FINISH) == FINISHED + 5
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become nobody")
+@pytest.mark.parametrize("mode", [0o755, 0o711])
+def test_a_directory_that_others_own_is_an_error_that_tells_the_file(mode: int) -> None:
+    with TemporaryDirectory() as directory:
+        os.chmod(directory, mode)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(PermissionError) as failed:
+                write(Path(directory), FINISH)
+        finally:
+            os.seteuid(0)
+    assert failed.value.filename == f"{directory}/pushrelay_nightly.prom"
 
 
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
