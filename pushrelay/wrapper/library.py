@@ -159,8 +159,12 @@ async def _beside_the_loop(work: Callable[[], None]) -> None:
     done.set_running_or_notify_cancel()
 
     def finish() -> None:
-        work()
-        done.set_result(None)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # raised where it is awaited
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     try:
         asyncio.get_running_loop()

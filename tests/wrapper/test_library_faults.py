@@ -18,6 +18,7 @@ from spooled import files
 from pushrelay import run
 from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import flush
+from pushrelay.wrapper.job_run import JobRun
 from pushrelay.wrapper.spool import Spool
 
 pytestmark = pytest.mark.usefixtures("job_state")
@@ -145,6 +146,22 @@ def test_no_thread_that_cannot_be_started_ends_a_job(
         assert "can't start new thread" in line
         assert "the report is kept for later" in line
     assert len(spooled(job_state)) == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+def test_no_end_that_fails_beside_the_loop_is_awaited_for_ever(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    async def job() -> None:
+        async with run("failing"):
+            pass
+
+    monkeypatch.setattr(JobRun, "end", fail)
+    with pytest.raises(type(error)):
+        asyncio.run(asyncio.wait_for(job(), 30))
 
 
 def test_a_report_that_is_refused_is_set_aside(
