@@ -125,7 +125,7 @@ class JobRun:
             "job": labels.pop("job"),
             "labels": labels,
             "host": host_name(),
-            "expectation": expectation(settings, os.environ),
+            "expectation": expectation(settings.expected, os.environ),
             "attempt": settings.attempt,
             "trace_id": self.trace_id,
         }

@@ -28,7 +28,7 @@ def run_fields(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
         "job": job,
         "labels": labels,
         "host": host_name(),
-        "expectation": expectation(options, environ),
+        "expectation": expectation(vars(options), environ),
     }
 
 
