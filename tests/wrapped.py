@@ -11,15 +11,15 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from relay_process import REPOSITORY, free_port
+from waiting import DEADLINE
 
-DEADLINE = 30.0
 PYTHON = sys.executable
 
 RECORDER = """
@@ -148,14 +148,6 @@ def read_until(file: int, text: bytes) -> bytes:
         assert part, f"ended after {read!r}"
         read += part
     return read
-
-
-def wait_until(is_so: Callable[[], object], what: str) -> None:
-    """Wait until it is."""
-    until = time.monotonic() + DEADLINE
-    while not is_so():
-        assert time.monotonic() < until, f"{what} did not happen"
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

@@ -12,6 +12,7 @@ import click
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem, text
 from command import call, run
+from noting_relay import TAKEN
 from relay_process import REPOSITORY, StartRelay
 from run_http import finish, new_id, run_of, start
 from spooled import NOW, OTHER_URL, URL, finished, started
@@ -22,7 +23,6 @@ from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
 NOBODY = "http://127.0.0.1:9"
-TAKEN = data({"id": "", "replayed": False, "warnings": [], "metrics_problems": []})
 
 
 class Relay:
@@ -37,7 +37,7 @@ class Relay:
         given = asked.headers.get("authorization")
         if self.token is not None and given != f"Bearer {self.token}":
             return text(401, "who are you?\n")
-        return self.answers.get(json.loads(asked.body)["job"], TAKEN)
+        return self.answers.get(json.loads(asked.body)["job"], data(TAKEN))
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem, text
 from compat.exposition_page import value
+from noting_relay import TAKEN
 from relay_process import REPOSITORY, HTTPClient, free_port
 from run_http import data_of, finish, new_id, start
 
 from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery, is_final
 from pushrelay.wrapper.reports import Report
-
-TAKEN = {"id": "", "replayed": False, "warnings": [], "metrics_problems": []}
 
 
 def taken(_: Asked) -> Canned:

@@ -15,6 +15,7 @@ from canned_server import Asked, Canned, CannedServer, problem
 from relay_process import REPOSITORY, RelayProcess, StartRelay
 from run_http import finish, run_of, runs_of, start
 from spooled import NOW, OTHER_URL, URL, finish_of, finished, reports_of, started
+from waiting import DEADLINE
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery
@@ -22,7 +23,6 @@ from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
-DEADLINE = 60.0
 UNAVAILABLE = RelayUnavailable("no answer")
 NO_TOKEN = RelayRefused("no token", 401, {"detail": ""})
 NEVER = RelayRefused("too old, says http://a", 410, {"detail": "too old"})

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from compat.exposition_page import value
-from python_jobs import NotingRelay, wait_until
+from noting_relay import NotingRelay
 from relay_process import HTTPClient
 from run_http import run_of
+from waiting import wait_until
 
 from pushrelay import run
 

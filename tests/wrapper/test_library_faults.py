@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from canned_server import problem
 from compat.exposition_page import value
-from python_jobs import NotingRelay, silent_relay, wait_until
+from noting_relay import NotingRelay
+from python_jobs import silent_relay
 from relay_process import HTTPClient, RelayProcess
 from run_http import run_of
 from spooled import files
+from waiting import wait_until
 
 from pushrelay import run
 from pushrelay.wrapper.delivery import Delivery

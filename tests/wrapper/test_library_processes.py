@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from doc_examples import code_words, example_in, table
-from python_jobs import NotingRelay, run_job, silent_relay
+from noting_relay import NotingRelay
+from python_jobs import run_job, silent_relay
 from relay_process import REPOSITORY
 
 import pushrelay

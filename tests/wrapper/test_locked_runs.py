@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from canned_server import CannedServer
-from executed import Begun, Executor, counted, runs_of_job, taking, wait_until
+from executed import Executor, counted, runs_of_job
+from noting_relay import NotingRelay
 from relay_process import HTTPClient
+from waiting import wait_until
+from wrapped import children_of, is_alive
 
 from pushrelay.wrapper.lock import Lock
 
@@ -21,50 +20,15 @@ HOST = os.uname().nodename
 LOCKED = ("--job", "a", "--lock", "skip")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[CannedServer]:
-    """A server that takes all reports."""
-    with CannedServer(taking(tmp_path / "began")) as server:
-        yield server
-
-
-@pytest.fixture
-def executor(server: CannedServer, tmp_path: Path) -> Executor:
-    """What reports there."""
-    return Executor(tmp_path, server.url)
-
-
 def wait_for_lock(executor: Executor) -> None:
     """Return once a command runs under the lock of the job."""
     wait_until((executor.directory / "began").exists)
-
-
-def ends(server: CannedServer) -> list[dict[str, Any]]:
-    """Return what was reported of ends."""
-    documents = [json.loads(asked.body) for asked in server.asked]
-    return [each for each in documents if each["state"] == "finished"]
 
 
 def waits_for_lock(pid: int) -> bool:
     """Return whether a process waits for a lock."""
     locks = Path("/proc/locks").read_text().splitlines()
     return any("->" in line and str(pid) in line.split() for line in locks)
-
-
-def command_of(begun: Begun) -> int:
-    """Return the process id of the command."""
-    wrapper = begun.process.pid
-    children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text()
-    return int(children.split()[0])
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process has not ended."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize(
@@ -81,13 +45,13 @@ def test_only_one_run_has_the_lock(
     outcome: str,
     code: int | None,
     executor: Executor,
-    server: CannedServer,
+    server: NotingRelay,
 ) -> None:
     with executor.begin(*LOCKED) as first:
         wait_for_lock(executor)
         done = executor.run("--job=a", "--lock", how, "--", "echo", "ran")
         assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
-        [end] = ends(server)
+        [end] = server.ends()
         assert (end["outcome"], end["exit_code"]) == (outcome, code)
         other = executor.run("--job=a", "--instance=b", "--lock", how, "--", "echo")
         assert other.stdout == "\n"
@@ -119,7 +83,7 @@ def test_a_run_that_waits_for_its_turn_can_be_ended(executor: Executor) -> None:
 def test_the_kernel_frees_the_lock_of_those_who_are_killed(executor: Executor) -> None:
     with executor.begin(*LOCKED) as first:
         wait_for_lock(executor)
-        command = command_of(first)
+        [command] = children_of(first.process.pid)
         first.process.kill()
         first.process.wait()
         # The command goes on, so that no other may.
@@ -150,11 +114,11 @@ def test_what_a_killed_run_left_behind_keeps_the_lock_until_it_is_gone(
     with executor.begin(*LOCKED, "--", "sh", "-c", leaving, "sh") as first:
         wait_for_lock(executor)
         wait_until(lambda: pid.exists() and pid.read_text())
-        left, command = int(pid.read_text()), command_of(first)
+        left, [command] = int(pid.read_text()), children_of(first.process.pid)
         first.process.kill()
         first.process.wait()
         os.kill(command, signal.SIGKILL)
-        wait_until(lambda: not is_running(command))
+        wait_until(lambda: not is_alive(command))
         assert executor.run(*LOCKED, "--", "echo", "ran").stdout == ""
         os.kill(left, signal.SIGKILL)
         wait_until(lambda: executor.run(*LOCKED, "--", "echo", "ran").stdout)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from executed import Executor, counted, runs_of_job, wait_until
+from executed import Executor, counted, runs_of_job
 from front import Front, answers, closing, full_queue, says, silent
 from relay_process import HTTPClient
-from wrapped import DEADLINE, children_of
+from waiting import DEADLINE, wait_until
+from wrapped import children_of
 
 from pushrelay.wrapper.command_line import read_command_line
 

@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from canned_server import CannedServer, data
-from executed import TAKEN, Executor, wait_until
+from executed import Executor
+from noting_relay import TAKEN, NotingRelay, data
+from waiting import wait_until
 
 SAYS = "echo out; echo err >&2; exit {}"
 
 
-@pytest.fixture
-def server() -> Iterator[CannedServer]:
-    with CannedServer(lambda _: data(TAKEN)) as server:
-        yield server
-
-
-@pytest.fixture
-def executor(server: CannedServer, tmp_path: Path) -> Executor:
-    return Executor(tmp_path, server.url)
-
-
-def ends(server: CannedServer) -> list[dict[str, Any]]:
-    documents = [json.loads(asked.body) for asked in server.asked]
-    return [each for each in documents if each["state"] == "finished"]
-
-
 def test_the_end_of_each_stream_is_reported_and_all_of_it_passed_on(
-    executor: Executor, server: CannedServer
+    executor: Executor, server: NotingRelay
 ) -> None:
     script = "seq 1000; seq 2000 >&2; exit 3"
     done = executor.run("--output-tail=9", "--", "sh", "-c", script)
     assert done.returncode == 3
     assert done.stdout.split() == [str(n) for n in range(1, 1001)]
     assert done.stderr.split() == [str(n) for n in range(1, 2001)]
-    [end] = ends(server)
+    [end] = server.ends()
     assert end["output_tail"] == {"stdout": "999\n1000\n", "stderr": "999\n2000\n"}
 
 
 def test_without_the_option_no_output_is_reported(
-    executor: Executor, server: CannedServer
+    executor: Executor, server: NotingRelay
 ) -> None:
     executor.run("--", "sh", "-c", SAYS.format(3))
-    [end] = ends(server)
+    [end] = server.ends()
     assert end["output_tail"] is None
 
 
@@ -66,12 +48,12 @@ def test_output_that_is_held_back_is_shown_if_the_run_fails(
 
 
 def test_what_is_held_back_is_reported_all_the_same(
-    executor: Executor, server: CannedServer
+    executor: Executor, server: NotingRelay
 ) -> None:
     options = ("--quiet-unless-failed", "--output-tail=1kB")
     done = executor.run(*options, "--", "sh", "-c", SAYS.format(0))
     assert (done.stdout, done.stderr) == ("", "")
-    [end] = ends(server)
+    [end] = server.ends()
     assert end["output_tail"] == {"stdout": "out\n", "stderr": "err\n"}
 
 
@@ -108,15 +90,13 @@ def test_quiet_of_successes_is_quiet_of_reports_that_come_later(tmp_path: Path) 
 
 def test_quiet_of_successes_tells_what_the_relay_found_wrong(tmp_path: Path) -> None:
     taken = {**TAKEN, "warnings": ["expectation.tz: is no time zone"]}
-    with CannedServer(lambda _: data(taken)) as server:
+    with NotingRelay(lambda _: data(taken)) as server:
         executor = Executor(tmp_path, server.url)
         done = executor.run("--quiet-unless-failed", "--job=a", "--", "true")
     assert done.stderr == "pushrelay exec: a: --tz: is no time zone\n"
 
 
-def test_a_terminal_is_left_to_the_command(
-    server: CannedServer, tmp_path: Path
-) -> None:
+def test_a_terminal_is_left_to_the_command(server: NotingRelay, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PUSHRELAY_STATE_DIR": str(tmp_path)}
     arguments = ["--url", server.url, "--output-tail=1kB", "--", "test", "-t", "1"]
@@ -132,12 +112,12 @@ def test_a_terminal_is_left_to_the_command(
     os.close(theirs)
     assert done.returncode == 0
     assert "output is not captured: stdout is a terminal" in done.stderr
-    [end] = ends(server)
+    [end] = server.ends()
     assert end["output_tail"] is None
 
 
 def test_a_text_file_is_written_instead_of_a_report(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     script = 'echo "rows 5" >> "$PUSHRELAY_METRICS"; exit 3'
     directory = tmp_path / "collector"
@@ -154,22 +134,22 @@ def test_a_text_file_is_written_instead_of_a_report(
 
 
 def test_a_text_file_is_written_beside_a_report_to_a_relay_that_is_named(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     done = executor.run(f"--textfile={tmp_path}", "--", "true")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list(tmp_path.glob("*.prom"))) == 1
-    assert len(ends(server)) == 1
+    assert len(server.ends()) == 1
 
 
 def test_a_text_file_that_cannot_be_written_is_told_and_no_delivery(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     options = ("--job=a", f"--textfile={tmp_path}/missing", "--require-report")
     done = executor.run(*options, "--", "true")
     assert done.returncode == 75
     assert done.stderr.startswith(f"pushrelay exec: a: cannot write {tmp_path}/missing")
-    assert len(ends(server)) == 1
+    assert len(server.ends()) == 1
 
 
 @pytest.mark.parametrize("option", ["--quiet-unless-failed", "--output-tail=1kB"])

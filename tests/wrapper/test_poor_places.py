@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
+from mounting import needs_mounts
 from relay_process import REPOSITORY
 from wrapped import PYTHON, environment, needs, needs_root, run, wrapped
 
@@ -30,16 +30,6 @@ NO_STATE = [
     "sh",
 ]
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-
-
-def can_mount() -> bool:
-    """Whether file systems may be mounted here."""
-    command = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    is_root = os.geteuid() == 0
-    return is_root and not subprocess.run(command, capture_output=True).returncode
-
-
-needs_mounts = pytest.mark.skipif(not can_mount(), reason="only root may mount")
 
 
 @pytest.mark.parametrize(

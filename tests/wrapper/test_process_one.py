@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from waiting import DEADLINE
 from wrapped import (
-    DEADLINE,
     children_of,
     environment,
     needs,

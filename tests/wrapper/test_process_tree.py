@@ -9,8 +9,8 @@ import subprocess
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from waiting import DEADLINE, wait_until
 from wrapped import (
-    DEADLINE,
     children_of,
     environment,
     is_alive,
@@ -18,7 +18,6 @@ from wrapped import (
     read_until,
     run,
     started,
-    wait_until,
     wrapped,
 )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem
-from executed import TAKEN, Executor, counted, runs_of_job, until
+from executed import Executor, counted, runs_of_job, until
+from noting_relay import TAKEN
 from relay_process import HTTPClient
 
 FOR_GOOD = [400, 409, 410, 413, 422]

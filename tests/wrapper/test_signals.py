@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import DEADLINE
 from wrapped import (
-    DEADLINE,
     PYTHON,
     Terminal,
     both,

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from waiting import DEADLINE
 from wrapped import (
-    DEADLINE,
     Terminal,
     both,
     environment,

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from command import DEADLINE
 from compat.exposition_page import read_page, value
 from hypothesis import example, given
 from hypothesis import strategies as st
 from node_exporter_process import NodeExporter
 from relay_process import REPOSITORY
 from run_reports import FINISH, FULL, ID, START
+from waiting import DEADLINE
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.wrapper import textfile
