@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import pushrelay
 from pushrelay.cli.exec import exec_
+from pushrelay.cli.main import cli
 from pushrelay.errors import Misuse
 from pushrelay.schedule import Expectation
 from pushrelay.wrapper.command_line import checked_options, read_command_line
@@ -63,7 +64,9 @@ environments = st.dictionaries(
 
 def by_click(arguments: list[str]) -> Options:
     """Return the options as click reads them. Raises click's errors, and Misuse."""
-    values: dict[str, Any] = exec_.make_context("exec", [*arguments]).params
+    # The first context of a command decides on its options for help.
+    group = click.Context(cli, **cli.context_settings)
+    values: dict[str, Any] = exec_.make_context("exec", [*arguments], group).params
     command = values.pop("command")
     found = {name: each for name, each in values.items() if each not in (None, ())}
     return checked_options([*command], found)
