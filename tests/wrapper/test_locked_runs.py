@@ -124,6 +124,16 @@ def test_what_a_killed_run_left_behind_keeps_the_lock_until_it_is_gone(
         wait_until(lambda: executor.run(*LOCKED, "--", "echo", "ran").stdout)
 
 
+# exec.md: 3
+def test_the_lock_is_far_from_the_files_that_scripts_open(executor: Executor) -> None:
+    listing = ("--", "sh", "-c", "ls /proc/$$/fd")
+    bare, locked = (
+        executor.run("--job=a", *lock, *listing).stdout.split()
+        for lock in ((), ("--lock=skip",))
+    )
+    assert sorted(locked) == sorted([*bare, "100"])
+
+
 @pytest.mark.parametrize("most_files", [64, 12])
 def test_few_open_files_are_enough_for_a_lock(
     most_files: int, executor: Executor
