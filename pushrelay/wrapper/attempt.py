@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _TOKEN = b"PUSHRELAY_TOKEN"
 _LOOK_AGAIN = 0.2
+_STUCK_SECONDS = 5.0
 _SECOND = 1e9
 
 
@@ -108,8 +109,10 @@ class Attempt:
 
     def _take_output(self, capture: Capture) -> None:
         """Let all through that the command has written, unless someone wants us to end
-        while nobody reads it."""
-        while not capture.finish(_LOOK_AGAIN):
+        while nobody reads it, or it is over time already."""
+        has_timed_out = self.ended is not None and self.ended.timed_out
+        until = self.finished + _STUCK_SECONDS if has_timed_out else float("inf")
+        while not capture.finish(_LOOK_AGAIN) and time.monotonic() < until:
             if self._signals.want_an_end():
                 break
         self.output_tail = capture.tails()

@@ -28,6 +28,11 @@ class Lock:
         try:
             self._file = _open_far_away(path)
             self.is_ours = _could_lock(self._file, wait)
+            while self.is_ours and not _is_at(self._file, path):
+                # It was removed while another had it; who comes next makes a new one.
+                os.close(self._file)
+                self._file = _open_far_away(path)
+                self.is_ours = _could_lock(self._file, wait)
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
 
@@ -47,6 +52,13 @@ def _open_far_away(path: str) -> int:
         return fcntl.fcntl(opened, fcntl.F_DUPFD, _NUMBERS[-1])
     finally:
         os.close(opened)
+
+
+def _is_at(file: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _could_lock(file: int, wait: bool) -> bool:

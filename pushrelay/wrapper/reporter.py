@@ -25,6 +25,9 @@ _FLUSH_SECONDS = 5.0
 """So long may old reports hold up the first report of a run."""
 
 _LOOK_AGAIN = 0.1
+_SPOOL_SECONDS = 1.0
+"""An end that is not delivered by then is kept meanwhile: somebody may kill us."""
+
 _LAST_FLUSH_SECONDS = 1.0
 """So long may they hold up the exit: what was over at once had no time for them."""
 
@@ -73,14 +76,17 @@ class Reporter:
     ) -> None:
         """Wait for so many seconds at most until all is delivered; keep in the spool
         what is not. is_enough: whether not to wait any more, asked now and then."""
-        until = time.monotonic() + seconds
+        began = time.monotonic()
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            while not self._idle and (left_over := until - time.monotonic()) > 0:
-                if is_enough():
+            while not self._idle and not is_enough():
+                waited = time.monotonic() - began
+                if waited >= seconds:
                     break
-                self._changed.wait(min(left_over, _LOOK_AGAIN))
+                if waited >= _SPOOL_SECONDS:
+                    self._spool_waiting()
+                self._changed.wait(min(seconds - waited, _LOOK_AGAIN))
             left = [report for report in self._waiting if report.is_finish]
         if left:
             self.delivered = False
@@ -178,6 +184,13 @@ class Reporter:
         except OSError as reason:
             return f"the report is lost, for it cannot be kept ({reason}): {error}"
         return f"the report is set aside, see pushrelay spool list: {error}"
+
+    def _spool_waiting(self) -> None:
+        if self._delivery is not None:
+            from pushrelay.wrapper.spool import Spool
+
+            for report in self._waiting:
+                self._spool_meanwhile(report, self._delivery, Spool(self._directories))
 
     def _spool_meanwhile(
         self, report: Report, delivery: Delivery, spool: Spool

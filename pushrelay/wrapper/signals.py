@@ -24,6 +24,7 @@ SIGKILL = int(_signal.SIGKILL)
 SIGTERM = int(_signal.SIGTERM)
 SIGCONT = int(_signal.SIGCONT)
 _SIGALRM = int(_signal.SIGALRM)
+_OF_A_HANGUP = frozenset(map(int, (_signal.SIGHUP, _signal.SIGCONT)))
 TERMINAL_STOPS = frozenset(
     map(int, (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))
 )
@@ -38,6 +39,7 @@ IGNORED_BY_PYTHON = frozenset(map(int, (_signal.SIGPIPE, _signal.SIGXFSZ)))
 # processes outside of a container.
 _BY_KERNEL = 0
 _FALL_BACK = 128
+_SOON = 0.1
 
 
 class Signals:
@@ -85,6 +87,8 @@ def is_sent(signal: SignalInfo) -> bool:
     terminal's come from the kernel and reach the whole process group."""
     if signal.si_signo == _SIGALRM:
         return True  # of an alarm that was set before we were started
+    if signal.si_signo in _OF_A_HANGUP and signal.si_code > _BY_KERNEL:
+        return os.getsid(0) == os.getpid()  # only who leads the session gets them
     return signal.si_code <= _BY_KERNEL and signal.si_pid != os.getpid()
 
 
@@ -96,6 +100,12 @@ def stop(number: int) -> None:
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, [number])
+
+
+def has_come_to_us(number: int) -> bool:
+    """Return whether the signal `number` was sent to us as well as to the command; it
+    is waited for, as the terminal sends it to one process after the other."""
+    return _signal.sigtimedwait([number], _SOON) is not None
 
 
 def is_continued() -> bool:

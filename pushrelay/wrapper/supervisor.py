@@ -14,6 +14,7 @@ from pushrelay.wrapper.signals import (
     SIGTERM,
     TERMINAL_STOPS,
     Signals,
+    has_come_to_us,
     is_continued,
     is_sent,
     stop,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1e9
 _LOOK_AGAIN = 0.05
+_LOOK_RARELY = 1.0
 # What SIGKILL does not end by then waits for a disk, and nobody can end it.
 _GIVE_UP = 5.0
 
@@ -83,6 +85,8 @@ class Supervisor:
         self._killed_at: float | None = None
         self._timed_out = self._killed = self._interrupted = False
         self._ended: Ended | None = None
+        # Signals that stop, which came to us before we saw what the child does.
+        self._stops: set[int] = set()
 
     def wait(self) -> Ended:
         """Return how the child ended, after it and all that is to be waited for."""
@@ -91,7 +95,8 @@ class Supervisor:
         if self._reap == "kill" and not self._terminated:
             self._terminate()
         while (self._reap or self._timed_out) and self._is_one_left():
-            self._step(_LOOK_AGAIN)
+            # The end of any of them is told; this is in case that it is not.
+            self._step(_LOOK_RARELY)
         self._see_children()
         self._ended.timed_out = self._timed_out
         self._ended.killed = self._killed
@@ -113,6 +118,8 @@ class Supervisor:
         if sent and signal.si_pid in self._ours():
             return  # it has it already, as with `kill 0`, or does not want it
         self._interrupted |= signal.si_signo in ENDING
+        if signal.si_signo in TERMINAL_STOPS:
+            self._stops.add(signal.si_signo)
         if sent:
             self._pass_on(signal.si_signo)
 
@@ -140,8 +147,18 @@ class Supervisor:
                 continue
             if not os.WIFSTOPPED(status):
                 self._ended = Ended(status, usage)
-            elif os.WSTOPSIG(status) in TERMINAL_STOPS:
-                self._stop_too(os.WSTOPSIG(status))
+            else:
+                self._see_stop(os.WSTOPSIG(status))
+
+    def _see_stop(self, number: int) -> None:
+        """Stop with the child if the terminal, or somebody through us, stopped it; else
+        whoever continues it would not know of us."""
+        is_for_both = number in TERMINAL_STOPS and (
+            number in self._stops or has_come_to_us(number)
+        )
+        self._stops.clear()
+        if is_for_both:
+            self._stop_too(number)
 
     def _stop_too(self, number: int) -> None:
         """Stop so that the shell sees its job stopped, and can continue it."""

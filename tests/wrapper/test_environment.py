@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from relay_process import REPOSITORY
 from wrapped import PYTHON, both, environment, run, wrapped
 
 ADDED = (b"PUSHRELAY_RUN_ID=", b"PUSHRELAY_METRICS=", b"TRACEPARENT=")
@@ -194,3 +195,18 @@ def test_the_token_is_hidden_from_the_command_if_wanted(
     options = ["--quiet", "--hide-token"] if hides else ["--quiet"]
     done = run(wrapped("env", options=options), env)
     assert (b"s3cret" in done.stdout) is not hides
+
+
+@pytest.mark.parametrize("name", ["resource", "json", "http", "typing", "threading"])
+def test_modules_that_are_meant_for_the_command_are_not_ours(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / f"modules/{name}.py").write_text("raise SystemExit(9)")
+    paths = f"{tmp_path}/modules:{REPOSITORY}"
+    done = run(
+        wrapped("sh", "-c", 'echo "$PYTHONPATH"; exit 3', options=[]),
+        environment(tmp_path / "state", PYTHONPATH=paths),
+    )
+    assert (done.returncode, done.stdout.decode()) == (3, f"{paths}\n")
+    assert b"the report is kept for later" in done.stderr

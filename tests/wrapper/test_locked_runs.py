@@ -189,3 +189,13 @@ def test_runs_that_were_skipped_are_no_failures(
         assert executor.run("--job=a", *shared, "--", "true").returncode == 0
     assert counted(relay, "a") == {"failure": 1, "skipped": 1}
     assert f'consecutive_failures{{instance="{HOST}",job="a"}} 1' in relay.page()
+
+
+def test_a_lock_file_that_was_removed_locks_nobody_in(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    first = Lock(path, wait=False)
+    os.unlink(path)
+    second = Lock(path, wait=False)
+    assert first.is_ours
+    assert second.is_ours
+    assert not Lock(path, wait=False).is_ours

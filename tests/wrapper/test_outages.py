@@ -137,6 +137,17 @@ def test_a_relay_that_is_silent_delays_nothing(
     assert time.monotonic() - began < TOO_LONG
 
 
+def test_an_end_that_is_long_on_its_way_is_kept_meanwhile(
+    front: Front, executor: Executor
+) -> None:
+    front.fault = silent
+    with executor.begin("--job=a", "--report-timeout=1h") as begun:
+        begun.release()
+        wait_until(lambda: executor.spooled("a") == ["finished"])
+        begun.process.kill()
+    assert executor.spooled("a") == ["finished"]
+
+
 def test_who_wants_an_end_need_not_wait_for_a_report(
     front: Front, executor: Executor
 ) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from executed import Executor
 from noting_relay import TAKEN, NotingRelay, data
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
+EXEC = (sys.executable, "-m", "pushrelay", "exec")
 SAYS = "echo out; echo err >&2; exit {}"
 
 
@@ -101,7 +102,7 @@ def test_a_terminal_is_left_to_the_command(server: NotingRelay, tmp_path: Path) 
     environment = {**os.environ, "PUSHRELAY_STATE_DIR": str(tmp_path)}
     arguments = ["--url", server.url, "--output-tail=1kB", "--", "test", "-t", "1"]
     done = subprocess.run(
-        [sys.executable, "-m", "pushrelay", "exec", *arguments],
+        [*EXEC, *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=theirs,
@@ -160,7 +161,7 @@ def test_output_that_nobody_reads_does_not_keep_it_from_ending(
     script = 'head -c 60000 /dev/zero; head -c 60000 /dev/zero; touch "$1"; exit 3'
     arguments = ["--quiet", "--url=http://127.0.0.1:1", option, "--", "sh", "-c"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pushrelay", "exec", *arguments, script, "sh", over],
+        [*EXEC, *arguments, script, "sh", over],
         env={**os.environ, "PUSHRELAY_STATE_DIR": str(tmp_path)},
         stdout=subprocess.PIPE,
     )
@@ -171,3 +172,14 @@ def test_output_that_nobody_reads_does_not_keep_it_from_ending(
             process.wait(0.1)
     process.communicate()
     assert process.returncode in (3, -signal.SIGTERM)
+
+
+def test_a_time_limit_holds_where_nobody_reads_the_output(tmp_path: Path) -> None:
+    options = ["--quiet", "--url=http://127.0.0.1:1", "--output-tail=1kB"]
+    process = subprocess.Popen(
+        [*EXEC, *options, "--timeout=100ms", "--", "yes"],
+        env={**os.environ, "PUSHRELAY_STATE_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    )
+    assert process.wait(DEADLINE) == 124
+    process.communicate()

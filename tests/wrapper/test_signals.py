@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pty
 import signal
 import struct
 import subprocess
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from waiting import DEADLINE
+from waiting import DEADLINE, wait_until
 from wrapped import (
     PYTHON,
     Terminal,
@@ -26,6 +27,8 @@ from wrapped import (
     started,
     wrapped,
 )
+
+from pushrelay.wrapper.process_tree import is_stopped
 
 CATCHABLE = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 # glibc's posix_spawn has them ignored, which its threads do not mind.
@@ -225,3 +228,37 @@ def _read(process: subprocess.Popen[bytes]) -> int:
     """Return the next number that the recorder writes."""
     assert process.stdout is not None
     return int(read_until(process.stdout.fileno(), b">").strip(b"<>"))
+
+
+def test_a_hangup_reaches_the_command_where_we_lead_the_session(tmp_path: Path) -> None:
+    by_us = wrapped("sh", "-c", 'echo "<$$>"; exec sleep 600')
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(PYTHON, by_us, environment(tmp_path / "state"))  # noqa: S606  # ours
+    command = int(read_until(terminal, b">").strip(b"<>"))
+    os.close(terminal)
+    wait_until(lambda: not is_alive(command))
+    _, status = os.waitpid(process, 0)
+    assert os.WTERMSIG(status) == signal.SIGHUP
+
+
+def test_who_stops_the_command_alone_may_continue_it(tmp_path: Path) -> None:
+    script = 'echo "<$$>"; while [ ! -e "$1" ]; do sleep 0.02; done; exit 7'
+    end = tmp_path / "end"
+    # In a group of its own, or else the kernel lets nothing of the terminal stop it.
+    process = subprocess.Popen(
+        wrapped("sh", "-c", script, "sh", str(end)),
+        env=environment(tmp_path / "state"),
+        stdout=subprocess.PIPE,
+        process_group=0,
+    )
+    assert process.stdout is not None
+    command = int(read_until(process.stdout.fileno(), b">").strip(b"<>"))
+    for number in (signal.SIGTSTP, signal.SIGSTOP):
+        os.kill(command, number)
+        wait_until(lambda: is_stopped(command))
+        os.kill(command, signal.SIGCONT)
+        wait_until(lambda: not is_stopped(command))
+    end.touch()
+    assert process.wait(DEADLINE) == 7
+    process.communicate()
