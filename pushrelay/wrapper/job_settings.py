@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
+from os import PathLike
 from typing import Any
 
 from pushrelay.client import RelayClient
@@ -57,6 +58,10 @@ class JobSettings:
     def _check_relay(self) -> None:
         if self.token is not None and self.token_file is not None:
             raise ValueError("token and token_file: give one of them")
+        if self.token_file is not None and not _is_path(self.token_file):
+            raise ValueError(
+                f"token_file: must be the path of a file, not {shown(self.token_file)}"
+            )
         try:
             RelayClient(DEFAULT_URL if self.url is None else self.url, token=self.token)
         except InvalidURL as error:
@@ -98,6 +103,10 @@ def job_key(job: Any, instance: Any, labels: Mapping[str, Any]) -> GroupingKey:
         return run_key(name, all_labels, utf8_names=True)
     except InvalidRun as error:
         raise ValueError(str(error)) from None
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, PathLike) or (isinstance(value, str) and "\0" not in value)
 
 
 def _is_a(kind: type, value: object) -> bool:
