@@ -86,10 +86,58 @@ def test_any_text_makes_a_trace(text: str) -> None:
     assert trace_id(trace_parent(text))
 
 
-def test_the_zone_is_that_of_the_environment_if_it_names_one() -> None:
-    assert time_zone({"TZ": "Europe/Berlin"}) == "Europe/Berlin"
+@pytest.fixture
+def zones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only zones that this host, which is in Paris, knows."""
+    zones = tmp_path / "zoneinfo"
+    for name in ("Europe/Berlin", "EST5EDT", "UTC", "Etc/GMT+1", "localtime"):
+        (zones / name).parent.mkdir(parents=True, exist_ok=True)
+        (zones / name).touch()
+    monkeypatch.setattr(host, "_ZONES", str(zones))
+    monkeypatch.setattr(host, "_LOCALTIME", f"{zones}/Europe/Paris")
+    return zones
+
+
+@pytest.mark.parametrize(
+    ("named", "zone"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        (":Europe/Berlin", "Europe/Berlin"),
+        ("/usr/share/zoneinfo/Europe/Berlin", "Europe/Berlin"),
+        (":/usr/share/zoneinfo/Europe/Berlin", "Europe/Berlin"),
+        ("UTC", "UTC"),
+        ("EST5EDT", "EST5EDT"),
+        ("Etc/GMT+1", "Etc/GMT+1"),
+    ],
+)
+def test_the_zone_is_that_of_the_environment_if_it_names_one(
+    named: str, zone: str, zones: Path
+) -> None:
+    assert time_zone({"TZ": named}) == zone
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        *("", ":", "/", ".", "..", "Europe", "Europe/", "Europe/../UTC", "\udcff"),
+        *("/etc/localtime", ":/etc/localtime", "localtime", ":localtime"),
+        *("UTC0", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3", "Mars/Olympus"),
+        *("/usr/share/zoneinfo/", "/usr/share/zoneinfo/Mars", "/opt/zone"),
+    ],
+)
+def test_what_names_no_zone_leaves_that_of_the_host(named: str, zones: Path) -> None:
+    assert time_zone({"TZ": named}) == "Europe/Paris"
+
+
+def test_zones_are_where_the_environment_says(tmp_path: Path, zones: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "Mars").touch()
+    environ = {"TZ": "Mars", "TZDIR": str(tmp_path / "more")}
+    assert time_zone(environ) == "Mars"
+
+
+def test_the_zones_of_this_host_are_found() -> None:
     assert time_zone({"TZ": ":Asia/Tokyo"}) == "Asia/Tokyo"
-    assert time_zone({"TZ": "/etc/localtime"}) is None
 
 
 def test_the_zone_is_else_that_of_the_host(
