@@ -7,10 +7,11 @@ All but what is put in stays as it is, byte for byte; text here is what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pushrelay.cron_line import parse_cron_line
+from pushrelay.cron_programs import CRON_PATH, user_before
 from pushrelay.errors import InvalidCronLine
 from pushrelay.schedule import zone_of
 from pushrelay.shell_lists import fails_by_a_test, hides_failures
@@ -20,7 +21,8 @@ from pushrelay.shown import shown
 _DEFAULT_SHELL = "/bin/sh"
 _SHELL = re.compile(r"/(?:[\w.+-]+/)*(?:sh|dash|bash|ash|ksh|ksh93|mksh|zsh)", re.ASCII)
 _HAS_PIPEFAIL = re.compile("bash|ksh|zsh")
-_READS_NO_FILES = re.compile(r".*/(?:sh|dash|bash|ash)")
+_PLAIN_SHELL = re.compile(r".*/(?:sh|dash|ash)")
+_BASH = re.compile(r".*/bash")
 
 _MOST_BYTES = 998
 """Debian's cron refuses a whole crontab if one of its commands has more."""
@@ -56,8 +58,8 @@ class _Entry:
     """A line whose command can be put behind `pushrelay exec`.
 
     before, command, stdin: the parts of the line. schedule, tz: what exec is told of
-    it, None for nothing. shell: the program that cron gives the command to.
-    may_be_split: whether that shell may read the words of the command for us.
+    it, None for nothing. shell: the program that cron gives the command to. program:
+    the word for pushrelay.
     """
 
     before: str
@@ -66,7 +68,7 @@ class _Entry:
     schedule: str | None
     tz: str | None
     shell: str
-    may_be_split: bool
+    program: str
 
 
 class _Unclear(Exception):
@@ -76,23 +78,23 @@ class _Unclear(Exception):
 def adopt(
     crontab: str,
     *,
-    program: str = "pushrelay",
+    program: Callable[[str], str] = lambda _: "pushrelay",
     system: bool = False,
     host_zone: str | None = None,
 ) -> tuple[str, list[Remark]]:
     """Return `crontab` with each command behind `pushrelay exec`, and remarks on what
     was left as it is or needs a look. What is behind it already stays.
 
-    program: what stands for `pushrelay`. system: whether lines name a user before the
-    command. host_zone: the time zone of this machine, None if that is not known.
+    program: returns what stands for `pushrelay` where PATH is what it is given.
+    system: whether lines name a user before the command. host_zone: the time zone of
+    this machine, None if that is not known.
     """
-    word = program if _PLAIN.fullmatch(program) else quoted(program)
-    reader = _Reader(word.replace("%", r"\%"), system, host_zone)
+    reader = _Reader(program, system, host_zone)
     lines = crontab.split("\n")
     entries = dict(reader.entries(lines))
     names = _Names(lines)
     for number, entry in entries.items():
-        adopted = _adopted(entry, reader.program, names)
+        adopted = _adopted(entry, names)
         if _is_too_long(adopted, lines[number - 1], entry):
             reader.remark(
                 number,
@@ -109,9 +111,11 @@ def adopt(
 class _Reader:
     """Reads the lines of a crontab, and keeps what environment lines say."""
 
-    def __init__(self, program: str, system: bool, host_zone: str | None) -> None:
-        self.program = program
+    def __init__(
+        self, program: Callable[[str], str], system: bool, host_zone: str | None
+    ) -> None:
         self.remarks: list[Remark] = []
+        self._program_on = program
         self._system = system
         self._host_zone = host_zone
         self._environment: dict[str, str] = {}
@@ -181,8 +185,11 @@ class _Reader:
             )
             raise _Unclear(f"there must be {wanted}")
         text = found["command"]
-        if not self._system and re.match(r"root[ \t]", text):
-            raise _Unclear("root seems to be a user; if so, give --system")
+        if not self._system and (user := user_before(text, self._path())):
+            raise _Unclear(
+                f"{shown(user)} is a user here; if the line is to run a command as "
+                "that user, give --system"
+            )
         up_to_stdin = _COMMAND_LINE.match(text)
         command = up_to_stdin[0] if up_to_stdin else ""
         name = program_of(_as_shells_see(command))
@@ -196,6 +203,11 @@ class _Reader:
                 f"what its SHELL, {shown(shell)}, takes is not known here; put "
                 "pushrelay exec before the command by hand"
             )
+        if _BASH.fullmatch(shell) and self._environment.get("BASH_ENV"):
+            raise _Unclear(
+                "behind pushrelay exec, bash would read the file of BASH_ENV twice; if "
+                "it may, put pushrelay exec before the command by hand"
+            )
         return _Entry(
             before=line[: found.start("command")],
             command=command,
@@ -203,13 +215,20 @@ class _Reader:
             schedule=_schedule(found["time"]),
             tz=self._tz(),
             shell=shell,
-            # A file that the shell reads may say what the command's name stands for.
-            may_be_split=bool(_READS_NO_FILES.fullmatch(shell))
-            and "BASH_ENV" not in self._environment,
+            program=self._program(),
         )
 
+    def _path(self) -> str:
+        return self._environment.get("PATH", CRON_PATH)
+
+    def _program(self) -> str:
+        """Return the word for pushrelay where PATH is what it is now."""
+        program = self._program_on(self._path())
+        word = program if _PLAIN.fullmatch(program) else quoted(program)
+        return word.replace("%", r"\%")
+
     def _is_done(self, command: str) -> bool:
-        return bool(_EXEC.search(command)) or f"{self.program} exec " in command
+        return bool(_EXEC.search(command)) or f"{self._program()} exec " in command
 
     def _tz(self) -> str | None:
         named = self._environment.get("CRON_TZ")
@@ -243,15 +262,17 @@ class _Names:
         return name
 
 
-def _adopted(entry: _Entry, program: str, names: _Names) -> str:
-    words = [program, "exec", "--job", names.name(entry.command)]
+def _adopted(entry: _Entry, names: _Names) -> str:
+    words = [entry.program, "exec", "--job", names.name(entry.command)]
     if entry.schedule is not None:
         words += ["--schedule", entry.schedule]
         if entry.tz is not None:
             words += ["--tz", entry.tz]
     # Where cron makes one backslash of two, words are not what they seem to be.
     is_clear = r"\\" not in entry.command and is_simple(entry.command)
-    if entry.may_be_split and is_clear:
+    # Others than these may read a file first that says what a name stands for, and run
+    # scripts without an interpreter in their first line themselves.
+    if is_clear and _PLAIN_SHELL.fullmatch(entry.shell):
         words += ["--", entry.command]
     else:
         words += ["--", entry.shell, "-c", quoted(entry.command)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +18,9 @@ NIGHT = "30 2 * * * "
 RELAY = "PUSHRELAY_URL=http://relay:9091\n"
 
 
-def adopted(line: str, **options: str | bool) -> str:
+def adopted(line: str, **options: Any) -> str:
     """Return `line` as it is adopted, without remarks."""
-    text, remarks = adopt(RELAY + line, **options)  # type: ignore[arg-type]  # a table's
+    text, remarks = adopt(RELAY + line, **options)
     assert not remarks
     return text.removeprefix(RELAY)
 
@@ -98,20 +100,40 @@ def test_other_lines_stay(line: str) -> None:
         ("61 2 * * * backup", 'its minute is "61"'),
         ("30 2 30 2 * backup", "never comes round"),
         ("@sometimes backup", '"@sometimes" is not a nickname'),
-        ("30 2 * * * root backup --all", "give --system"),
+        ("30 2 * * * root backup --all", '"root" is a user here; if the line is'),
+        ("17 * * * *\tdaemon\trun-me", "give --system"),
+        ("@daily nobody PATH=/opt/bin; run-me", "give --system"),
+        (f"PATH=/bin\n{NIGHT}nobody fetch", '"nobody" is a user here'),
         ("30 2 * * * %in", "there is no command"),
         ("30 2 * * * # backup", "there is no command"),
-        (NIGHT + "backup " + "x" * 980, "more than 998 bytes"),
+        (NIGHT + "backup --" + "x" * 980, "more than 998 bytes"),
     ],
 )
 def test_what_is_not_understood_stays_with_a_remark(line: str, reason: str) -> None:
     [(number, text)] = remarks_on(f"# first\n{line}\n")
-    assert number == 2
+    assert number == 2 + line.count("\n")
     assert reason in text
 
 
 def test_a_command_that_is_too_long_for_some_crons_already_is_put_behind_exec() -> None:
-    assert " exec --job backup " in adopted(NIGHT + "backup " + "x" * 1000)
+    assert " exec --job backup " in adopted(NIGHT + "backup --" + "x" * 1000)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["root", "nobody -f", "nobody>/x y", "nobody; x", "sync /srv", "no-one x"],
+)
+def test_a_command_is_not_taken_for_a_user(command: str) -> None:
+    assert " exec --job " in adopted(NIGHT + command)
+
+
+def test_a_program_of_the_name_of_a_user_is_found_where_cron_looks(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "nobody"
+    program.touch(0o755)
+    line = f"PATH=/bin:{tmp_path}\n{NIGHT}nobody fetch"
+    assert " exec --job nobody " in adopted(line)
 
 
 def test_lines_of_the_system_have_users() -> None:
@@ -142,9 +164,12 @@ def test_arguments_give_no_names() -> None:
     ("environment", "behind"),
     [
         ("", "-- backup"),
-        ("SHELL=/bin/bash\n", "-- backup"),
+        ("SHELL=/bin/dash\n", "-- backup"),
+        # It runs a script that does not say what interprets it; we leave that to sh.
+        ("SHELL=/bin/bash\n", "-- /bin/bash -c 'backup'"),
         ("SHELL = '/usr/bin/zsh' \n", "-- /usr/bin/zsh -c 'backup'"),
-        ("BASH_ENV=/x\nSHELL=/bin/bash\n", "-- /bin/bash -c 'backup'"),
+        ("BASH_ENV=/x\n", "-- backup"),
+        ("BASH_ENV=\nSHELL=/bin/bash\n", "-- /bin/bash -c 'backup'"),
         ("SHELL=/bin/bash\nSHELL=/bin/ksh\n", "-- /bin/ksh -c 'backup'"),
     ],
 )
@@ -158,6 +183,12 @@ def test_lines_of_other_shells_stay(shell: str) -> None:
     [(number, text)] = remarks_on(f"{NIGHT}backup\nSHELL={shell}\n{NIGHT}backup")
     assert number == 3
     assert "SHELL" in text
+
+
+def test_a_file_that_would_be_read_twice_keeps_a_line_as_it_is() -> None:
+    [(number, text)] = remarks_on(f"BASH_ENV=/x\nSHELL=/bin/bash\n{NIGHT}backup")
+    assert number == 3
+    assert "BASH_ENV twice" in text
 
 
 @pytest.mark.parametrize(
@@ -252,9 +283,19 @@ def test_a_shell_that_knows_pipefail_need_not_be_another() -> None:
     ],
 )
 def test_the_program_may_be_another(program: str, written: str) -> None:
-    line = adopted(NIGHT + "backup", program=program)
+    line = adopted(NIGHT + "backup", program=lambda _: program)
     assert line.startswith(f"{NIGHT}{written} exec --job backup ")
-    assert adopted(line, program=program) == line
+    assert adopted(line, program=lambda _: program) == line
+
+
+def test_the_program_depends_on_where_cron_looks() -> None:
+    text, _ = adopt(
+        f"{NIGHT}a\nPATH=/opt/app/bin\n{NIGHT}b\nPATH='/x:/y'\n{NIGHT}c",
+        program=lambda path: path.replace(":", "+") + "/pushrelay",
+    )
+    assert re.findall(r"(\S+) exec", text) == [
+        *("/usr/bin+/bin/pushrelay", "/opt/app/bin/pushrelay", "/x+/y/pushrelay")
+    ]
 
 
 PIECES = st.sampled_from(
@@ -262,7 +303,17 @@ PIECES = st.sampled_from(
         *("0 3 * * * ", "@daily ", "@reboot\t", "* * * *", "root ", "#", "\n", "\n"),
         *("/bin/x ", "x", " ", "cd /y", "&&", ";", ">", "'", '"', "\\", "%", "\\%"),
         *("$A", "$(x)", "`", "A=1 ", "pushrelay ", "exec ", "--job x", "\r", "\xff"),
-        *("SHELL=/bin/bash", "TZ=UTC", "CRON_TZ=UTC", "\udcff", "é", "=", "\0"),
+        *(
+            "SHELL=/bin/bash",
+            "BASH_ENV=x",
+            "PATH=/x",
+            "TZ=UTC",
+            "CRON_TZ=UTC",
+            "\udcff",
+            "é",
+            "=",
+            "\0",
+        ),
     ]
 )
 

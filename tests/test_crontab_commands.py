@@ -26,9 +26,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pushrelay": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"',
         "show": 'printf "<%s>" "$#" "$0" "$@" "$A"; [ $# -lt 3 ]',
         "read": "exec /bin/cat",
+        "unsaid": "case $BASH in */bash) echo bash;; *) echo sh; esac",
     }
     for name, script in programs.items():
-        (made / name).write_text(f"#!/bin/sh\n{script}\n")
+        says = "" if name == "unsaid" else "#!/bin/sh\n"
+        (made / name).write_text(f"{says}{script}\n")
         (made / name).chmod(0o755)
     return made
 
@@ -104,6 +106,7 @@ def assert_same(command: str, directory: Path, shell: str) -> None:
         "for f in a b; do show $f; done; ! show",
         "show '\\\\' \\\\",
         "show $0 $#",
+        "unsaid",
     ],
 )
 def test_commands_do_the_same(command: str, directory: Path, shell: str) -> None:

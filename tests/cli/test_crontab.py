@@ -82,6 +82,35 @@ def test_what_cron_does_not_find_is_named_with_its_path(tmp_path: Path) -> None:
     assert done.stdout == ADOPTED.replace("pushrelay", str(program))
 
 
+def test_what_cron_finds_depends_on_the_path_of_the_crontab(tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("ours", "theirs", "none")}
+    for name in ("ours", "theirs"):
+        places[name].mkdir()
+        program = places[name] / "pushrelay"
+        program.write_text(
+            f"#!{sys.executable}\nfrom pushrelay.__main__ import main\nmain()\n"
+        )
+        program.chmod(0o755)
+    lines = [
+        *(f"PATH={places['none']}", "@daily a"),
+        *(f"PATH={places['theirs']}:relative", "@daily b"),
+        *(f"PATH=$PATH:{places['ours']}", "@daily c"),
+        *("PATH=", "@daily d"),
+    ]
+    done = subprocess.run(
+        [places["ours"] / "pushrelay", "crontab"],
+        input=RELAY + "\n".join(lines),
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        cwd=places["ours"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    programs = [line.split()[1] for line in done.stdout.split("\n") if "exec" in line]
+    whole = str(places["ours"] / "pushrelay")
+    assert programs == [whole, "pushrelay", "pushrelay", whole]
+
+
 def test_a_terminal_is_not_waited_for() -> None:
     code, shown = run_on_terminal("", "crontab")
     assert code == 2
