@@ -219,7 +219,7 @@ class RelayClient:
         if problem["detail"]:
             told += f": {problem['detail']}"
         if status >= 500 or status in _TEMPORARY:
-            raise RelayUnavailable(f"{told}; try again later")
+            raise RelayUnavailable(f"{told}; try again later", status)
         advice = _ADVICE.get(status)
         if status == 404 and "reason" in problem and problem["detail"] != _NO_PAGE:
             advice = None  # the page is there, but not what it would be about
