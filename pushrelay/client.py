@@ -43,7 +43,7 @@ _DROPPED = (
 _WHOLE = 6
 _PIECE_BYTES = 64 * 1024
 _SHOWN_CHARACTERS = 4000
-_PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
+_PATH_CHARACTERS = "/%:!$&'()*+,;=~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!-~]+")
 # Statuses other than 5xx after which the same request may be taken.
@@ -251,7 +251,9 @@ def _split(url: str) -> tuple[SplitResult, int]:
         usual_port = _DEFAULT_PORTS[parts.scheme]
         port = parts.port or usual_port
         url.encode()  # which bytes that are no UTF-8 prevent
-        if parts.hostname and not (parts.query or parts.fragment):
+        # An `@` behind a slash is most likely that of a password with a slash in it.
+        is_whole = not (parts.query or parts.fragment or "@" in parts.path)
+        if parts.hostname and is_whole:
             return parts, port
     except (ValueError, KeyError):
         pass
@@ -260,7 +262,7 @@ def _split(url: str) -> tuple[SplitResult, int]:
     raise InvalidURL(
         f"{shown} is no URL of a relay; write http://HOST:PORT or https://HOST:PORT, "
         "with USER:PASSWORD@ before the host (`/`, `@` and `:` in them as %2F, %40 and "
-        "%3A) and a path prefix behind the port if need be"
+        "%3A) and a path prefix behind the port (`@` in it as %40) if need be"
     )
 
 
