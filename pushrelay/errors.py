@@ -230,7 +230,14 @@ class InvalidURL(PushrelayError):
 
 class RelayUnavailable(PushrelayError):
     """A relay elsewhere that does not answer, or not with what was asked. Whether a
-    write was done may be unknown; trying again may help."""
+    write was done may be unknown; trying again may help.
+
+    status: of the answer; None if there was none, or none of a relay.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RelayRefused(PushrelayError):

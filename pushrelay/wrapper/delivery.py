@@ -148,7 +148,8 @@ def _told_of_the_relay(target: str) -> Iterator[None]:
     try:
         yield
     except RelayUnavailable as error:
-        raise RelayUnavailable(str(error).replace(target, "")) from error
+        told = str(error).replace(target, "")
+        raise RelayUnavailable(told, error.status) from error
     except RelayRefused as error:
         told = str(error).replace(target, "")
         raise RelayRefused(told, error.status, error.problem) from error

@@ -136,8 +136,25 @@ def _document(document: object) -> dict[str, Any]:
     state = document.get("state")
     if state not in ("started", "finished"):
         raise ValueError("has no state in its document")
+    # What is read before it is delivered; all else is for the relay to judge.
+    _text(document, "job")
+    _time(document, "started_at")
     _time(document, f"{state}_at")
+    for name in ("outcome", "metrics"):
+        if document.get(name) is not None:
+            _text(document, name)
+    _object(document, "usage")
+    labels = _object(document, "labels")
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("has no texts as its labels")
     return document
+
+
+def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"has no object as its {name}")
+    return value or {}
 
 
 def _text(values: dict[str, Any], name: str) -> str:

@@ -6,20 +6,20 @@ import os
 import stat
 from errno import ELOOP, ENOENT, ENXIO
 
-# Neither follows a link, nor waits for who writes into a pipe, nor takes a terminal.
-_SAFELY = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+# Neither waits for who writes into a pipe, nor takes a terminal.
+_SAFELY = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _LINK_OR_SOCKET = (ELOOP, ENXIO)
 
 
-def read_file(path: str, most: int) -> bytes:
-    """Return the content of the file at `path`.
+def read_file(path: str, most: int, *, follow: bool = False) -> bytes:
+    """Return the content of the file at `path`. follow: whether it may be a link.
 
-    Raises OSError: FileNotFoundError also for a link, a pipe and all else that is no
-    regular file. Raises ValueError for more than `most` bytes, with what is wrong with
-    the file, without a subject.
+    Raises OSError: FileNotFoundError also for another link, a pipe and all else that is
+    no regular file. Raises ValueError for more than `most` bytes, with what is wrong
+    with the file, without a subject.
     """
     try:
-        descriptor = os.open(path, _SAFELY)
+        descriptor = os.open(path, _SAFELY if follow else _SAFELY | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in _LINK_OR_SOCKET:
             raise _no_regular_file(path) from error

@@ -95,6 +95,16 @@ def test_a_run_is_not_lost_for_what_is_expected_of_its_job(
     assert document["expectation"] == {"schedule": "0 3 * *"}
 
 
+@pytest.mark.parametrize("status", [408, 429, 500])
+def test_how_a_relay_failed_is_known(status: int) -> None:
+    with (
+        delivering(lambda _: Canned(status)) as (delivery, _),
+        pytest.raises(RelayUnavailable) as failed,
+    ):
+        delivery.deliver(Report(new_id(), finish()))
+    assert failed.value.status == status
+
+
 def test_a_report_is_refused_for_what_else_is_wrong_with_it(
     delivery: Delivery,
 ) -> None:

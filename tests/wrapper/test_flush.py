@@ -24,6 +24,7 @@ from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
 UNAVAILABLE = RelayUnavailable("no answer")
+FAILS = RelayUnavailable("answered 500", 500)
 NO_TOKEN = RelayRefused("no token", 401, {"detail": ""})
 NEVER = RelayRefused("too old, says http://a", 410, {"detail": "too old"})
 NO_REASON = RelayRefused("http://a answered 418", 418, {"detail": ""})
@@ -88,6 +89,61 @@ def test_the_first_failure_that_may_pass_ends_it(
     assert flushed == Flushed(delivered=1, left=2, error=error)
     assert reports_of(spool) == reports[1:]
     assert spool.refused() == []
+
+
+def test_a_report_that_the_relay_fails_at_holds_up_no_other(spool: Spool) -> None:
+    reports = kept(spool, "bad", "b", "c", "bad", "e")
+    deliverer = Deliverer({"bad": FAILS})
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(delivered=3, left=2, error=FAILS)
+    assert reports_of(spool) == [reports[0], reports[3]]
+    assert spool.refused() == []
+
+
+def test_a_relay_that_fails_at_a_few_reports_in_a_row_is_left_alone(
+    spool: Spool,
+) -> None:
+    reports = kept(spool, *["bad"] * 20)
+    asked = []
+    deliverer = Deliverer({"bad": FAILS}, before=lambda: asked.append(1))
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(left=20, error=FAILS)
+    assert len(asked) == 3
+    assert reports_of(spool) == reports
+
+
+def test_many_reports_that_the_relay_fails_at_hold_up_no_other_for_ever(
+    spool: Spool,
+) -> None:
+    kept(spool, *["bad"] * 6, "good")
+    deliverer = Deliverer({"bad": FAILS})
+    for _ in range(500):  # by chance, of one in three
+        if flush(spool, deliverer, URL, until=inf).delivered:
+            break
+    assert [report.document["job"] for report in deliverer.taken] == ["good"]
+
+
+def test_what_nobody_thought_of_sets_aside_one_report(spool: Spool) -> None:
+    reports = kept(spool, "a", "bad", "c")
+    deliverer = Deliverer({"bad": KeyError("job")})
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(delivered=2, set_aside=1)
+    [entry] = spool.refused()
+    assert (entry.report, entry.reason) == (
+        reports[1],
+        "internal error: KeyError: 'job'",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ModuleNotFoundError("no module"), OSError(24, "files")]
+)
+def test_what_is_wrong_with_this_host_ends_it(error: Exception, spool: Spool) -> None:
+    reports = kept(spool, "a", "bad", "c")
+    flushed = flush(spool, Deliverer({"bad": error}), URL, until=inf)
+    assert (flushed.delivered, flushed.left) == (1, 2)
+    assert f"internal error: {type(error).__name__}" in str(flushed.error)
+    assert reports_of(spool) == reports[1:]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from spooled import NOW, URL, files, finished, reports_of, started
 
 from pushrelay.wrapper.envelopes import envelope, parse_envelope
+from pushrelay.wrapper.gauges import labels_of, metrics_of, news
+from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
 BROKEN = [
@@ -25,7 +27,27 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("content", "problem"), BROKEN)
+def of_finish(**fields: object) -> bytes:
+    """Return the file of a finish, whole but for these fields of its document."""
+    report = finished()
+    return envelope(Report(report.run_id, {**report.document, **fields}), URL, NOW)
+
+
+BROKEN_DOCUMENTS = [
+    (of_finish(job=None), "has no text as its job"),
+    (of_finish(job=5), "has no text as its job"),
+    (of_finish(started_at="y"), "has no time as its started_at"),
+    (of_finish(started_at=None), "has no time as its started_at"),
+    (of_finish(finished_at=None), "has no time as its finished_at"),
+    (of_finish(outcome=["success"]), "has no text as its outcome"),
+    (of_finish(metrics=7), "has no text as its metrics"),
+    (of_finish(labels=["a"]), "has no object as its labels"),
+    (of_finish(labels={"a": 1}), "has no texts as its labels"),
+    (of_finish(usage="much"), "has no object as its usage"),
+]
+
+
+@pytest.mark.parametrize(("content", "problem"), [*BROKEN, *BROKEN_DOCUMENTS])
 def test_broken_files_are_set_aside(
     content: bytes, problem: str, spool: Spool, home: Path
 ) -> None:
@@ -84,7 +106,15 @@ ENVELOPES = st.builds(
     st.none()
     | st.fixed_dictionaries(
         {"state": st.sampled_from(["started", "finished", "x"]) | JSON},
-        optional={"started_at": JSON, "finished_at": JSON},
+        optional={
+            "job": st.just("a") | JSON,
+            "started_at": st.just(NOW) | JSON,
+            "finished_at": st.just(NOW) | JSON,
+            "labels": JSON,
+            "metrics": JSON,
+            "outcome": st.just("success") | JSON,
+            "usage": JSON,
+        },
     ),
 )
 CUT = st.builds(
@@ -107,6 +137,10 @@ def test_whatever_is_in_a_file_is_a_report_or_broken(content: bytes) -> None:
         problem = ""
         assert isinstance(entry.report.at, float)
         assert isinstance(entry.report.is_finish, bool)
+        # Whatever reads it for a Pushgateway can.
+        assert labels_of(entry.report)["job"] is not None
+        assert isinstance(metrics_of(entry.report), str)
+        assert news(entry.report, {}, NOW)
         written = envelope(entry.report, entry.url, entry.spooled_at, entry.reason)
         assert parse_envelope(written, "path") == entry
     assert problem.startswith(("is ", "has no ")) or not problem

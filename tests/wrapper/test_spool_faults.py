@@ -26,7 +26,9 @@ from pushrelay.wrapper.spool import Spool
 spool = Spool([sys.argv[1]])
 text = "x" * 200_000
 while True:
-    document = {"state": "finished", "finished_at": time.time(), "metrics": text}
+    at = time.time()
+    document = {"job": "a", "state": "finished", "started_at": at, "finished_at": at}
+    document["metrics"] = text
     spool.keep(Report(str(uuid.uuid4()), document), "http://a", time.time())
     os.write(1, b".")
 """
