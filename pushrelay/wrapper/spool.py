@@ -26,10 +26,17 @@ from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.state import is_private, private_directory, usable_directory
 
-__all__ = ["MOST_BYTES", "MOST_SECONDS", "Entry", "Spool"]
+__all__ = ["MOST_BYTES", "MOST_FILES", "MOST_SECONDS", "Entry", "Spool"]
 
 MOST_SECONDS = 29 * 86400.0
 """So long reports are kept: the relay takes none of more than 30 days ago."""
+
+_DOUBTED_SECONDS = 60 * 86400.0
+"""What waits is looked after before it is so old. What seems to be older may only be
+younger than a clock that leapt ahead: it is kept, for the relay to judge."""
+
+MOST_FILES = 20_000
+"""So many reports are kept; all are looked at when some are delivered."""
 
 _CRASHED_SECONDS = 3600.0
 """A file that is not complete by then will never be."""
@@ -74,7 +81,7 @@ class Spool:
         What is too old goes, and the oldest where there is too much: first what was
         refused. Where there are many, that is looked after only now and then, so that
         it costs about the same for each of them; MOST_BYTES are exceeded by a few MiB
-        then, and more is rare.
+        then, MOST_FILES by a few hundred, and more is rare.
         """
         url = _without_user(url)
         content = envelope(report, url, now)
@@ -209,14 +216,17 @@ class Spool:
         found = []
         for file in self._files(_REFUSED):
             size, at = file.status()
-            found.append((file.path, size, at))
+            found.append((file.path, size, now - at > MOST_SECONDS))
         for file in self._files():
-            found.append((file.path, file.status()[0], file.name.at))
-        excess = sum([size for _, size, _ in found]) - MOST_BYTES
-        for path, size, at in found:
-            if path != kept and (excess > 0 or at < now - MOST_SECONDS):
+            size, at = file.status()
+            age = now - max(at, file.name.at)
+            found.append((file.path, size, MOST_SECONDS < age < _DOUBTED_SECONDS))
+        bytes_over = sum([size for _, size, _ in found]) - MOST_BYTES
+        files_over = len(found) - MOST_FILES
+        for path, size, is_old in found:
+            if path != kept and (bytes_over > 0 or files_over > 0 or is_old):
                 _unlink(path)
-                excess -= size
+                bytes_over, files_over = bytes_over - size, files_over - 1
 
 
 def _start_of(report: Report) -> Report | None:

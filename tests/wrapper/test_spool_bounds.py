@@ -12,22 +12,73 @@ from spooled import DAY, NOW, URL, files, finished, reports_of
 
 from pushrelay.wrapper import spool as spool_module
 from pushrelay.wrapper.envelopes import envelope
+from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import MOST_SECONDS, Spool
 
 
 # exec.md: 17
-def test_it_holds_64_mib_and_29_days() -> None:
+def test_it_holds_64_mib_and_20_000_reports_and_29_days() -> None:
     assert (spool_module.MOST_BYTES, MOST_SECONDS) == (64 << 20, 29 * DAY)
+    assert spool_module.MOST_FILES == 20_000
+
+
+def kept_of_old(spool: Spool, happened: float, written: float) -> Report:
+    """Keep a report of what happened so many days before NOW, in a file as old as if
+    it was written so many days before."""
+    report = finished(NOW - happened * DAY)
+    path = spool.keep(report, URL, NOW - written * DAY)
+    os.utime(path, (NOW - written * DAY, NOW - written * DAY))
+    return report
 
 
 # exec.md: 17
-def test_what_is_too_old_goes(spool: Spool) -> None:
-    old, young = finished(NOW - 20 * DAY), finished(NOW - 5 * DAY)
-    for report in (old, young):
-        spool.keep(report, URL, NOW - 5 * DAY)
-    last = finished(NOW + 10 * DAY)
-    spool.keep(last, URL, NOW + 10 * DAY)
-    assert reports_of(spool) == [young, last]
+@pytest.mark.parametrize(
+    ("happened", "written", "stays"),
+    [
+        (28.9, 28.9, True),
+        (29.1, 29.1, False),
+        (
+            29.1,
+            28.9,
+            True,
+        ),  # the clock was put back when it ran, or it waited elsewhere
+        (28.9, 29.1, True),
+        (4000, 29.1, False),
+        (59, 59, False),
+    ],
+)
+def test_what_happened_and_was_kept_too_long_ago_goes(
+    happened: float, written: float, stays: bool, spool: Spool
+) -> None:
+    old = kept_of_old(spool, happened, written)
+    last = finished(NOW)
+    spool.keep(last, URL, NOW)
+    assert reports_of(spool) == ([old] if stays else []) + [last]
+
+
+# exec.md: 17
+@pytest.mark.parametrize("days", [61, 365, 30_000])
+def test_a_clock_that_leaps_ahead_empties_no_spool(days: float, spool: Spool) -> None:
+    reports = [kept_of_old(spool, ago, ago) for ago in (3, 2, 1)]
+    for seconds in range(2):
+        reports.append(finished(NOW + days * DAY + seconds))
+        spool.keep(reports[-1], URL, NOW + days * DAY)
+    assert reports_of(spool) == reports
+
+
+# exec.md: 17
+def test_of_too_many_the_oldest_go_and_first_what_was_refused(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "MOST_FILES", 3)
+    reports = [finished(NOW + number) for number in range(5)]
+    for report in reports[:3]:
+        spool.keep(report, URL, NOW)
+    spool.set_aside(spool.waiting()[2], "no")
+    spool.keep(reports[3], URL, NOW)
+    assert (reports_of(spool), spool.refused()) == ([*reports[:2], reports[3]], [])
+    spool.keep(reports[4], URL, NOW)
+    assert reports_of(spool) == [reports[1], *reports[3:]]
 
 
 def test_what_was_refused_goes_so_long_after_that(spool: Spool) -> None:
