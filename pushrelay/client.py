@@ -6,7 +6,6 @@ standard library is imported, and of that `http.client` instead of `urllib.reque
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ from http.client import (
 )
 from types import TracebackType
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pushrelay.bounded_socket import BoundedSocket
-from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
+from pushrelay.errors import RelayRefused, RelayUnavailable
+from pushrelay.relay_url import parse_relay_url
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
@@ -43,9 +42,6 @@ _DROPPED = (
 _WHOLE = 6
 _PIECE_BYTES = 64 * 1024
 _SHOWN_CHARACTERS = 4000
-_PATH_CHARACTERS = "/%:!$&'()*+,;=~"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_TOKEN = re.compile(r"[!-~]+")
 # Statuses other than 5xx after which the same request may be taken.
 _TEMPORARY = (408, 429)
 _NO_PAGE = "404 page not found"
@@ -87,16 +83,10 @@ class RelayClient:
         answer_seconds: float = ANSWER_SECONDS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        parts, port = _split(url)
-        self._scheme, self._host, self._port = parts.scheme, parts.hostname or "", port
-        self._prefix = quote(parts.path.rstrip("/"), safe=_PATH_CHARACTERS)
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        usual = port == _DEFAULT_PORTS[parts.scheme]
-        address = host if usual else f"{host}:{port}"
-        self.url = f"{parts.scheme}://{address}{self._prefix}"
+        self._relay = parse_relay_url(url, token)
+        self.url = self._relay.shown
         """The URL without user and password."""
-        authorization = _authorization(parts, token)
-        self._headers = {"Accept": "application/json", **authorization}
+        self._headers = {"Accept": "application/json", **self._relay.authorization}
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
         self._most_bytes = most_bytes
@@ -196,7 +186,7 @@ class RelayClient:
         connection = self._connect()
         # A request may be answered before all of it was read, and be cut off then.
         with suppress(*_DROPPED):
-            connection.request(method, self._prefix + target, body, dict(headers))
+            connection.request(method, self._relay.prefix + target, body, dict(headers))
         response = connection.getresponse()
         content = _content(response)
         if response.will_close:
@@ -205,8 +195,10 @@ class RelayClient:
 
     def _connect(self) -> HTTPConnection:
         if self._connection is None:
-            kind = HTTPSConnection if self._scheme == "https" else HTTPConnection
-            connection = kind(self._host, self._port, timeout=self._connect_seconds)
+            kind = HTTPSConnection if self._relay.scheme == "https" else HTTPConnection
+            connection = kind(
+                self._relay.host, self._relay.port, timeout=self._connect_seconds
+            )
             connection.connect()
             connection.sock = self._socket = BoundedSocket(
                 connection.sock,
@@ -242,52 +234,6 @@ class RelayClient:
             location = readable(response.getheader("Location") or "")
             advice = f"redirects are not followed; use the URL that leads to {location}"
         raise RelayRefused(f"{told}; {advice}" if advice else told, status, problem)
-
-
-def _split(url: str) -> tuple[SplitResult, int]:
-    """Return the parts of `url` and its port. Raises InvalidURL."""
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        usual_port = _DEFAULT_PORTS[parts.scheme]
-        port = parts.port or usual_port
-        url.encode()  # which bytes that are no UTF-8 prevent
-        # An `@` behind a slash is most likely that of a password with a slash in it.
-        is_whole = not (parts.query or parts.fragment or "@" in parts.path)
-        if parts.hostname and is_whole:
-            return parts, port
-    except (ValueError, KeyError):
-        pass
-    # Whatever is wrong with it, a part of it may be a password.
-    shown = "the URL" if "@" in url else url or "an empty text"
-    raise InvalidURL(
-        f"{shown} is no URL of a relay; write http://HOST:PORT or https://HOST:PORT, "
-        "with USER:PASSWORD@ before the host (`/`, `@` and `:` in them as %2F, %40 and "
-        "%3A) and a path prefix behind the port (`@` in it as %40) if need be"
-    )
-
-
-def _authorization(parts: SplitResult, token: str | None) -> dict[str, str]:
-    if token is not None:
-        _check_token(token, parts)
-        return {"Authorization": f"Bearer {token}"}
-    if parts.username is None:
-        return {}
-    credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    encoded = base64.b64encode(credentials.encode(errors="surrogateescape"))
-    return {"Authorization": f"Basic {encoded.decode()}"}
-
-
-def _check_token(token: str, parts: SplitResult) -> None:
-    if _TOKEN.fullmatch(token) is None:
-        raise InvalidURL(
-            "the token cannot be sent, for it is empty or has blanks, line ends or "
-            "characters that are not ASCII in it; give it as it was made"
-        )
-    if parts.username is not None:
-        raise InvalidURL(
-            "there is a token, and a user in the URL as well; only one of them can be "
-            "sent, so leave out the token, or take what is before the @ out of the URL"
-        )
 
 
 def _content(response: HTTPResponse) -> bytes:

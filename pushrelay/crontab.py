@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pushrelay.cron_line import parse_cron_line
+from pushrelay.cron_names import JobNames, as_shells_see
 from pushrelay.cron_programs import CRON_PATH, user_before
 from pushrelay.errors import InvalidCronLine
 from pushrelay.schedule import zone_of
@@ -41,7 +42,6 @@ _COMMAND_LINE = re.compile(r"(?:\\.|[^%\\]|\\$)*")
 
 _EXEC = re.compile(r"(?:^|[\s/;&|('\"])pushrelay['\"]?[ \t]+exec(?![\w-])")
 _KNOWS_ITS_RELAY = re.compile(r"PUSHRELAY_URL=|--(?:url|textfile)[ =]")
-_JOB = re.compile(r"--job[ =]['\"]?([^\s'\"]+)")
 _PLAIN = re.compile(r"[\w./+-]+")
 
 
@@ -92,7 +92,7 @@ def adopt(
     reader = _Reader(program, system, host_zone)
     lines = crontab.split("\n")
     entries = dict(reader.entries(lines))
-    names = _Names(lines)
+    names = JobNames(line for line in lines if not _BLANK.fullmatch(line))
     for number, entry in entries.items():
         adopted = _adopted(entry, names)
         if _is_too_long(adopted, lines[number - 1], entry):
@@ -192,7 +192,7 @@ class _Reader:
             )
         up_to_stdin = _COMMAND_LINE.match(text)
         command = up_to_stdin[0] if up_to_stdin else ""
-        name = program_of(_as_shells_see(command))
+        name = program_of(as_shells_see(command))
         if self._is_done(command) or name == "pushrelay":
             return None
         if not name:
@@ -238,31 +238,7 @@ class _Reader:
         return self._host_zone if "TZ" in self._environment else None
 
 
-class _Names:
-    """Gives names to jobs, each of them once."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._taken = {
-            name
-            for line in lines
-            if not _BLANK.fullmatch(line)
-            for name in _JOB.findall(line)
-        }
-
-    def name(self, command: str) -> str:
-        """Return a new name for what runs `command`."""
-        program = program_of(_as_shells_see(command))
-        kept = [c if c.isalnum() or c in "._" else "-" for c in program]
-        base = name = "".join(kept).strip("-.") or "job"
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{base}-{number}"
-        self._taken.add(name)
-        return name
-
-
-def _adopted(entry: _Entry, names: _Names) -> str:
+def _adopted(entry: _Entry, names: JobNames) -> str:
     words = [entry.program, "exec", "--job", names.name(entry.command)]
     if entry.schedule is not None:
         words += ["--schedule", entry.schedule]
@@ -281,7 +257,7 @@ def _adopted(entry: _Entry, names: _Names) -> str:
 
 def _misleading(entry: _Entry) -> Iterator[str]:
     """Yield why the outcome on the record may not be what one takes it for."""
-    command = _as_shells_see(entry.command)
+    command = as_shells_see(entry.command)
     if hides_failures(command):
         shell = (
             "" if _HAS_PIPEFAIL.search(entry.shell) else "SHELL=/bin/bash above and "
@@ -308,10 +284,6 @@ def _schedule(time: str) -> str | None:
     except InvalidCronLine as error:
         raise _Unclear(str(error)) from None
     return text if text.startswith("@") else quoted(text)
-
-
-def _as_shells_see(command: str) -> str:
-    return command.replace(r"\%", "%")
 
 
 def _is_too_long(adopted: str, line: str, entry: _Entry) -> bool:
