@@ -41,6 +41,7 @@ class Run:
         self._fields = fields
         self._started_at = started_at
         self._started = started
+        self._finished_at: float | None = None
 
     def start(self) -> Report:
         """Return the report of its start."""
@@ -53,15 +54,17 @@ class Run:
         more: other fields of it.
         """
         duration = finished - self._started
-        finished_at = time.time() - (time.monotonic() - finished)
-        if finished_at < self._started_at:
+        if self._finished_at is None:
+            # Once: a second report with another time would be of another end.
+            self._finished_at = time.time() - (time.monotonic() - finished)
+        if self._finished_at < self._started_at:
             # The clock was put back meanwhile.
-            finished_at = self._started_at + duration
+            self._finished_at = self._started_at + duration
         document = {
             **self._fields,
             "state": "finished",
             "started_at": self._started_at,
-            "finished_at": finished_at,
+            "finished_at": self._finished_at,
             "duration_seconds": duration,
             "outcome": outcome,
             **more,

@@ -145,5 +145,12 @@ def test_no_duration_is_negative_whatever_the_clock_does(
     assert document["finished_at"] >= document["started_at"] == began
 
 
+def test_an_end_that_is_reported_twice_is_the_same() -> None:
+    run_ = Run("id", {"job": "nightly"}, time.time(), time.monotonic())
+    finished = time.monotonic()
+    first = run_.finish("success", finished)
+    assert run_.finish("success", finished) == first
+
+
 def _taking(asked: Asked) -> Canned:
     return data({"created": True})
