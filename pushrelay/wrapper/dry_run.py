@@ -50,7 +50,7 @@ def _lines(options: Options, report: Report) -> Iterator[str]:
             yield f"expects: {slot}"
     yield from _ways(options)
     for warning in warnings:
-        yield f"warning: {warning}"
+        yield f"warning: {as_options(warning)}"
     said = {name: value for name, value in document.items() if value is not None}
     yield f"report:  {json.dumps(said)}"
 
@@ -93,7 +93,7 @@ def _read(report: Report) -> tuple[Expectation | None, tuple[str, ...]]:
         parse_run(body, id_, now, utf8_names=False)
     except PushrelayError as error:
         only = "only a relay with --push.enable-utf8-names takes this"
-        return read.expectation, (*read.warnings, f"{only}: {as_options(str(error))}")
+        return read.expectation, (*read.warnings, f"{only}: {error}")
     return read.expectation, read.warnings
 
 

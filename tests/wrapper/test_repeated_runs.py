@@ -143,6 +143,36 @@ def test_a_dry_run_does_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_tells_how_the_command_would_be_run(
+    nowhere: Executor, tmp_path: Path
+) -> None:
+    options = ("--jitter=5m", "--lock=wait", "--timeout=1h", "--kill-after=1m")
+    options += ("--retries=3", "--output-tail=4kB", "--quiet-unless-failed")
+    options += (f"--textfile={tmp_path}", "--schedule=0 3 * * *", "--tz=Nowhere/City")
+    done = nowhere.run("--dry-run", *options, "--", "missing-program", PUSHRELAY_URL="")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert "command: missing-program  (not found)" in lines
+    assert f"file:    in {tmp_path}" in lines
+    assert "waits:   up to 5m" in lines
+    assert "lock:    wait, if another run of the job has it" in lines
+    assert "ends:    after 1h, by SIGTERM; by SIGKILL 1m later" in lines
+    assert "retries: 3, 10s apart, if it fails" in lines
+    assert "output:  reported, the last 4000 bytes of each stream" in lines
+    assert "output:  held back, and shown if it fails" in lines
+    assert any(line.startswith("warning: --tz: ") for line in lines)
+    assert not any(line.startswith("relay:") for line in lines)
+
+
+def test_a_dry_run_warns_of_labels_that_few_relays_take(nowhere: Executor) -> None:
+    done = nowhere.run("--dry-run", "--label=a-b=c", "--", "true")
+    assert done.returncode == 0
+    [warning] = [each for each in done.stdout.splitlines() if "warning" in each]
+    assert (
+        "only a relay with --push.enable-utf8-names takes this: --label a-b" in warning
+    )
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [
