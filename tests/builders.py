@@ -19,7 +19,7 @@ from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricFamily
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
 from pushrelay.store.schema import commits, groups
@@ -60,7 +60,7 @@ def group_of(
 
 def new_database(directory: Path, sync: str = "normal") -> Database:
     """Return a database in `directory` with the newest schema."""
-    database = Database(f"sqlite:///{directory}/relay.db", sync)
+    database = open_database(f"sqlite:///{directory}/relay.db", sync)
     database.create()
     upgrade(database)
     return database
@@ -68,7 +68,7 @@ def new_database(directory: Path, sync: str = "normal") -> Database:
 
 def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
     """Commit `changes` at the next revision, as another relay might."""
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         newest = connection.execute(select(func.max(commits.c.revision))).scalar_one()
         revision = newest + 1
         mark = f"{nonce}{revision}".ljust(16).encode()

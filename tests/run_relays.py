@@ -19,7 +19,7 @@ from pushrelay.run_evidence import RunEvidence
 from pushrelay.runs import End, Outcome, Report, Run, Usage
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -95,7 +95,7 @@ async def chosen(relay: Relay, *selectors: str) -> set[str]:
 
 def stored_runs(directory: Path) -> set[GroupingKey]:
     """Return the keys whose evidence has rows in the database in `directory`."""
-    database = Database(f"sqlite:///{directory}/relay.db", "normal")
+    database = open_database(f"sqlite:///{directory}/relay.db", "normal")
     changes = read_snapshot(database, None)
     database.close()
     assert changes is not None

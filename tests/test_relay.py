@@ -888,7 +888,7 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
 def test_a_relay_does_not_start_without_its_tables(tmp_path: Path) -> None:
     async def test() -> None:
         database = new_database(tmp_path)
-        with database.connect_writer() as connection, connection.begin():
+        with database.migrating() as connection:
             connection.execute(text("DROP TABLE groups"))
         with pytest.raises(StoreUnavailable, match="no such table"):
             Relay(database, Telemetry()).start()

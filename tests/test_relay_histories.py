@@ -39,7 +39,7 @@ from pushrelay.groups import Group
 from pushrelay.job_rules import parse_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.telemetry import Telemetry
 
 HOUR = 3600 * SECOND
@@ -111,7 +111,7 @@ class History(RuleBasedStateMachine):
         return self.runner.run(what)
 
     async def started(self) -> Relay:
-        database = Database(f"sqlite:///{self.directory}/relay.db", "normal")
+        database = open_database(f"sqlite:///{self.directory}/relay.db", "normal")
         relay = Relay(database, Telemetry(), self.policies, self.clock)
         relay.start()
         return relay

@@ -16,7 +16,7 @@ from pushrelay.policies import Policies
 from pushrelay.relay import Relay
 from pushrelay.runs import REMEMBERED, Outcome
 from pushrelay.schedule import Expectation
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.store.run_list import ABANDONED, RUNNING, STATES, RunFilter
 from pushrelay.store.run_pruning import prune_runs
 
@@ -177,7 +177,7 @@ async def test_a_page_is_full_though_documents_were_let_go(tmp_path: Path) -> No
             clock.go(1)
             await report(relay, begun(number, clock()))
         await report(relay, begun(9, clock() - HOUR, B))
-        database = Database(f"sqlite:///{tmp_path}/relay.db", "normal")
+        database = open_database(f"sqlite:///{tmp_path}/relay.db", "normal")
         assert prune_runs(database, 2, REMEMBERED, clock()) == 1
         database.close()
         assert await listed(relay, RUNNING) == [3, 2, 9]

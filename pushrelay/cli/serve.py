@@ -239,20 +239,20 @@ def _warn_about_ignored_flags(context: click.Context) -> None:
 
 
 def _prepare_database(settings: Settings) -> None:
-    from pushrelay.store.engine import Database
+    from pushrelay.store.engine import open_database
     from pushrelay.store.migrate import upgrade
 
-    database = Database(settings.database_url, settings.database_sync)
+    database = open_database(settings.database_url, settings.database_sync)
     created = database.create()
     upgrade(database)
     # A worker that inherited open connections would share them with this process.
     database.close()
     log.info(
         "starting",
-        extra={"fields": {"version": __version__, "database": str(database.path)}},
+        extra={"fields": {"version": __version__, "database": str(database.name)}},
     )
     if created:
-        log.warning("created a new, empty database: %s", database.path)
+        log.warning("created a new, empty database: %s", database.name)
 
 
 def _freshness(values: dict[str, Any]) -> Freshness:

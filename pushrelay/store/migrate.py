@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, DatabaseErrors
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 """The schema that this version works with; importing Alembic to find out is slow."""
 
 
@@ -27,7 +26,7 @@ def current_schema(database: Database) -> str | None:
     try:
         with database.snapshot() as connection:
             return _current(connection)
-    except DBAPIError as error:
+    except DatabaseErrors as error:
         raise _unusable(database, error) from error
 
 
@@ -40,17 +39,13 @@ def upgrade(database: Database) -> bool:
     if current_schema(database) == HEAD:
         return False
     try:
-        with (
-            database.write_lock(),
-            database.connect_writer() as connection,
-            connection.begin(),
-        ):
+        with database.migrating() as connection:
             current = _current(connection)
             if current == HEAD:
                 return False
             _refuse_unknown(current)
             _run_migrations(connection)
-    except (DBAPIError, OSError) as error:
+    except (*DatabaseErrors, OSError) as error:
         raise _unusable(database, error) from error
     return True
 
@@ -113,5 +108,5 @@ def _config() -> Config:
 def _unusable(database: Database, error: Exception) -> StartupError:
     reason = getattr(error, "orig", None) or error
     return StartupError(
-        f"the database {database.path} cannot be used: {reason}; it was left as it is"
+        f"the database {database.name} cannot be used: {reason}; it was left as it is"
     )

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from pushrelay.errors import StartupError, StoreUnavailable
-from pushrelay.store.engine import Database, DatabaseErrors, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, open_database, unavailable
 from pushrelay.store.session import Session
 
 
@@ -30,27 +30,27 @@ from pushrelay.store.session import Session
 )
 def test_a_url_that_names_no_sqlite_file_is_refused(url: str, words: str) -> None:
     with pytest.raises(StartupError, match=words):
-        Database(url)
+        open_database(url)
 
 
 def test_the_password_of_a_malformed_url_is_not_shown() -> None:
     with pytest.raises(StartupError) as raised:
-        Database("post gres://user:secret@host/db")
+        open_database("post gres://user:secret@host/db")
     assert "secret" not in str(raised.value)
 
 
 def test_an_unknown_sync_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="full, normal"):
-        Database(f"sqlite:///{tmp_path}/x.db", "off")
+        open_database(f"sqlite:///{tmp_path}/x.db", "off")
 
 
 def test_the_path_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Database("sqlite:///data/x.db").path == tmp_path / "data" / "x.db"
+    assert open_database("sqlite:///data/x.db").path == tmp_path / "data" / "x.db"
 
 
 def test_the_directory_is_made_once(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/a/b/x.db")
+    database = open_database(f"sqlite:///{tmp_path}/a/b/x.db")
     assert database.create()
     assert (tmp_path / "a" / "b").is_dir()
     database.path.touch()
@@ -59,7 +59,7 @@ def test_the_directory_is_made_once(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    database = Database(f"sqlite:///{tmp_path}/file/x.db")
+    database = open_database(f"sqlite:///{tmp_path}/file/x.db")
     with pytest.raises(StartupError, match="cannot make the database"):
         database.create()
 

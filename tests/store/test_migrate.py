@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.migrate import HEAD, current_schema, require_head, upgrade
 from pushrelay.store.schema import metadata
 
@@ -24,9 +24,9 @@ REPOSITORY = Path(__file__).parents[2]
 UPGRADE = """
 import os, sys
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.migrate import upgrade
-database = Database(sys.argv[1])
+database = open_database(sys.argv[1])
 sys.stdin.readline()
 if len(sys.argv) > 2:
     os.setuid(int(sys.argv[2]))
@@ -39,7 +39,7 @@ except StartupError as error:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/relay.db")
+    database = open_database(f"sqlite:///{tmp_path}/relay.db")
     database.create()
     yield database
     database.close()
@@ -146,7 +146,7 @@ def test_a_directory_that_cannot_be_written_is_said() -> None:
     directory = Path(tempfile.mkdtemp())
     try:
         directory.chmod(0o555)
-        database = Database(f"sqlite:///{directory}/relay.db")
+        database = open_database(f"sqlite:///{directory}/relay.db")
         # Nothing keeps root from writing.
         nobody = ("65534",) if os.geteuid() == 0 else ()
         process = start_upgrade(database, *nobody)

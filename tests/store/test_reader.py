@@ -13,7 +13,7 @@ from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
 from pushrelay.store import reader
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.reader import is_committed, read_changes, read_snapshot
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
@@ -91,7 +91,7 @@ def test_a_restored_backup_is_read_whole(database: Database, tmp_path: Path) -> 
 def test_a_position_whose_commit_was_pruned_is_read_whole(database: Database) -> None:
     old = commit(database, group_of(key=key_of("a")))
     commit(database, group_of(key=key_of("b")))
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(commits.delete().where(commits.c.revision <= old.revision))
     changes = read_snapshot(database, old)
     assert changes is not None
@@ -105,8 +105,8 @@ def test_the_commits_of_another_process_are_seen(database: Database) -> None:
 import sys
 sys.path.insert(0, "tests")
 from builders import commit, group_of, key_of
-from pushrelay.store.engine import Database
-commit(Database(sys.argv[1]), group_of(key=key_of("b")))
+from pushrelay.store.engine import Database, open_database
+commit(open_database(sys.argv[1]), group_of(key=key_of("b")))
 """
     subprocess.run(
         [sys.executable, "-c", code, str(database.url)],
@@ -131,7 +131,7 @@ def test_a_commit_is_found_by_its_nonce(database: Database) -> None:
 
 
 def test_a_store_that_lost_its_commits_is_unavailable(database: Database) -> None:
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(commits.delete())
     with pytest.raises(StoreUnavailable, match="no commits"):
         read_snapshot(database, None)
@@ -179,7 +179,7 @@ def test_a_commit_between_the_looks_at_the_clock_is_read(
 
 
 def test_a_store_without_its_tables_is_unavailable(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database = open_database(f"sqlite:///{tmp_path}/empty.db")
     database.create()
     with pytest.raises(StoreUnavailable, match="no such table"):
         read_snapshot(database, None)

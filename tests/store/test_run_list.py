@@ -15,7 +15,7 @@ from run_builders import run_id, run_of
 from pushrelay.errors import StoreUnavailable
 from pushrelay.runs import Outcome, Run
 from pushrelay.store import run_list
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.run_list import (
     ABANDONED,
     RUNNING,
@@ -107,7 +107,7 @@ def test_a_run_is_found_while_it_has_its_document(database: Database) -> None:
 
 
 def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database = open_database(f"sqlite:///{tmp_path}/empty.db")
     database.create()
     with pytest.raises(StoreUnavailable, match="no such table"):
         list_runs(database, RunFilter())

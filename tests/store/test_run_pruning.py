@@ -17,7 +17,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.runs import REMEMBERED, Run
 from pushrelay.store import run_pruning
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.evidence_rows import write_evidence
 from pushrelay.store.run_list import find_run
 from pushrelay.store.run_pruning import KNOWN, prune_in_portions, prune_runs
@@ -159,7 +159,7 @@ def test_a_portion_is_quick(database: Database) -> None:
 
 
 def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database = open_database(f"sqlite:///{tmp_path}/empty.db")
     database.create()
     with pytest.raises(StoreUnavailable, match="no such table"):
         prune_runs(database, 1, DAY, NOW)

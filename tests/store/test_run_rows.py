@@ -143,9 +143,9 @@ def test_what_was_put_is_gone_after_a_kill(database: Database) -> None:
     code = """
 import os, sys
 from run_builders import run_of
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.run_rows import RunRows
-session = Database(sys.argv[1]).open_writer()
+session = open_database(sys.argv[1]).open_writer()
 with session.transaction():
     rows = RunRows(session)
     rows.put(run_of(77))

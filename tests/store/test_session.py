@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 from sqlalchemy import insert
 
-from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed, sql
+from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed
+from pushrelay.store.statements import sql
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 

@@ -19,7 +19,7 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
 from pushrelay.store import engine, pruning, writer
 from pushrelay.store.books import Books
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
@@ -412,7 +412,7 @@ def test_what_others_commit_is_seen_before_anything_is_decided(
 
 
 def test_two_writers_of_one_database_take_turns(database: Database) -> None:
-    desks = [Desk(database), Desk(Database(str(database.url), "normal"))]
+    desks = [Desk(database), Desk(open_database(str(database.url), "normal"))]
 
     def work(number: int) -> None:
         for value in range(25):
