@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from databases import database_in
 from google.protobuf import text_format
 from sqlalchemy import func, insert, select
 
@@ -19,10 +22,17 @@ from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricFamily
-from pushrelay.store.engine import Database, open_database
+from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
+from pushrelay.store.reader import newest_position
 from pushrelay.store.schema import commits, groups
+from pushrelay.store.session import Session
+from pushrelay.store.sqlite import SqliteDatabase
+
+
+NO_TABLE = "no such table|does not exist"
+"""What databases say of a table that is not there."""
 
 
 def key_of(job: str = "a", **labels: str) -> GroupingKey:
@@ -59,11 +69,33 @@ def group_of(
 
 
 def new_database(directory: Path, sync: str = "normal") -> Database:
-    """Return a database in `directory` with the newest schema."""
-    database = open_database(f"sqlite:///{directory}/relay.db", sync)
-    database.create()
-    upgrade(database)
+    """Return the database of `directory` with the newest schema."""
+    database = database_in(directory, sync)
+    if not database.is_shared:
+        database.create()
+        upgrade(database)
     return database
+
+
+@contextmanager
+def write_locked(database: Database) -> Iterator[Session]:
+    """Hold the write lock, as another relay might."""
+    with closing(database.open_writer()) as session, session.transaction():
+        newest_position(session)
+        yield session
+
+
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Keep others from writing: on SQLite by the lock of the file itself."""
+    if isinstance(database, SqliteDatabase):
+        with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.rollback()
+    else:
+        with write_locked(database):
+            yield
 
 
 def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:

@@ -100,7 +100,13 @@ def open_database(url: str, sync: str = "full") -> Database:
 
         return SqliteDatabase(parsed, sync)
     if kind == "postgresql":
-        from pushrelay.store.postgresql import PostgresDatabase
+        try:
+            from pushrelay.store.postgresql import PostgresDatabase
+        except ImportError as error:
+            raise StartupError(
+                f"--database.url: the driver of PostgreSQL is missing: {error}; "
+                "install it: pip install 'pushrelay[postgres]'"
+            ) from error
 
         return PostgresDatabase(parsed, sync)
     raise StartupError(f"--database.url: {kind} is not supported; {_WRITE}")
@@ -119,5 +125,9 @@ def _without_password(url: str) -> str:
 
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return the error that tells users of the database about the driver's `error`."""
-    reason = getattr(error, "orig", None) or error
-    return StoreUnavailable(f"the database is unavailable: {reason}")
+    return StoreUnavailable(f"the database is unavailable: {one_line(error)}")
+
+
+def one_line(error: Exception) -> str:
+    """Return what the driver says, without what SQLAlchemy adds."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -89,8 +89,7 @@ class SqliteSession:
             except BaseException:
                 self._driver.rollback()
                 raise
-            # Unlike the driver's own `commit`, it fails if there is nothing to commit.
-            self._driver.execute("COMMIT")
+            self._commit()
 
     def close(self) -> None:
         self._connection.close()
@@ -98,6 +97,10 @@ class SqliteSession:
     def discard(self) -> None:
         self._connection.invalidate()
         self._connection.close()
+
+    def _commit(self) -> None:
+        # Unlike the driver's own `commit`, it fails if there is nothing to commit.
+        self._driver.execute("COMMIT")
 
 
 class SqliteDatabase:
