@@ -30,9 +30,9 @@ from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
 from pushrelay.store.sqlite import SqliteDatabase
 
-
-NO_TABLE = "no such table|does not exist"
-"""What databases say of a table that is not there."""
+NO_TABLE = r"no such table|does not exist"
+LOCKED = r"database is locked|lock timeout"
+"""What databases say of a table that is not there, and of a lock that others have."""
 
 
 def key_of(job: str = "a", **labels: str) -> GroupingKey:

@@ -41,7 +41,9 @@ def _kinds_of(test: pytest.Function) -> tuple[str, ...]:
     if test.get_closest_marker("postgres"):
         return (POSTGRESQL,)
     path = test.path.relative_to(test.config.rootpath).as_posix()
-    is_on_each = ON_EACH_KIND.fullmatch(path) and "tmp_path_factory" in test.fixturenames
+    is_on_each = (
+        ON_EACH_KIND.fullmatch(path) and "tmp_path_factory" in test.fixturenames
+    )
     return KINDS if is_on_each and not test.get_closest_marker("sqlite") else (SQLITE,)
 
 

@@ -67,7 +67,7 @@ class _Pooled:
 
     def drop(self) -> None:
         self._connection.close()
-        # Some tests leave connections behind, as of a process that was killed.
+        # What a test left connected is no reason to keep it.
         name = self.url.database
         run_sql(self._server, f"DROP DATABASE {name} WITH (FORCE)")
 

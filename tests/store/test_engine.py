@@ -146,10 +146,14 @@ def test_a_reader_that_failed_is_not_kept(database: Database) -> None:
 def test_a_writer_is_used_again_after_an_error_of_another_kind(
     database: Database,
 ) -> None:
+    def write_and_fail(writer: Session) -> None:
+        writer.run(sql(insert(commits)), {"revision": 1, "nonce": b"", "at": 0})
+        assert count_commits(writer) == 2
+        raise ZeroDivisionError
+
     with closing(database.open_writer()) as writer:
         with pytest.raises(ZeroDivisionError), writer.transaction():
-            writer.run(sql(insert(commits)), {"revision": 1, "nonce": b"", "at": 0})
-            raise ZeroDivisionError
+            write_and_fail(writer)
         assert writer.is_current
         with writer.transaction():
             assert count_commits(writer) == 1

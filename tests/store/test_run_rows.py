@@ -38,9 +38,7 @@ MOMENTS = st.integers(0, 9)
 
 
 @pytest.fixture(scope="module")
-def directory(
-    database_kind: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def directory(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp(database_kind)
 
 
@@ -151,9 +149,7 @@ def test_ending_all_removes_all(session: Session, rows: RunRows) -> None:
     assert count(session) == 0
 
 
-def test_what_was_put_is_gone_after_a_kill(
-    database: Database, directory: Path
-) -> None:
+def test_what_was_put_is_gone_after_a_kill(database: Database, directory: Path) -> None:
     code = """
 import os, sys
 from run_builders import run_of
