@@ -80,7 +80,9 @@ class PostgresServer:
         )
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, if it is not running, and wait until it answers."""
+        if self._process is not None:
+            return
         command = [str(self._programs / "postgres"), "-D", str(self._data)]
         for name, value in (self._settings | {"port": str(self.port)}).items():
             command += ["-c", f"{name}={value}"]

@@ -33,9 +33,10 @@ async def open_relay(
     directory: Path,
     policies: Policies | None = None,
     clock: Callable[[], int] = time.time_ns,
+    sync: str = "normal",
 ) -> AsyncIterator[Relay]:
     """Run a relay of the database in `directory`, which is made if need be."""
-    relay = Relay(new_database(directory), Telemetry(), policies, clock)
+    relay = Relay(new_database(directory, sync), Telemetry(), policies, clock)
     relay.start()
     try:
         yield relay

@@ -87,10 +87,9 @@ def open_database(url: str, sync: str = "full") -> Database:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise StartupError(
-            f"--database.url is not a database URL: {_without_password(url)!r}; "
-            f"{_WRITE}"
+            f"--database.url is not a database URL: {without_password(url)!r}; {_WRITE}"
         ) from None
     if sync not in SYNC_MODES:
         raise StartupError(f"--database.sync must be one of {', '.join(SYNC_MODES)}")
@@ -114,13 +113,21 @@ def open_database(url: str, sync: str = "full") -> Database:
 
 _WRITE = (
     "write sqlite:///FILE, with a fourth slash for an absolute path, or "
-    "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+    "postgresql://USER:PASSWORD@HOST/DATABASE"
 )
 
 
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+def without_password(url: str) -> str:
+    """Return `url` for people, whatever it is."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        scheme, separator, rest = url.partition("?")[0].partition("://")
+        return scheme + separator + rest.rpartition("@")[2]
+    hidden = {name: "HIDDEN" for name in parsed.query if "password" in name}
+    if parsed.password is None and not hidden:
+        return url
+    return parsed.update_query_dict(hidden).render_as_string()
 
 
 def unavailable(error: Exception) -> StoreUnavailable:

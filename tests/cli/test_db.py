@@ -43,7 +43,7 @@ def test_check_refuses_a_database_without_tables(tmp_path: Path) -> None:
     database.touch()
     result = run("check", database)
     assert result.exit_code == 1
-    assert "run `pushrelay db upgrade`" in result.output
+    assert "run `pushrelay db upgrade --database.url=...`" in result.output
 
 
 def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
