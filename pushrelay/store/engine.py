@@ -71,8 +71,8 @@ class Database(Protocol):
         """Give a connection of SQLAlchemy that sees one state of the database."""
 
     def migrating(self) -> AbstractContextManager[Connection]:
-        """Give a connection of SQLAlchemy in a transaction that nobody else changes the
-        schema in. Raises OSError and DatabaseErrors."""
+        """Give a connection of SQLAlchemy in a transaction in which nobody else writes
+        or changes the schema. Raises OSError and DatabaseErrors."""
 
     def close(self) -> None:
         """Close all connections that are not in use."""
