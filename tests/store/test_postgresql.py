@@ -101,7 +101,7 @@ def test_a_transaction_says_what_it_may_take(url: URL, sync: str, waits: str) ->
     with database.reading() as session, session.transaction():
         assert setting(session, "transaction_isolation") == "repeatable read"
         assert setting(session, "transaction_read_only") == "on"
-        assert setting(session, "statement_timeout") == "2min"
+        assert setting(session, "statement_timeout") == "30s"
     database.close()
 
 
