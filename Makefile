@@ -45,6 +45,7 @@ fix: $(VENV)/installed-dev ## format the code, and mend what the linter can mend
 
 bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is installed
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+	@$(BIN)/python benchmarks/exec.py
 
 bench-scale: $(VENV)/installed-dev ## measure with up to 100,000 groups
 	@$(BIN)/python benchmarks/scale.py $(ARGS)

@@ -16,16 +16,19 @@ from http.client import (
     HTTPException,
     HTTPResponse,
     HTTPSConnection,
+    IncompleteRead,
     RemoteDisconnected,
 )
 from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from pushrelay.bounded_socket import BoundedSocket
 from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 10.0
+MOST_BYTES = 16 * 1024 * 1024
 
 COMPRESSED_BYTES = 64 * 1024
 """Bodies from this size on are sent with gzip."""
@@ -36,8 +39,11 @@ _DROPPED = (
     ConnectionResetError,
     RemoteDisconnected,
 )
+# So many times as long as it may be silent, a relay may take for an answer.
+_WHOLE = 6
+_PIECE_BYTES = 64 * 1024
 _SHOWN_CHARACTERS = 4000
-_PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
+_PATH_CHARACTERS = "/%:!$&'()*+,;=~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!-~]+")
 # Statuses other than 5xx after which the same request may be taken.
@@ -66,7 +72,8 @@ class RelayClient:
     url: `http://` or `https://`, host, and if need be user and password, port and path
         prefix; without a scheme it is http. Raises InvalidURL.
     connect_seconds: how long connecting may take, for each address of the host.
-    answer_seconds: how long the relay may be silent.
+    answer_seconds: how long the relay may be silent; it may take six times as long to
+        be sent a request and to answer it. most_bytes: so long may an answer be.
 
     Raises InvalidURL; also for a token that cannot be sent, or not beside a user.
     """
@@ -78,6 +85,7 @@ class RelayClient:
         token: str | None = None,
         connect_seconds: float = CONNECT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         parts, port = _split(url)
         self._scheme, self._host, self._port = parts.scheme, parts.hostname or "", port
@@ -91,6 +99,7 @@ class RelayClient:
         self._headers = {"Accept": "application/json", **authorization}
         self._connect_seconds = connect_seconds
         self._answer_seconds = answer_seconds
+        self._most_bytes = most_bytes
         self._connection: HTTPConnection | None = None
 
     def __enter__(self) -> RelayClient:
@@ -189,7 +198,7 @@ class RelayClient:
         with suppress(*_DROPPED):
             connection.request(method, self._prefix + target, body, dict(headers))
         response = connection.getresponse()
-        content = response.read()
+        content = _content(response)
         if response.will_close:
             self.close()
         return response, content
@@ -199,8 +208,14 @@ class RelayClient:
             kind = HTTPSConnection if self._scheme == "https" else HTTPConnection
             connection = kind(self._host, self._port, timeout=self._connect_seconds)
             connection.connect()
-            connection.sock.settimeout(self._answer_seconds)
+            connection.sock = self._socket = BoundedSocket(
+                connection.sock,
+                silent_seconds=self._answer_seconds,
+                whole_seconds=_WHOLE * self._answer_seconds,
+                most_bytes=self._most_bytes,
+            )
             self._connection = connection
+        self._socket.begin()
         return self._connection
 
     def _shown(self, target: str) -> str:
@@ -219,7 +234,7 @@ class RelayClient:
         if problem["detail"]:
             told += f": {problem['detail']}"
         if status >= 500 or status in _TEMPORARY:
-            raise RelayUnavailable(f"{told}; try again later")
+            raise RelayUnavailable(f"{told}; try again later", status)
         advice = _ADVICE.get(status)
         if status == 404 and "reason" in problem and problem["detail"] != _NO_PAGE:
             advice = None  # the page is there, but not what it would be about
@@ -236,7 +251,9 @@ def _split(url: str) -> tuple[SplitResult, int]:
         usual_port = _DEFAULT_PORTS[parts.scheme]
         port = parts.port or usual_port
         url.encode()  # which bytes that are no UTF-8 prevent
-        if parts.hostname and not (parts.query or parts.fragment):
+        # An `@` behind a slash is most likely that of a password with a slash in it.
+        is_whole = not (parts.query or parts.fragment or "@" in parts.path)
+        if parts.hostname and is_whole:
             return parts, port
     except (ValueError, KeyError):
         pass
@@ -245,7 +262,7 @@ def _split(url: str) -> tuple[SplitResult, int]:
     raise InvalidURL(
         f"{shown} is no URL of a relay; write http://HOST:PORT or https://HOST:PORT, "
         "with USER:PASSWORD@ before the host (`/`, `@` and `:` in them as %2F, %40 and "
-        "%3A) and a path prefix behind the port if need be"
+        "%3A) and a path prefix behind the port (`@` in it as %40) if need be"
     )
 
 
@@ -271,6 +288,16 @@ def _check_token(token: str, parts: SplitResult) -> None:
             "there is a token, and a user in the URL as well; only one of them can be "
             "sent, so leave out the token, or take what is before the @ out of the URL"
         )
+
+
+def _content(response: HTTPResponse) -> bytes:
+    # In one piece, what it says of its length would be how much memory is taken.
+    pieces = []
+    while piece := response.read(_PIECE_BYTES):
+        pieces.append(piece)
+    if response.length:
+        raise IncompleteRead(b"", response.length)
+    return b"".join(pieces)
 
 
 def _compressed(body: bytes) -> bytes:

@@ -7,18 +7,22 @@ All but what is put in stays as it is, byte for byte; text here is what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pushrelay.cron_line import parse_cron_line
+from pushrelay.cron_programs import CRON_PATH, user_before
 from pushrelay.errors import InvalidCronLine
 from pushrelay.schedule import zone_of
+from pushrelay.shell_lists import fails_by_a_test, hides_failures
 from pushrelay.shell_words import is_simple, program_of, quoted
 from pushrelay.shown import shown
 
 _DEFAULT_SHELL = "/bin/sh"
 _SHELL = re.compile(r"/(?:[\w.+-]+/)*(?:sh|dash|bash|ash|ksh|ksh93|mksh|zsh)", re.ASCII)
-_READS_NO_FILES = re.compile(r".*/(?:sh|dash|bash|ash)")
+_HAS_PIPEFAIL = re.compile("bash|ksh|zsh")
+_PLAIN_SHELL = re.compile(r".*/(?:sh|dash|ash)")
+_BASH = re.compile(r".*/bash")
 
 _MOST_BYTES = 998
 """Debian's cron refuses a whole crontab if one of its commands has more."""
@@ -36,6 +40,7 @@ _COMMAND_LINE = re.compile(r"(?:\\.|[^%\\]|\\$)*")
 """A command up to the first percent sign, behind which its standard input is."""
 
 _EXEC = re.compile(r"(?:^|[\s/;&|('\"])pushrelay['\"]?[ \t]+exec(?![\w-])")
+_KNOWS_ITS_RELAY = re.compile(r"PUSHRELAY_URL=|--(?:url|textfile)[ =]")
 _JOB = re.compile(r"--job[ =]['\"]?([^\s'\"]+)")
 _PLAIN = re.compile(r"[\w./+-]+")
 
@@ -53,8 +58,8 @@ class _Entry:
     """A line whose command can be put behind `pushrelay exec`.
 
     before, command, stdin: the parts of the line. schedule, tz: what exec is told of
-    it, None for nothing. shell: the program that cron gives the command to.
-    may_be_split: whether that shell may read the words of the command for us.
+    it, None for nothing. shell: the program that cron gives the command to. program:
+    the word for pushrelay.
     """
 
     before: str
@@ -63,7 +68,7 @@ class _Entry:
     schedule: str | None
     tz: str | None
     shell: str
-    may_be_split: bool
+    program: str
 
 
 class _Unclear(Exception):
@@ -73,23 +78,23 @@ class _Unclear(Exception):
 def adopt(
     crontab: str,
     *,
-    program: str = "pushrelay",
+    program: Callable[[str], str] = lambda _: "pushrelay",
     system: bool = False,
     host_zone: str | None = None,
 ) -> tuple[str, list[Remark]]:
     """Return `crontab` with each command behind `pushrelay exec`, and remarks on what
     was left as it is or needs a look. What is behind it already stays.
 
-    program: what stands for `pushrelay`. system: whether lines name a user before the
-    command. host_zone: the time zone of this machine, None if that is not known.
+    program: returns what stands for `pushrelay` where PATH is what it is given.
+    system: whether lines name a user before the command. host_zone: the time zone of
+    this machine, None if that is not known.
     """
-    word = program if _PLAIN.fullmatch(program) else quoted(program)
-    reader = _Reader(word.replace("%", r"\%"), system, host_zone)
+    reader = _Reader(program, system, host_zone)
     lines = crontab.split("\n")
     entries = dict(reader.entries(lines))
     names = _Names(lines)
     for number, entry in entries.items():
-        adopted = _adopted(entry, reader.program, names)
+        adopted = _adopted(entry, names)
         if _is_too_long(adopted, lines[number - 1], entry):
             reader.remark(
                 number,
@@ -98,18 +103,23 @@ def adopt(
             )
             continue
         lines[number - 1] = adopted
-    return "\n".join(lines), reader.remarks
+        for text in _misleading(entry):
+            reader.remark(number, text)
+    return "\n".join(lines), sorted(reader.remarks, key=lambda remark: remark.line)
 
 
 class _Reader:
     """Reads the lines of a crontab, and keeps what environment lines say."""
 
-    def __init__(self, program: str, system: bool, host_zone: str | None) -> None:
-        self.program = program
+    def __init__(
+        self, program: Callable[[str], str], system: bool, host_zone: str | None
+    ) -> None:
         self.remarks: list[Remark] = []
+        self._program_on = program
         self._system = system
         self._host_zone = host_zone
         self._environment: dict[str, str] = {}
+        self._misses_a_relay = False
 
     def entries(self, lines: Iterable[str]) -> Iterator[tuple[int, _Entry]]:
         """Yield what can be put behind `pushrelay exec`, with its line."""
@@ -124,11 +134,27 @@ class _Reader:
             except _Unclear as reason:
                 self.remark(number, f"left as it is: {reason}")
                 continue
+            if entry is not None or self._is_done(line):
+                self._look_for_a_relay(number, line)
             if entry is not None:
                 yield number, entry
 
     def remark(self, number: int, text: str) -> None:
         self.remarks.append(Remark(number, text))
+
+    def _look_for_a_relay(self, number: int, line: str) -> None:
+        """Make a remark on the first job that is not told where to report."""
+        is_told = self._environment.get("PUSHRELAY_URL") or _KNOWS_ITS_RELAY.search(
+            line
+        )
+        if is_told or self._misses_a_relay:
+            return
+        self._misses_a_relay = True
+        self.remark(
+            number,
+            "PUSHRELAY_URL is not set above: jobs report to http://localhost:9091; for "
+            "another relay, put PUSHRELAY_URL=http://HOST:9091 at the top",
+        )
 
     def _set(self, number: int, setting: re.Match[str]) -> None:
         name = next(each for each in setting.groups()[:3] if each is not None)
@@ -159,14 +185,15 @@ class _Reader:
             )
             raise _Unclear(f"there must be {wanted}")
         text = found["command"]
-        if not self._system and re.match(r"root[ \t]", text):
-            raise _Unclear("root seems to be a user; if so, give --system")
+        if not self._system and (user := user_before(text, self._path())):
+            raise _Unclear(
+                f"{shown(user)} is a user here; if the line is to run a command as "
+                "that user, give --system"
+            )
         up_to_stdin = _COMMAND_LINE.match(text)
         command = up_to_stdin[0] if up_to_stdin else ""
         name = program_of(_as_shells_see(command))
-        if _EXEC.search(command) or f"{self.program} exec " in command:
-            return None
-        if name == "pushrelay":
+        if self._is_done(command) or name == "pushrelay":
             return None
         if not name:
             raise _Unclear("there is no command")
@@ -176,6 +203,11 @@ class _Reader:
                 f"what its SHELL, {shown(shell)}, takes is not known here; put "
                 "pushrelay exec before the command by hand"
             )
+        if _BASH.fullmatch(shell) and self._environment.get("BASH_ENV"):
+            raise _Unclear(
+                "behind pushrelay exec, bash would read the file of BASH_ENV twice; if "
+                "it may, put pushrelay exec before the command by hand"
+            )
         return _Entry(
             before=line[: found.start("command")],
             command=command,
@@ -183,10 +215,20 @@ class _Reader:
             schedule=_schedule(found["time"]),
             tz=self._tz(),
             shell=shell,
-            # A file that the shell reads may say what the command's name stands for.
-            may_be_split=bool(_READS_NO_FILES.fullmatch(shell))
-            and "BASH_ENV" not in self._environment,
+            program=self._program(),
         )
+
+    def _path(self) -> str:
+        return self._environment.get("PATH", CRON_PATH)
+
+    def _program(self) -> str:
+        """Return the word for pushrelay where PATH is what it is now."""
+        program = self._program_on(self._path())
+        word = program if _PLAIN.fullmatch(program) else quoted(program)
+        return word.replace("%", r"\%")
+
+    def _is_done(self, command: str) -> bool:
+        return bool(_EXEC.search(command)) or f"{self._program()} exec " in command
 
     def _tz(self) -> str | None:
         named = self._environment.get("CRON_TZ")
@@ -220,19 +262,39 @@ class _Names:
         return name
 
 
-def _adopted(entry: _Entry, program: str, names: _Names) -> str:
-    words = [program, "exec", "--job", names.name(entry.command)]
+def _adopted(entry: _Entry, names: _Names) -> str:
+    words = [entry.program, "exec", "--job", names.name(entry.command)]
     if entry.schedule is not None:
         words += ["--schedule", entry.schedule]
         if entry.tz is not None:
             words += ["--tz", entry.tz]
     # Where cron makes one backslash of two, words are not what they seem to be.
     is_clear = r"\\" not in entry.command and is_simple(entry.command)
-    if entry.may_be_split and is_clear:
+    # Others than these may read a file first that says what a name stands for, and run
+    # scripts without an interpreter in their first line themselves.
+    if is_clear and _PLAIN_SHELL.fullmatch(entry.shell):
         words += ["--", entry.command]
     else:
         words += ["--", entry.shell, "-c", quoted(entry.command)]
     return entry.before + " ".join(words) + entry.stdin
+
+
+def _misleading(entry: _Entry) -> Iterator[str]:
+    """Yield why the outcome on the record may not be what one takes it for."""
+    command = _as_shells_see(entry.command)
+    if hides_failures(command):
+        shell = (
+            "" if _HAS_PIPEFAIL.search(entry.shell) else "SHELL=/bin/bash above and "
+        )
+        yield (
+            "only the last command of a pipe says whether the job failed; with "
+            f"{shell}set -o pipefail; before the command, all of them do"
+        )
+    if fails_by_a_test(command):
+        yield (
+            "whenever the test is false, the job counts as failed; write "
+            "[ ! ... ] || in place of [ ... ] &&, or use if"
+        )
 
 
 def _schedule(time: str) -> str | None:

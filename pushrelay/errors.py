@@ -54,6 +54,11 @@ class PushrelayError(Exception):
     job: str | None = None
 
 
+def internal(error: Exception) -> str:
+    """Return what a person is told of an `error` that is a fault of ours."""
+    return f"internal error: {type(error).__name__}: {error}"
+
+
 class InvalidRequest(PushrelayError):
     """A request that cannot be read; nothing of it reaches the store."""
 
@@ -225,7 +230,14 @@ class InvalidURL(PushrelayError):
 
 class RelayUnavailable(PushrelayError):
     """A relay elsewhere that does not answer, or not with what was asked. Whether a
-    write was done may be unknown; trying again may help."""
+    write was done may be unknown; trying again may help.
+
+    status: of the answer; None if there was none, or none of a relay.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class RelayRefused(PushrelayError):

@@ -24,6 +24,7 @@ _SECOND = 10**9
 _LAST_SECOND = 10**15
 # uuid.UUID takes more: braces, other dashes, digits that are not ASCII.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_DIGITS = re.compile(r"[0-9a-fA-F]{4,32}")
 _Value = TypeVar("_Value")
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -84,6 +85,16 @@ def about_job(job: str | None) -> Iterator[None]:
 def parse_uuid(written: str) -> uuid.UUID | None:
     """Return the UUID that is `written` in its usual form; None if that is none."""
     return uuid.UUID(written) if _UUID.fullmatch(written) else None
+
+
+def parse_uuid_prefix(written: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Return the first and the last UUID whose usual form begins with what is
+    `written`; None if none does, or if that is less than 4 digits."""
+    digits = written.replace("-", "")
+    if _DIGITS.fullmatch(digits) is None:
+        return None
+    first, last = [uuid.UUID(digits.ljust(32, digit)) for digit in "0f"]
+    return (first, last) if str(first).startswith(written.lower()) else None
 
 
 def job_of(name: object) -> str | None:

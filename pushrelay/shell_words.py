@@ -27,7 +27,7 @@ _DOUBLE = rf'"(?:[^"\\$`]|\\.|{_VARIABLE})*"'
 _WORD = rf"(?!#)(?:[^\s'\"\\$`&|;<>()]|\\.|{_VARIABLE}|{_SINGLE}|{_DOUBLE})+"
 _SIMPLE = re.compile(rf"({_WORD})(?:[ \t]+{_WORD})*[ \t]*(?:[ \t]#.*)?")
 
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?P<blank>\s+|(?<!\S)#.*)"
     r"|(?P<redirection>[0-9]*&?[<>][<>&|-]*)"
     r"|(?P<operator>[;&|()]+)"
@@ -108,7 +108,7 @@ def _commands(text: str) -> Iterator[list[str]]:
     words: list[str] = []
     is_target = False
     position = 0
-    while found := _TOKEN.match(text, position):
+    while found := TOKEN.match(text, position):
         position = found.end()
         if found["operator"]:
             yield words

@@ -39,6 +39,15 @@ def started(number: int = 0) -> dict[str, Any]:
     return run_document(number, state="started", **unknown)
 
 
+HISTORY = [
+    started(0),
+    run_document(1, outcome="failure", exit_code=3, duration_seconds=9.5),
+    run_document(2, outcome="signal", exit_code=None, signal=9, host=None),
+    run_document(3, outcome="success", exit_code=None, duration_seconds=None),
+    {**started(4), "abandoned": True},
+]
+
+
 class Runs:
     """Answers as a relay with these runs does."""
 
@@ -49,11 +58,13 @@ class Runs:
         if asked.path == "/api/v1/runs":
             first = int(asked.parameters.get("cursor", ["0"])[0])
             behind = first + int(asked.parameters["limit"][0])
-            more = behind < len(self.runs)
-            entries = list(self.runs.values())[first:behind]
+            id_ = asked.parameters.get("id", [""])[0].lower()
+            found = [run for run in self.runs.values() if run["id"].startswith(id_)]
+            more = behind < len(found)
+            entries = found[first:behind]
             return data({"runs": entries, "next": str(behind) if more else None})
-        found = self.runs.get(asked.path.removeprefix("/api/v1/runs/"))
-        return data(found) if found else problem(404, reason="x", detail="no such run")
+        run = self.runs.get(asked.path.removeprefix("/api/v1/runs/"))
+        return data(run) if run else problem(404, reason="x", detail="no such run")
 
 
 FULL = run_document(

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from relay_process import REPOSITORY
+from waiting import DEADLINE
 
 from pushrelay.wrapper.capture import Capture
 from pushrelay.wrapper.held_back import HeldBack
-
-DEADLINE = 30.0
 
 
 class Capturing:

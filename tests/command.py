@@ -9,10 +9,9 @@ import sys
 
 from click.testing import CliRunner
 from relay_process import REPOSITORY
+from waiting import DEADLINE
 
 from pushrelay.cli.main import cli
-
-DEADLINE = 60.0
 
 
 def run(

@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from canned_server import Asked, Canned, data
-from command import DEADLINE
+from noting_relay import TAKEN
 from relay_process import REPOSITORY, HTTPClient
 from run_http import runs_of
+from waiting import DEADLINE
 
 from pushrelay.wrapper.spool import Spool
 
 _PROGRAM = (sys.executable, "-m", "pushrelay", "exec")
 _WAITING = 'while [ ! -e "$1" ]; do sleep 0.02; done; exit "$2"'
-
-TAKEN = {"id": "", "replayed": False, "warnings": [], "metrics_problems": []}
-"""The data with which a relay answers to a report."""
 
 
 def until(file: Path) -> list[str]:
@@ -40,14 +38,6 @@ def taking(file: Path) -> Callable[[Asked], Canned]:
     return take
 
 
-def wait_until(is_so: Callable[[], Any]) -> None:
-    """Return as soon as something is so."""
-    deadline = time.monotonic() + DEADLINE
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not become so"
-        time.sleep(0.02)
-
-
 class Executor:
     """Calls `pushrelay exec`, with its state below `directory`, to report to `url`."""
 
@@ -59,6 +49,8 @@ class Executor:
             **{k: v for k, v in os.environ.items() if not k.startswith("PUSHRELAY_")},
             "PYTHONPATH": str(REPOSITORY),
             "PUSHRELAY_STATE_DIR": str(self.state),
+            # Who is killed leaves the file for the command's metrics there.
+            "TMPDIR": str(directory),
             "PUSHRELAY_URL": url,
         }
 

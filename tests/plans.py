@@ -37,15 +37,23 @@ def assert_plan(
     order rows are read; the rest of `plan` is what SQLite says.
 
     other: an index that PostgreSQL may choose as well."""
+    steps = plan_of(session, statement, values)
     if isinstance(session, SqliteSession):
-        steps = [row[3] for row in session.all(_Explained(statement), values)]
         # Sorting would be a step of its own.
         assert len(steps) == 1, steps
         assert plan in steps[0]
         return
-    list(session.all(_EVERYTHING_BUT_INDEXES))
-    steps = [row[0] for row in session.all(_Explained(statement), values)]
     name = re.sub(r"(USING INDEX )?sqlite_autoindex_(\w+)_1", r"pk_\2", plan)
     used = re.findall(r"using (\w+) on", " ".join(steps))
     assert used in ([name.split()[0]], [other]), steps
     assert not any("Sort" in step or "Seq Scan" in step for step in steps), steps
+
+
+def plan_of(
+    session: Session, statement: Statement, values: dict[str, Any]
+) -> list[str]:
+    """Return the steps of `statement`, if indexes are used wherever that can be."""
+    if isinstance(session, SqliteSession):
+        return [row[3] for row in session.all(_Explained(statement), values)]
+    list(session.all(_EVERYTHING_BUT_INDEXES))
+    return [row[0] for row in session.all(_Explained(statement), values)]

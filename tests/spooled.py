@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pushrelay.wrapper.reports import Report
+from pushrelay.wrapper.spool import Spool
 
 URL = "http://relay.example.org:9091"
 OTHER_URL = "http://other.example.org/push"
@@ -25,6 +26,16 @@ def finished(at: float = NOW - 5, run_id: str | None = None, **fields: Any) -> R
     document = {"job": "nightly", "state": "finished", "outcome": "success"}
     times = {"started_at": at - 2, "finished_at": at}
     return Report(run_id or str(uuid.uuid4()), {**document, **times, **fields})
+
+
+def finish_of(start: Report, **fields: Any) -> Report:
+    """Return the finish of the run that began with `start`."""
+    return finished(start.at + 5, start.run_id, started_at=start.at, **fields)
+
+
+def reports_of(spool: Spool, url: str | None = None) -> list[Report]:
+    """Return what is to be delivered."""
+    return [entry.report for entry in spool.waiting(url)]
 
 
 def files(directory: Path) -> list[str]:

@@ -85,6 +85,10 @@ def test_the_url_is_shown_without_what_is_secret(written: str, shown: str) -> No
         "http://relay/\udce4",
         f"http://user:{PASSWORD}/@relay",
         f"ftp://user:{PASSWORD}@relay",
+        f"http://user:12/{PASSWORD}@relay:1",
+        f"user:12/{PASSWORD}@relay:1",
+        f"http://user/{PASSWORD}@relay",
+        f"https://user:12/3/{PASSWORD}@relay:1/prefix",
     ],
 )
 def test_what_is_no_url_is_refused_without_telling_a_password(url: str) -> None:

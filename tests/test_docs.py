@@ -301,7 +301,7 @@ def test_the_examples_of_freshness_are_job_rules() -> None:
     assert [len(parse_rules(text, "freshness.md")) for text in examples] == [1, 1]
 
 
-@pytest.mark.parametrize("name", ["freshness.md", "runs.md"])
+@pytest.mark.parametrize("name", ["exec.md", "freshness.md", "runs.md"])
 def test_every_numbered_sentence_has_a_test(name: str) -> None:
     page = (DOCS / name).read_text()
     numbers = [int(number) for number in re.findall(r"^(\d+)\. ", page, re.MULTILINE)]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import cache
 
 import click
 
 from pushrelay.cli.options import plain_option
-
-_CRON_PATH = "/usr/bin:/bin"
 
 
 @click.command()
@@ -42,7 +41,10 @@ def crontab(file: str, system: bool, program: str | None) -> None:
         text = stream.read().decode("utf-8", "surrogateescape")
     # Whatever TZ says here: cron goes by what the system says.
     adopted, remarks = adopt(
-        text, program=program or _program(), system=system, host_zone=time_zone({})
+        text,
+        program=cache((lambda _: program) if program else _program_on),
+        system=system,
+        host_zone=time_zone({}),
     )
     name = "<stdin>" if file == "-" else click.format_filename(file)
     for remark in remarks:
@@ -50,9 +52,11 @@ def crontab(file: str, system: bool, program: str | None) -> None:
     click.echo(adopted.encode("utf-8", "surrogateescape"), nl=False)
 
 
-def _program() -> str:
-    """Return what cron finds: `pushrelay`, or the path of the one that runs now."""
-    if shutil.which("pushrelay", path=_CRON_PATH):
+def _program_on(path: str) -> str:
+    """Return what cron finds on `path`: `pushrelay`, or that of the one that runs."""
+    from pushrelay.cron_programs import is_on_path
+
+    if is_on_path("pushrelay", path):
         return "pushrelay"
     beside = os.path.join(os.path.dirname(sys.executable), "pushrelay")
     for candidate in (sys.argv[0], beside):
@@ -60,5 +64,5 @@ def _program() -> str:
             continue
         if found := shutil.which(candidate):
             return os.path.abspath(found)
-    click.echo(f"pushrelay is not in {_CRON_PATH}: give --pushrelay PATH", err=True)
+    click.echo(f"pushrelay is not in {path}: give --pushrelay PATH", err=True)
     return "pushrelay"

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from pushrelay.cli.remote import (
-    LONG_SECONDS,
     connected,
     counted,
     dry_run,
@@ -65,7 +64,7 @@ def _delete_one(url: str, job: str, labels: tuple[str, ...]) -> None:
 def _delete_many(url: str, asked: dict[str, Any], dry_run: bool, yes: bool) -> None:
     if not dry_run:
         require_yes(yes)
-    with connected(url, answer_seconds=LONG_SECONDS) as relay:
+    with connected(url, many=True) as relay:
         if dry_run or not yes:
             trial = query({**asked, "dry_run": 1})
             found = relay.data("DELETE", f"/api/v1/groups{trial}")

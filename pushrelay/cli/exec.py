@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from pushrelay.cli.completion import complete_command
 from pushrelay.cli.options import OnceOption
@@ -27,6 +28,12 @@ class _Value(click.ParamType[Any]):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         return self._option.value_of(value) if isinstance(value, str) else value
+
+    def shell_complete(
+        self, ctx: Any, param: Any, incomplete: str
+    ) -> list[CompletionItem]:
+        choices = self._option.choices
+        return [CompletionItem(one) for one in choices if one.startswith(incomplete)]
 
 
 def _declared(option: Option) -> click.Option:
@@ -58,12 +65,14 @@ def _declared(option: Option) -> click.Option:
 def exec_(command: tuple[str, ...], **values: Any) -> None:
     """Run COMMAND as it would run without this, and report how it went.
 
-    Put `pushrelay exec --` before a line of a crontab, and the relay knows when the job
-    ran, how it ended and what it took. The command keeps its arguments, environment,
-    input, output, terminal, signals and exit status, and never waits for the relay.
+    Put `pushrelay exec --` before the command in a line of a crontab, and the relay
+    knows when the job ran, how it ended and what it took. The command keeps its
+    arguments, environment, input, output, terminal, signals and exit status, and never
+    waits for the relay.
 
     Exit status: the command's; 124 or 137 after --timeout; 126 or 127 if the command
-    cannot be run; 75 with --lock fail or --require-report; 125 for a wrong call.
+    cannot be run; 75 with --lock fail or --require-report; 125 for a wrong call, and if
+    the file of --lock cannot be used.
     """
     given = {name: value for name, value in values.items() if value not in (None, ())}
     try:

@@ -12,7 +12,6 @@ import click
 
 from pushrelay.cli.options import plain_option
 from pushrelay.cli.remote import (
-    LONG_SECONDS,
     connected,
     counted,
     dry_run,
@@ -77,14 +76,14 @@ def pushgateway(
     from pushrelay.cli.pushgateway import read_groups
 
     outcome = Outcome()
-    with connected(source, answer_seconds=LONG_SECONDS) as gateway:
+    with connected(source, many=True) as gateway:
         documents = []
         for group in read_groups(gateway):
             for family, reason in group.left_out:
                 outcome.leave_out(group.labels, reason, family)
             if group.document is not None:
                 documents.append(json.dumps(group.document).encode() + b"\n")
-    with connected(url, answer_seconds=LONG_SECONDS) as relay:
+    with connected(url, many=True) as relay:
         _import(relay, documents, dry_run, outcome)
     if output == "json":
         shown = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ from pushrelay.client import RelayClient
 
 PAGE = 1000
 """Entries of one answer at most."""
+
+SLOW_SECONDS = 1.0
+"""After so long, people want to see that something goes on."""
 
 output = plain_option(
     "--output",
@@ -63,11 +67,11 @@ def fetch(
     relay: RelayClient, name: str, asked: Mapping[str, Any], most: int | None
 ) -> Listed:
     """Return up to `most` entries of the list `name`, all for None, which fulfil what
-    is `asked`. What takes several pages shows its progress on a terminal."""
+    is `asked`. What takes long shows its progress on a terminal."""
     first = _page(relay, name, asked, most, None)
     entries, matching, cursor = first[name], first.get("matching"), first["next"]
-    with _progress(name, matching, most, cursor) as progress:
-        progress.update(len(entries))
+    counts = [count for count in (matching, most) if count is not None]
+    with _progress(name, min(counts, default=None)) as told:
         while cursor is not None and (most is None or len(entries) < most):
             left = None if most is None else most - len(entries)
             page = _page(relay, name, asked, left, cursor)
@@ -75,7 +79,7 @@ def fetch(
             if not page[name]:
                 break  # and with it, the promise of a next page
             entries += page[name]
-            progress.update(len(page[name]))
+            told(len(entries))
     return Listed(entries, matching, cursor is not None)
 
 
@@ -92,13 +96,21 @@ def _page(
     return page
 
 
-def _progress(
-    name: str, matching: int | None, most: int | None, cursor: str | None
-) -> AbstractContextManager[Any]:
-    counts = [count for count in (matching, most) if count is not None]
-    return click.progressbar(
-        length=min(counts, default=0),
-        label=name,
-        file=sys.stderr,
-        hidden=not counts or cursor is None or not sys.stderr.isatty(),
-    )
+@contextmanager
+def _progress(name: str, length: int | None) -> Iterator[Callable[[int], None]]:
+    """Yield what is to be told how many entries there are. Once it took long, it says
+    so on a terminal, in a line that is not left there."""
+    slow_at, shown = time.monotonic() + SLOW_SECONDS, ""
+    of_all = "" if length is None else f" of {length:,}"
+
+    def tell(count: int) -> None:
+        nonlocal shown
+        if time.monotonic() >= slow_at and sys.stderr.isatty():
+            shown = f"{name}: {count:,}{of_all}"
+            click.echo(f"\r{shown}", nl=False, err=True)
+
+    try:
+        yield tell
+    finally:
+        if shown:
+            click.echo(f"\r{' ' * len(shown)}\r", nl=False, err=True)

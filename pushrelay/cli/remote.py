@@ -16,13 +16,16 @@ from urllib.parse import quote, urlencode
 import click
 
 from pushrelay.cli.options import Decorated, option, plain_option
-from pushrelay.client import RelayClient
+from pushrelay.client import ANSWER_SECONDS, MOST_BYTES, RelayClient
 from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused, RelayUnavailable
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
 
-LONG_SECONDS = 300.0
+_LONG_SECONDS = 300.0
 """How long a relay may take for what changes many groups; its own limit."""
+
+_LONG_BYTES = 1024 * 1024 * 1024
+"""How much may be answered of all groups."""
 
 _SHOWN_GROUPS = 20
 
@@ -104,11 +107,16 @@ def grouping_key(job: str, labels: Iterable[str]) -> GroupingKey:
 
 
 @contextmanager
-def connected(url: str, **seconds: float) -> Iterator[RelayClient]:
+def connected(url: str, *, many: bool = False) -> Iterator[RelayClient]:
     """Yield a client of the relay at `url`, and turn what goes wrong into the error
-    that click reports with the right exit code."""
+    that click reports with the right exit code.
+
+    many: whether it is for what has to do with all groups at once, which takes long.
+    """
+    seconds = _LONG_SECONDS if many else ANSWER_SECONDS
+    most = _LONG_BYTES if many else MOST_BYTES
     try:
-        with RelayClient(url, token=None, **seconds) as relay:
+        with RelayClient(url, answer_seconds=seconds, most_bytes=most) as relay:
             yield relay
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error

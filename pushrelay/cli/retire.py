@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from pushrelay.cli.remote import (
-    LONG_SECONDS,
     connected,
     counted,
     dry_run,
@@ -33,7 +32,7 @@ def retire(job: str, url: str, dry_run: bool, yes: bool) -> None:
     target = job_target(job)
     if not dry_run:
         require_yes(yes)
-    with connected(url, answer_seconds=LONG_SECONDS) as relay:
+    with connected(url, many=True) as relay:
         if dry_run or not yes:
             found = relay.data("DELETE", f"{target}?dry_run=1")
             _show(found)

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from pushrelay.cli.sparkline import OUTCOME_COLOURS, outcome_of
+from pushrelay.cli.sparkline import FAILED, OUTCOME_COLOURS, outcome_of
 from pushrelay.cli.tables import Cell, facts, line, word
 from pushrelay.cli.times import ago, length, moment
 from pushrelay.grouping_key import GroupingKey
 
 _INDENT = "  "
+_NO_OUTPUT = "not reported; --output-tail 10kB takes it along"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -25,6 +26,8 @@ def details(run: dict[str, Any], now: int, zone: tzinfo | None) -> Iterator[str]
     machine's.
     """
     outcome = outcome_of(run)
+    # Without its usage, it was not a command that `pushrelay exec` ran.
+    is_silent = run["usage"] is not None and run["output_tail"] is None
     known: dict[str, Cell | str | None] = {
         "run": word(run["id"]),
         "job": str(GroupingKey.of({**run["labels"], "job": run["job"]})),
@@ -39,6 +42,7 @@ def details(run: dict[str, Any], now: int, zone: tzinfo | None) -> Iterator[str]
         "trace": _known(run["trace_id"], word),
         **_usage(run["usage"] or {}),
         "expected": facts(run["expectation"]) if run["expectation"] else None,
+        "output": _NO_OUTPUT if is_silent and outcome in FAILED else None,
     }
     width = max(map(len, known))
     for name, fact in known.items():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
-from datetime import tzinfo
 from typing import Any
 
 import click
@@ -14,13 +12,17 @@ import click
 from pushrelay.cli.options import plain_option
 from pushrelay.cli.pages import fetch, how_many, output, wanted
 from pushrelay.cli.remote import connected, relay_url
-from pushrelay.cli.run_details import details, signal_name
-from pushrelay.cli.sparkline import OUTCOME_COLOURS, bars_for, outcome_of, sparkline
-from pushrelay.cli.tables import Cell, line, name, show, table, terminal_columns, word
-from pushrelay.cli.times import api_time, length, moment
-from pushrelay.run_fields import parse_uuid
+from pushrelay.cli.run_details import details
+from pushrelay.cli.run_history import history
+from pushrelay.cli.sparkline import OUTCOME_COLOURS, bars_for, outcome_of
+from pushrelay.cli.tables import name, show, table, terminal_columns, word
+from pushrelay.cli.times import api_time, moment
+from pushrelay.client import RelayClient
+from pushrelay.run_fields import parse_uuid, parse_uuid_prefix
 
 DEFAULT_LIMIT = 20
+_MOST_ALIKE = 10
+"""So many runs are told whose ids begin alike."""
 
 
 class DefaultGroup(click.Group):
@@ -36,7 +38,7 @@ class DefaultGroup(click.Group):
 @click.group(
     cls=DefaultGroup,
     options_metavar="",
-    subcommand_metavar="JOB [OPTIONS] | show ID [OPTIONS]",
+    subcommand_metavar="JOB [OPTIONS] | show ID|--last JOB [OPTIONS]",
 )
 def runs() -> None:
     """List the runs of a JOB, or show one run.
@@ -73,8 +75,7 @@ def list_(
 ) -> None:
     """List the runs of JOB, the newest first. Above them is a bar for the duration of
     each, the oldest first."""
-    if not job:
-        raise click.UsageError("the job must have a name")
+    _require_name(job)
     asked = {
         "job": job,
         "state": state,
@@ -89,61 +90,96 @@ def list_(
     if not found.entries:
         click.echo("no such runs are known", err=True)
         return
-    show(_history(found.entries, bars_for(encoding), terminal_columns(), None))
+    bars, columns = bars_for(encoding), terminal_columns()
+    show(history(found.entries, bars, columns, time.time_ns(), None))
     if found.has_more:
         click.echo(f"the last {len(found.entries):,} runs; --all shows all", err=True)
 
 
 @runs.command("show")
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="[ID]", required=False)
 @relay_url
+@plain_option(
+    "--last",
+    "job",
+    metavar="JOB",
+    help="Instead of an ID: the run of this job that was the last to start.",
+)
+@plain_option(
+    "--state",
+    type=click.Choice(list(OUTCOME_COLOURS)),
+    help="With --last: of those that ended like this, that still run, or that were "
+    "abandoned.",
+)
 @output
-def show_one(id_: str, url: str, output: str) -> None:
-    """Show all that is known of the run with this ID."""
-    if parse_uuid(id_) is None:
+def show_one(
+    id_: str | None, url: str, job: str | None, state: str | None, output: str
+) -> None:
+    """Show all that is known of the run with this ID, or of the last run of a job.
+
+    The first digits of an ID are enough, 4 or more, if no other run has them.
+    """
+    if id_ is not None and (job, state) == (None, None):
+        _require_id(id_)
+    elif id_ is None and job is not None:
+        _require_name(job)
+    else:
         raise click.UsageError(
-            f"{name(id_)} is no id of a run: write the UUID that `pushrelay runs JOB` "
-            "shows; the rid of a ping cannot be looked up unless it is a UUID"
+            "give either the ID of a run, or --last JOB, which --state may stand beside"
         )
     with connected(url) as relay:
-        run = relay.data("GET", f"/api/v1/runs/{id_}")
+        found = _last(relay, job, state) if id_ is None else _with_id(relay, id_)
+        run = relay.data("GET", f"/api/v1/runs/{found}")
     if output == "json":
         click.echo(json.dumps(run, indent=2))
         return
     show(details(run, time.time_ns(), None))
 
 
-def _history(
-    runs: list[dict[str, Any]], bars: str, columns: int | None, zone: tzinfo | None
-) -> Iterator[str]:
-    """Yield the bars of `runs`, of the last ones if `columns` has no space for more,
-    and a table of all."""
-    if any(run["duration_seconds"] is not None for run in runs):
-        heading = "DURATIONS  "
-        most = None if columns is None else max(columns - len(heading), 1)
-        yield line([Cell(heading), *sparkline(runs[:most], bars)], columns)
-        yield ""
-    headings = ["STARTED", "DURATION", "OUTCOME", "EXIT", "ID", "HOST"]
-    rows = [_row(run, zone) for run in runs]
-    if any(run["labels"] for run in runs):
-        headings.append("LABELS")
-        rows = [(*row, _labels(run)) for row, run in zip(rows, runs, strict=True)]
-    yield from table(headings, rows, columns, right=(1,))
+def _require_name(job: str) -> None:
+    if not job:
+        raise click.UsageError("the job must have a name")
 
 
-def _row(run: dict[str, Any], zone: tzinfo | None) -> tuple[Cell | str, ...]:
-    outcome = outcome_of(run)
-    return (
-        moment(run["started_at"], zone),
-        length(run["duration_seconds"]),
-        Cell(word(outcome), OUTCOME_COLOURS.get(outcome)),
-        word(run["exit_code"]) if run["signal"] is None else signal_name(run["signal"]),
-        word(run["id"]),
-        word(run["host"]),
-    )
+def _require_id(id_: str) -> None:
+    if parse_uuid_prefix(id_) is None:
+        raise click.UsageError(
+            f"{name(id_)} is no id of a run: write the UUID that `pushrelay runs JOB` "
+            "shows, or how it begins, 4 digits or more; or --last JOB for the last run "
+            "of a job. The rid of a ping cannot be looked up unless it is a UUID"
+        )
 
 
-def _labels(run: dict[str, Any]) -> str:
-    """Return the labels of `run` beside its job: `db=main,instance=db1`."""
-    pairs = sorted(run["labels"].items())
-    return ",".join([f"{word(key)}={word(value)}" for key, value in pairs]) or "-"
+def _last(relay: RelayClient, job: str | None, state: str | None) -> str:
+    """Return the id of the last run of `job`."""
+    runs = fetch(relay, "runs", {"job": job, "state": state}, 1).entries
+    if not runs:
+        raise click.ClickException("no such runs are known")
+    return str(runs[0]["id"])
+
+
+def _with_id(relay: RelayClient, written: str) -> str:
+    """Return the only id of a run that is `written`, or begins with that."""
+    if parse_uuid(written) is not None:
+        return written
+    runs = fetch(relay, "runs", {"id": written}, _MOST_ALIKE)
+    if not runs.entries:
+        raise click.ClickException(f"no run is known whose id begins with {written}")
+    if len(runs.entries) > 1:
+        raise click.ClickException(_ambiguous(written, runs.entries, runs.has_more))
+    return str(runs.entries[0]["id"])
+
+
+def _ambiguous(written: str, runs: list[dict[str, Any]], has_more: bool) -> str:
+    rows = [
+        (
+            *(word(run["id"]), moment(run["started_at"], None)),
+            *(word(outcome_of(run)), name(run["job"])),
+        )
+        for run in runs
+    ]
+    lines = list(table(("ID", "STARTED", "OUTCOME", "JOB"), rows, None))
+    if has_more:
+        lines.append("and more")
+    told = f"several runs have ids that begin with {written}; write more of one"
+    return "\n  ".join([f"{told}:", *lines])

@@ -20,7 +20,7 @@ OUTCOME_COLOURS = {
     "running": "cyan",
     "abandoned": "red",
 }
-_MARKED = frozenset({"failure", "timeout", "signal"})
+FAILED = frozenset({"failure", "timeout", "signal"})
 
 
 def outcome_of(run: dict[str, Any]) -> str:
@@ -64,4 +64,4 @@ def _bar(length: float | None, longest: float, bars: Sequence[str]) -> str:
 
 def _colour(run: dict[str, Any]) -> str | None:
     outcome = outcome_of(run)
-    return OUTCOME_COLOURS[outcome] if outcome in _MARKED else None
+    return OUTCOME_COLOURS[outcome] if outcome in FAILED else None

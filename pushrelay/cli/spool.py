@@ -12,19 +12,22 @@ from typing import Any
 
 import click
 
-from pushrelay.cli.options import option
+from pushrelay.cli.options import option, plain_option
 from pushrelay.cli.pages import output
-from pushrelay.cli.remote import Unavailable, relay_url
+from pushrelay.cli.remote import Unavailable, dry_run, relay_url, require_yes, yes
 from pushrelay.cli.sparkline import OUTCOME_COLOURS
 from pushrelay.cli.tables import Cell, name, show, table, terminal_columns, word
 from pushrelay.cli.times import moment
-from pushrelay.client import ANSWER_SECONDS, CONNECT_SECONDS
+from pushrelay.client import ANSWER_SECONDS, CONNECT_SECONDS, RelayClient
 from pushrelay.errors import InvalidURL, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.spool import Entry, Spool
 from pushrelay.wrapper.state import state_directories
 from pushrelay.wrapper.tokens import read_token
+
+_SHOWN = 20
+"""So many reports of a kind are shown before they are discarded."""
 
 
 @click.group()
@@ -57,8 +60,16 @@ def list_(output: str) -> None:
     metavar="FILE",
     help="File with the token for the relay; PUSHRELAY_TOKEN is the token itself.",
 )
+@plain_option(
+    "--from",
+    "former",
+    metavar="URL",
+    help="Deliver what waits for this relay, whose URL was wrong or has changed.",
+)
 @click.pass_context
-def flush_(context: click.Context, url: str, token_file: str | None) -> None:
+def flush_(
+    context: click.Context, url: str, token_file: str | None, former: str | None
+) -> None:
     """Deliver the reports that wait for the relay, what happened first at first. Those
     that it refuses for good are kept aside, with its reason."""
     directories = state_directories(os.environ)
@@ -73,9 +84,12 @@ def flush_(context: click.Context, url: str, token_file: str | None) -> None:
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error
     kept = Spool(directories)
-    flushed = flush(kept, delivery, delivery.url, until=inf, tell=_tell)
+    former_url = None if former is None else _url_of(former)
+    flushed = flush(
+        kept, delivery, delivery.url, until=inf, tell=_tell, former_url=former_url
+    )
     delivery.close()
-    show(_summary(flushed, delivery.url, kept))
+    show(_summary(flushed, delivery.url, former_url or delivery.url, kept))
     if isinstance(flushed.error, RelayUnavailable):
         raise Unavailable(str(flushed.error))
     if flushed.error is not None:
@@ -83,6 +97,57 @@ def flush_(context: click.Context, url: str, token_file: str | None) -> None:
     if flushed.is_busy:
         raise Unavailable("another process is delivering what waits; try again later")
     context.exit(1 if flushed.set_aside else 0)
+
+
+@spool.command("discard")
+@plain_option("--url", metavar="URL", help="Reports for this relay.")
+@plain_option("--all", "everything", is_flag=True, help="All reports.")
+@dry_run
+@yes
+def discard(url: str | None, everything: bool, dry_run: bool, yes: bool) -> None:
+    """Lose reports that wait for a relay, and those that it refused for good. What they
+    tell of runs is known nowhere else."""
+    if (url is None) is not everything:
+        raise click.UsageError("give either --url, a relay, or --all")
+    if not dry_run:
+        require_yes(yes)
+    kept = Spool(state_directories(os.environ))
+    wanted = None if url is None else _url_of(url)
+    waiting = kept.waiting(wanted)
+    refused = [entry for entry in kept.refused() if kept.is_for(entry, wanted)]
+    found = [*waiting, *refused]
+    if not found:
+        click.echo("no such reports are kept", err=True)
+        return
+    if dry_run or not yes:
+        _show_losses(waiting, refused)
+        if dry_run:
+            return
+        click.confirm(f"Discard {_counted(len(found))}?", abort=True)
+    try:
+        lost = sum([kept.discard(entry) for entry in found])
+    except OSError as error:
+        told = f"cannot remove {error.filename}: {error.strerror}"
+        raise click.ClickException(told) from error
+    click.echo(f"discarded {_counted(lost)}")
+
+
+def _show_losses(waiting: list[Entry], refused: list[Entry]) -> None:
+    """Print how many reports would be lost, and of each kind the first ones."""
+    click.echo(f"{_counted(len(waiting) + len(refused))} would be lost")
+    shown = waiting[:_SHOWN], refused[:_SHOWN]
+    show(_listing(*shown, terminal_columns(), None))
+    if more := len(waiting) + len(refused) - sum(map(len, shown)):
+        click.echo(f"and {more:,} more")
+
+
+def _url_of(written: str) -> str:
+    """Return the URL of a relay as it stands in the spool. Raises click.UsageError."""
+    try:
+        with RelayClient(written) as relay:
+            return relay.url
+    except InvalidURL as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _token(file: str | None) -> str | None:
@@ -106,17 +171,19 @@ def _tell(entry: Entry, told: list[str]) -> None:
         click.echo(f"{named}: refused for good: {word(entry.reason)}", err=True)
 
 
-def _summary(flushed: Flushed, url: str, kept: Spool) -> Iterator[str]:
+def _summary(flushed: Flushed, url: str, awaited: str, kept: Spool) -> Iterator[str]:
+    """Yield what became of what waited for the relay at `awaited` and was for that at
+    `url`."""
     if flushed == Flushed():
-        yield f"no reports wait for {url}"
+        yield f"no reports wait for {awaited}"
     if flushed.delivered:
         yield f"delivered {_counted(flushed.delivered)} to {url}"
     if flushed.set_aside:
         yield f"{_counted(flushed.set_aside)} refused for good and kept aside"
     if flushed.left:
-        yield f"left {_counted(flushed.left)} for {url}"
+        yield f"left {_counted(flushed.left)} for {awaited}"
     others = Counter(entry.url for entry in kept.waiting())
-    del others[url]
+    del others[awaited]
     for other, number in sorted(others.items()):
         yield f"left alone {_counted(number)} for {word(other)}"
 

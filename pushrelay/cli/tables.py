@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import click
 
@@ -17,6 +18,9 @@ from pushrelay.quoting import quote
 
 _GAP = "  "
 _NARROWEST = 9
+
+Columns: TypeAlias = "dict[str, list[Cell | str]]"
+"""The columns of a table by their headings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,8 @@ def table(
         pieces = []
         for position, (cell, width) in enumerate(zip(row[:-1], widths, strict=False)):
             pad = str.rjust if position in right else str.ljust
-            text = cell.text
-            if len(text) > width:
-                text = text[: width - 1] + "…"
-            pieces += [Cell(pad(text, width), cell.colour), Cell(_GAP)]
+            text = pad(_cut(cell, width).text, width)
+            pieces += [Cell(text, cell.colour), Cell(_GAP)]
         yield line([*pieces, row[-1]], columns)
 
 
@@ -67,6 +69,37 @@ def _narrow(widths: list[int], columns: int) -> None:
         if widths[widest] <= _NARROWEST:
             return
         widths[widest] -= 1
+
+
+def fitted(table: Columns, width: int, give_way: Iterable[str]) -> Columns:
+    """Return the columns of `table`, but those that `give_way` are cut or left out, the
+    first at first, as far as it must be for `width`."""
+    kept = dict(table)
+    for heading in give_way:
+        excess = table_width(kept) - width
+        if heading not in kept or excess <= 0:
+            continue
+        most = table_width({heading: kept[heading]}) - excess
+        if most >= max(_NARROWEST, len(heading)):
+            kept[heading] = [_cut(_cell(cell), most) for cell in kept[heading]]
+        else:
+            del kept[heading]
+    return kept
+
+
+def table_width(table: Columns) -> int:
+    """Return how many columns of a terminal `table` needs."""
+    widths = [
+        max([len(_cell(cell).text) for cell in (heading, *cells)])
+        for heading, cells in table.items()
+    ]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _cut(cell: Cell, width: int) -> Cell:
+    if len(cell.text) <= width:
+        return cell
+    return Cell(cell.text[: width - 1] + "…", cell.colour)
 
 
 def line(pieces: Iterable[Cell], columns: int | None) -> str:

@@ -14,6 +14,8 @@ _SECOND = 10**9
 _PRECISIONS = ((86400, 3600), (3600, 60), (0, 1))
 """From so many seconds on, a span is told as precisely as the second number says."""
 
+_HALF_A_YEAR = 182 * 86400.0
+
 _UNIX_SECONDS = re.compile(r"[0-9]{9,11}(\.[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
 
@@ -63,6 +65,15 @@ def moment(at: float | None, zone: tzinfo | None) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{at:g}"  # beyond all calendars
     return f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def short_moment(at: float | None, now: int, zone: tzinfo | None) -> str:
+    """Return what `moment` does without the year, or if that is more than half a year
+    ago or ahead, without the seconds."""
+    told = moment(at, zone)
+    if at is None or abs(at - now / _SECOND) > _HALF_A_YEAR:
+        return told.rpartition(":")[0] or told
+    return told.partition("-")[2]
 
 
 def api_time(

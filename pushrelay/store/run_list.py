@@ -30,7 +30,7 @@ class RunFilter:
 
     state: one of STATES. since, until: they started at `since` or later, and before
     `until`; Unix nanoseconds. after: the start and the id of the last run of the page
-    before. limit: how many at most.
+    before. limit: how many at most. ids: the first and the last id that they may have.
     """
 
     job: str | None = None
@@ -39,6 +39,7 @@ class RunFilter:
     until: int | None = None
     after: tuple[int, bytes] | None = None
     limit: int = 100
+    ids: tuple[bytes, bytes] | None = None
 
     def is_place(self, place: tuple[int, bytes]) -> bool:
         """Whether a run that has this start and id is listed if nothing else stands in
@@ -47,6 +48,7 @@ class RunFilter:
             (self.since is None or place[0] >= self.since)
             and (self.until is None or place[0] < self.until)
             and (self.after is None or place < self.after)
+            and (self.ids is None or self.ids[0] <= place[1] <= self.ids[1])
         )
 
 
@@ -103,6 +105,8 @@ def _values(wanted: RunFilter) -> dict[str, Any]:
         values["until"] = wanted.until
     if wanted.after is not None:
         values["after_start"], values["after_id"] = wanted.after
+    if wanted.ids is not None:
+        values["first_id"], values["last_id"] = wanted.ids
     return values
 
 
@@ -115,6 +119,7 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "since": runs.c.started_at >= bindparam("since"),
     "until": runs.c.started_at < bindparam("until"),
     "after_id": tuple_(bindparam("after_start"), bindparam("after_id")) > PLACE,
+    "last_id": runs.c.id.between(bindparam("first_id"), bindparam("last_id")),
 }
 
 

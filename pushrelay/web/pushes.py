@@ -151,7 +151,7 @@ class Pushes:
         """Count that a report of a run was refused, and log it with its job. Nobody may
         watch who reports runs, so that all mistakes are told."""
         job = error.job if isinstance(error, PushrelayError) else None
-        level = logging.ERROR if isinstance(error, _MISREPORTED) else _level(error)
+        level = logging.WARNING if isinstance(error, _MISREPORTED) else _level(error)
         self._relay.telemetry.rejected(reason_of(error), job)
         told = {} if job is None else {"job": job[:_LOGGED_CHARACTERS]}
         _log_refusal("report of a run refused", level, exchange, error, told)

@@ -89,7 +89,7 @@ class Reports:
             "group": str(key)[:_LOGGED_CHARACTERS],
             "reason": str(refusal)[:_LOGGED_CHARACTERS],
         }
-        log.error("metrics of a run refused", extra={"fields": fields})
+        log.warning("metrics of a run refused", extra={"fields": fields})
 
 
 def _pushed_at(finished_at: int, now: int) -> int:

@@ -15,7 +15,7 @@ from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.run_documents import parse_run, to_document
-from pushrelay.run_fields import about_job, parse_uuid
+from pushrelay.run_fields import about_job, parse_uuid, parse_uuid_prefix
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (
@@ -36,6 +36,7 @@ from pushrelay.web.parameters import Parameters
 from pushrelay.web.reports import Reports, data_of
 from pushrelay.web.streaming import Streamer
 
+_PARAMETERS = ("job", "state", "since", "until", "id", "limit", "cursor")
 _SPOOLED = "x-pushrelay-spooled"
 _ID_BYTES = 16
 _START_BYTES = 8
@@ -117,13 +118,13 @@ def _run_id(written: str) -> uuid.UUID:
 
 
 def _wanted(parameters: Parameters, now: int) -> RunFilter:
-    parameters.require_known("job", "state", "since", "until", "limit", "cursor")
+    parameters.require_known(*_PARAMETERS)
     state = parameters.one("state")
     if state is not None and state not in STATES:
         raise InvalidRequest(
             f"the parameter state is {quote(state)}; write {' or '.join(STATES)}"
         )
-    cursor = parameters.one("cursor")
+    cursor, id_ = parameters.one("cursor"), parameters.one("id")
     return RunFilter(
         job=parameters.one("job"),
         state=state,
@@ -131,7 +132,20 @@ def _wanted(parameters: Parameters, now: int) -> RunFilter:
         until=past_moment(parameters, "until", now),
         after=None if cursor is None else _read_cursor(cursor),
         limit=1 + (parameters.number("limit", MOST_ENTRIES) or USUAL_LIMIT),
+        ids=None if id_ is None else _ids(id_),
     )
+
+
+def _ids(beginning: str) -> tuple[bytes, bytes]:
+    """Return the first and the last id that begin so."""
+    ids = parse_uuid_prefix(beginning)
+    if ids is None:
+        raise InvalidRequest(
+            f"the parameter id is {quote(beginning)}; write how the UUID of a run "
+            "begins, 4 digits of it or more, as in 0190b5a4-7e, with their dashes"
+        )
+    first, last = ids
+    return first.bytes, last.bytes
 
 
 def _page(runs: list[ListedRun], limit: int) -> Iterator[bytes]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import time
 
+from pushrelay.errors import internal
+from pushrelay.wrapper.environment import Environment, own_environment
 from pushrelay.wrapper.host import new_run_id, trace_parent
 from pushrelay.wrapper.metrics_file import MetricsFile
-from pushrelay.wrapper.signals import ENDING
-from pushrelay.wrapper.spawning import CommandNotStarted, own_environment, spawn
+from pushrelay.wrapper.spawning import CommandNotStarted, spawn
 from pushrelay.wrapper.supervisor import Supervisor
 
 TYPE_CHECKING = False
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 _TOKEN = b"PUSHRELAY_TOKEN"
 _LOOK_AGAIN = 0.2
+_STUCK_SECONDS = 5.0
+_SECOND = 1e9
 
 
 class Attempt:
     """The attempt `number` (from 1) to run the command of `options`.
 
     held: takes its output until it is known whether to show it; None to let it through.
+    strangers: children that we had before.
 
     started_at: Unix seconds; started, finished: on the monotonic clock. trace_parent:
     its TRACEPARENT. not_started: why it never ran.
@@ -45,6 +49,7 @@ class Attempt:
         signals: Signals,
         held: HeldBack | None,
         number: int,
+        strangers: frozenset[int],
     ) -> None:
         self.number = number
         self.run_id = new_run_id()
@@ -56,6 +61,7 @@ class Attempt:
         self.problems: list[str] = []
         self._options = options
         self._signals = signals
+        self._strangers = strangers
         self._capture = self._opened_capture(held)
         self._metrics_file = MetricsFile(self.run_id, os.environ)
         self.started_at = time.time()
@@ -85,11 +91,14 @@ class Attempt:
         if self._supervisor is not None:
             self.ended = self._supervisor.wait()
         self.finished = time.monotonic()
+        if self.ended is not None and self.ended.timed_out:
+            by = "SIGKILL" if self.ended.killed else "SIGTERM"
+            seconds = (self._options.timeout or 0) / _SECOND
+            self.problems.append(f"--timeout ended it by {by} after {seconds:g}s")
         try:
             self._take_what_is_left()
         except Exception as error:  # noqa: BLE001  # the exit status must not be lost
-            told = f"internal error: {type(error).__name__}: {error}"
-            self.problems.append(told)
+            self.problems.append(internal(error))
 
     def _take_what_is_left(self) -> None:
         if self._capture is not None:
@@ -100,9 +109,11 @@ class Attempt:
 
     def _take_output(self, capture: Capture) -> None:
         """Let all through that the command has written, unless someone wants us to end
-        while nobody reads it."""
-        while not capture.finish(_LOOK_AGAIN):
-            if (signal := self._signals.wait(0)) and signal.si_signo in ENDING:
+        while nobody reads it, or it is over time already."""
+        has_timed_out = self.ended is not None and self.ended.timed_out
+        until = self.finished + _STUCK_SECONDS if has_timed_out else float("inf")
+        while not capture.finish(_LOOK_AGAIN) and time.monotonic() < until:
+            if self._signals.want_an_end():
                 break
         self.output_tail = capture.tails()
         for stream, error in capture.failures().items():
@@ -112,9 +123,7 @@ class Attempt:
         options = self._options
         actions = [] if self._capture is None else self._capture.file_actions
         try:
-            pid = spawn(
-                options.command, self._environment(), self._signals.mask, actions
-            )
+            pid = spawn(options.command, self._environment(), self._signals, actions)
         except CommandNotStarted as error:
             self.not_started = error
             return None
@@ -122,18 +131,23 @@ class Attempt:
             if self._capture is not None:
                 self._capture.start()
         return Supervisor(
-            pid, self._signals, options.timeout, options.kill_after, options.reap
+            pid,
+            self._signals,
+            options.timeout,
+            options.kill_after,
+            options.reap,
+            self._strangers,
         )
 
-    def _environment(self) -> dict[bytes, bytes]:
+    def _environment(self) -> Environment:
         environment = own_environment()
         if self._options.hide_token:
-            environment.pop(_TOKEN, None)
-        return environment | {
-            b"PUSHRELAY_RUN_ID": self.run_id.encode(),
-            b"PUSHRELAY_METRICS": os.fsencode(self._metrics_file.path),
-            b"TRACEPARENT": self.trace_parent.encode(errors="surrogateescape"),
-        }
+            environment.remove(_TOKEN)
+        trace_parent = self.trace_parent.encode(errors="surrogateescape")
+        environment.set(b"PUSHRELAY_RUN_ID", self.run_id.encode())
+        environment.set(b"PUSHRELAY_METRICS", os.fsencode(self._metrics_file.path))
+        environment.set(b"TRACEPARENT", trace_parent)
+        return environment
 
     def _opened_capture(self, held: HeldBack | None) -> Capture | None:
         """Return what takes its output, if anything should and can."""

@@ -96,7 +96,8 @@ def _with_variables(
 ) -> dict[str, Any]:
     """Return what is given, by the environment too where nothing else says it."""
     for option in TABLE:
-        written = environ.get(option.variable or "")
+        # Environments may have a variable without a name.
+        written = environ.get(option.variable) if option.variable else None
         if written and option.parameter not in given:
             given[option.parameter] = option.value_of(written)
     return given

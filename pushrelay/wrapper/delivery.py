@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pushrelay.client import RelayClient, readable
@@ -59,6 +60,7 @@ class Delivery:
         )
         self._peer = Peer(self._relay.url, directories, clock)
         self._clock = clock
+        self._refused: list[tuple[object, str]] = []
 
     @property
     def url(self) -> str:
@@ -74,7 +76,7 @@ class Delivery:
         person: warnings, and what is wrong with its metrics.
 
         What is expected of the job is left out, with a sentence, if the relay refuses
-        it, so that the run is not lost for it.
+        it, so that the run is not lost for it; from then on without asking again.
 
         spooled: whether it comes from the spool, which the relay counts.
 
@@ -101,15 +103,25 @@ class Delivery:
         return Pushgateway(self._relay, self._peer, self._clock)
 
     def _report(self, report: Report, spooled: bool) -> list[str]:
-        try:
-            return self._put(report, report.document, spooled)
-        except RelayRefused as refusal:
-            if not _is_of_expectation(refusal, report.document):
-                raise
-            told = refusal.problem["detail"]
+        told = self._refusal_of(report.document.get(_EXPECTATION))
+        if told is None:
+            try:
+                return self._put(report, report.document, spooled)
+            except RelayRefused as refusal:
+                if not _is_of_expectation(refusal, report.document):
+                    raise
+                told = refusal.problem["detail"]
+                self._refused.append((report.document[_EXPECTATION], told))
         document = {**report.document, _EXPECTATION: None}
         others = self._put(report, document, spooled)
         return [f"what is expected of the job was refused: {told}", *others]
+
+    def _refusal_of(self, expectation: object) -> str | None:
+        """Return why the relay refused `expectation`; None if it did not so far."""
+        for refused, told in self._refused:
+            if refused == expectation:
+                return told
+        return None
 
     def _put(
         self, report: Report, document: dict[str, Any], spooled: bool
@@ -119,15 +131,28 @@ class Delivery:
         if spooled:
             headers["X-Pushrelay-Spooled"] = "true"
         # As ASCII, for what is in it may come from bytes that are no UTF-8.
-        answered = self._relay.data(
-            "PUT", target, json.dumps(document).encode(), headers
-        )
+        body = json.dumps(document).encode()
+        with _told_of_the_relay(target):
+            answered = self._relay.data("PUT", target, body, headers)
         try:
             return _sentences(answered)
         except (LookupError, TypeError):
             raise RelayUnavailable(
-                f"{self.url}{target} answers what no relay does; is the URL right?"
+                f"{self.url} answers what no relay does; is the URL right?"
             ) from None
+
+
+@contextmanager
+def _told_of_the_relay(target: str) -> Iterator[None]:
+    """Let errors name the relay and not the `target`, which is another for each run."""
+    try:
+        yield
+    except RelayUnavailable as error:
+        told = str(error).replace(target, "")
+        raise RelayUnavailable(told, error.status) from error
+    except RelayRefused as error:
+        told = str(error).replace(target, "")
+        raise RelayRefused(told, error.status, error.problem) from error
 
 
 def is_final(refusal: RelayRefused) -> bool:

@@ -11,21 +11,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from resource import struct_rusage as Usage
-    from typing import Any, Protocol
+    from typing import Any
 
-    class Expected(Protocol):
-        """What may be said of when a job should run, as it is written."""
+EXPECTATION_FIELDS = (
+    "schedule",
+    "on_calendar",
+    "every",
+    "grace",
+    "tz",
+    "min_interval",
+    "max_runtime",
+)
+"""What may be said of when a job should run: names of fields, options, parameters."""
 
-        schedule: str | None
-        on_calendar: str | None
-        every: str | None
-        grace: str | None
-        tz: str | None
-        min_interval: str | None
-        max_runtime: str | None
-
-
-_SECOND = 1e9
 _KIBIBYTE = 1024
 
 
@@ -71,20 +69,16 @@ class Run:
         return Report(self._run_id, document)
 
 
-def expectation(said: Expected, environ: Mapping[str, str]) -> dict[str, str] | None:
-    """Return what is expected of the job, None for nothing."""
-    zone = said.tz
-    if zone is None and (said.schedule or said.on_calendar):
-        zone = time_zone(environ)
-    fields = {
-        "schedule": said.schedule,
-        "on_calendar": said.on_calendar,
-        "every": said.every,
-        "grace": said.grace,
-        "tz": zone,
-        "min_interval": said.min_interval,
-        "max_runtime": said.max_runtime,
-    }
+def expectation(
+    said: Mapping[str, str | None], environ: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Return what is expected of the job, None for nothing.
+
+    said: EXPECTATION_FIELDS as they are written, and maybe others.
+    """
+    fields = {name: said[name] for name in EXPECTATION_FIELDS}
+    if fields["tz"] is None and (fields["schedule"] or fields["on_calendar"]):
+        fields["tz"] = time_zone(environ)
     return {name: value for name, value in fields.items() if value} or None
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from pushrelay.client import RelayClient
+from pushrelay.durations import format_duration
 from pushrelay.errors import Misuse, PushrelayError
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.run_documents import parse_run
 from pushrelay.schedule import Expectation, next_slot, zone_of
 from pushrelay.wrapper.documents import Run
 from pushrelay.wrapper.host import new_run_id
+from pushrelay.wrapper.naming import as_options
 from pushrelay.wrapper.options import Options
 from pushrelay.wrapper.reports import DEFAULT_URL, Report
 from pushrelay.wrapper.run_reports import run_fields
@@ -33,7 +37,9 @@ def dry_run(options: Options, environ: Mapping[str, str]) -> str:
 
 
 def _lines(options: Options, report: Report) -> Iterator[str]:
-    yield f"command: {shlex.join(options.command)}"
+    document = report.document
+    yield f"command: {shlex.join(options.command)}{_missing(options.command[0])}"
+    yield f"job:     {GroupingKey.of({**document['labels'], 'job': document['job']})}"
     if options.url is not None or options.textfile is None:
         yield f"relay:   {_shown(options.url or DEFAULT_URL)}"
     if options.textfile is not None:
@@ -42,10 +48,34 @@ def _lines(options: Options, report: Report) -> Iterator[str]:
     if expectation is not None and expectation.follows_clocks:
         for slot in _slots(expectation):
             yield f"expects: {slot}"
+    yield from _ways(options)
     for warning in warnings:
         yield f"warning: {warning}"
-    document = {name: value for name, value in report.document.items() if value}
-    yield f"start:   {json.dumps(document)}"
+    said = {name: value for name, value in document.items() if value is not None}
+    yield f"report:  {json.dumps(said)}"
+
+
+def _missing(command: str) -> str:
+    return "" if shutil.which(command) else "  (not found)"
+
+
+def _ways(options: Options) -> Iterator[str]:
+    """Yield how the command would be run, in so far as that was asked for."""
+    if options.jitter:
+        yield f"waits:   up to {format_duration(options.jitter)}"
+    if options.lock:
+        yield f"lock:    {options.lock}, if another run of the job has it"
+    if options.timeout is not None:
+        after = format_duration(options.timeout)
+        later = format_duration(options.kill_after)
+        yield f"ends:    after {after}, by SIGTERM; by SIGKILL {later} later"
+    if options.retries:
+        delay = format_duration(options.retry_delay)
+        yield f"retries: {options.retries}, {delay} apart, if it fails"
+    if options.output_tail:
+        yield f"output:  reported, the last {options.output_tail} bytes of each stream"
+    if options.quiet_unless_failed:
+        yield "output:  held back, and shown if it fails"
 
 
 def _read(report: Report) -> tuple[Expectation | None, tuple[str, ...]]:
@@ -54,12 +84,16 @@ def _read(report: Report) -> tuple[Expectation | None, tuple[str, ...]]:
     Raises Misuse.
     """
     body = json.dumps(report.document).encode()
+    id_, now = uuid.UUID(report.run_id), time.time_ns()
     try:
-        read = parse_run(
-            body, uuid.UUID(report.run_id), time.time_ns(), utf8_names=True
-        )
+        read = parse_run(body, id_, now, utf8_names=True)
     except PushrelayError as error:
-        raise Misuse(f"no relay would take this: {error}") from None
+        raise Misuse(as_options(str(error))) from None
+    try:
+        parse_run(body, id_, now, utf8_names=False)
+    except PushrelayError as error:
+        only = "only a relay with --push.enable-utf8-names takes this"
+        return read.expectation, (*read.warnings, f"{only}: {as_options(str(error))}")
     return read.expectation, read.warnings
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from contextlib import suppress
 from math import isfinite
 from typing import Any, NamedTuple
@@ -113,20 +112,6 @@ def parse_envelope(content: bytes, path: str) -> Entry:
     )
 
 
-def read_file(path: str) -> bytes:
-    """Return the content of the file at `path`. Raises OSError, also for what is no
-    file of its own, and ValueError for one that is too large."""
-    # Neither follows a link, nor waits for who writes into a pipe.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(2, "it is no regular file", path)
-        if found.st_size > MOST_BYTES:
-            raise ValueError(f"is larger than {MOST_BYTES} bytes")
-        return file.read()
-
-
 def write_file(directory: str, name: str, content: bytes) -> str:
     """Write the file `name`, all of it or nothing, and return its path; it is on disk
     then, and only this user may read it. Raises OSError."""
@@ -151,8 +136,25 @@ def _document(document: object) -> dict[str, Any]:
     state = document.get("state")
     if state not in ("started", "finished"):
         raise ValueError("has no state in its document")
+    # What is read before it is delivered; all else is for the relay to judge.
+    _text(document, "job")
+    _time(document, "started_at")
     _time(document, f"{state}_at")
+    for name in ("outcome", "metrics"):
+        if document.get(name) is not None:
+            _text(document, name)
+    _object(document, "usage")
+    labels = _object(document, "labels")
+    if not all(isinstance(value, str) for value in labels.values()):
+        raise ValueError("has no texts as its labels")
     return document
+
+
+def _object(values: dict[str, Any], name: str) -> dict[str, Any]:
+    value = values.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"has no object as its {name}")
+    return value or {}
 
 
 def _text(values: dict[str, Any], name: str) -> str:

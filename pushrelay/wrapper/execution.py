@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import time
 
-from pushrelay.errors import Misuse
+from pushrelay.errors import Misuse, internal
 from pushrelay.wrapper.attempt import Attempt
-from pushrelay.wrapper.process_tree import adopt_orphans
+from pushrelay.wrapper.process_tree import adopt_orphans, descendants
 from pushrelay.wrapper.signals import ENDING, TERMINAL_STOPS, Signals, stop
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SECOND = 1e9
 _TIMED_OUT = 124
 _KILLED = 137
+_LOOK_AGAIN = 0.1
 TRY_LATER = 75
 """The exit status of what did not work now, but may later: EX_TEMPFAIL."""
 
@@ -48,6 +49,8 @@ class Execution:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._held: HeldBack | None = None
+        # Children of ours, where a shell has put us in its own place.
+        self._strangers: frozenset[int] = frozenset()
         self._reports: RunReports | None = None
         self._failure = ""
 
@@ -61,6 +64,7 @@ class Execution:
             return self._locked_out()
         signals = Signals()
         if options.timeout is not None or options.reap:
+            self._strangers = frozenset(descendants())
             adopt_orphans()
         if options.quiet_unless_failed:
             from pushrelay.wrapper.held_back import HeldBack
@@ -70,9 +74,11 @@ class Execution:
         if lock is not None:
             lock.free()
         succeeded = attempt.outcome == "success"
-        if self._held is not None:
-            self._held.discard() if succeeded else self._held.reveal()
-        message, delivered = self._closed(silent=succeeded)
+        if self._held is not None and succeeded:
+            self._held.discard()
+        elif self._held is not None:
+            _reveal(self._held, signals)
+        message, delivered = self._closed(succeeded, signals.want_an_end)
         if attempt.not_started is not None:
             message = "; ".join(filter(None, [str(attempt.not_started), message]))
         if interrupt is not None:
@@ -80,9 +86,7 @@ class Execution:
         return self._exit(attempt, message, delivered)
 
     def _report(self, report: Callable[[RunReports], None]) -> None:
-        """Do what `report` does with the reports of runs, unless that has failed."""
-        if self._failure:
-            return
+        """Do what `report` does with the reports of runs."""
         try:
             if self._reports is None:
                 # Not before the command runs, for it takes longer than its start.
@@ -91,16 +95,26 @@ class Execution:
                 self._reports = RunReports(self._options, os.environ)
             report(self._reports)
         except Exception as error:  # noqa: BLE001  # whatever it is, the command goes on
-            told = f"internal error: {type(error).__name__}: {error}"
-            self._failure = " ".join(told.split())
+            self._failure = " ".join(internal(error).split())
 
-    def _closed(self, *, silent: bool) -> tuple[str, bool]:
-        """Return what `RunReports.close` returns, or what went wrong."""
-        closed = [("", False)]
-        self._report(lambda reports: closed.append(reports.close(silent=silent)))
-        if self._failure:
-            return "" if self._options.quiet else self._failure, False
-        return closed[-1]
+    def _closed(
+        self, succeeded: bool, is_enough: Callable[[], bool] = lambda: False
+    ) -> tuple[str, bool]:
+        """Return what `RunReports.close` returns, with what went wrong before: what
+        was reported before that is delivered, or kept, all the same."""
+        closed = ("", False)
+
+        def close(reports: RunReports) -> None:
+            nonlocal closed
+            closed = reports.close(succeeded=succeeded, is_enough=is_enough)
+
+        self._report(close)
+        message, delivered = closed
+        if not self._failure:
+            return message, delivered
+        if self._options.quiet:
+            return "", False
+        return "; ".join(filter(None, [message, self._failure])), False
 
     def _attempts(self, signals: Signals) -> tuple[Attempt, int | None]:
         """Run the command until it succeeds or should not be tried again; return the
@@ -114,7 +128,7 @@ class Execution:
         return attempt, None
 
     def _attempt(self, signals: Signals, number: int) -> Attempt:
-        attempt = Attempt(self._options, signals, self._held, number)
+        attempt = Attempt(self._options, signals, self._held, number, self._strangers)
         self._report(lambda reports: reports.started(attempt))
         attempt.wait()
         self._report(lambda reports: reports.ended(attempt))
@@ -143,11 +157,8 @@ class Execution:
         skips = self._options.lock == "skip"
         code = None if skips else TRY_LATER
         self._report(lambda reports: reports.locked_out(code))
-        message, _ = self._closed(silent=skips)
-        if skips:
-            return Exit(0, message)
-        locked = "another run has the lock"
-        return Exit(TRY_LATER, f"{locked}; {message}" if message else locked)
+        message, _ = self._closed(skips)
+        return Exit(code or 0, message)
 
     def _exit(self, attempt: Attempt, message: str, delivered: bool) -> Exit:
         ended = attempt.ended
@@ -161,6 +172,16 @@ class Execution:
         return Exit(attempt.exit_code or 0, message)
 
 
+def _reveal(held: HeldBack, signals: Signals) -> None:
+    """Show what was held back, unless someone wants us to end while nobody reads it."""
+    import threading
+
+    showing = threading.Thread(target=held.reveal, daemon=True)
+    showing.start()
+    while showing.is_alive() and not signals.want_an_end():
+        showing.join(_LOOK_AGAIN)
+
+
 def _pause(signals: Signals, seconds: float) -> int | None:
     """Wait; return the signal that should end us meanwhile, if one comes."""
     until = time.monotonic() + seconds
@@ -171,7 +192,7 @@ def _pause(signals: Signals, seconds: float) -> int | None:
         if signal.si_signo in ENDING:
             return signal.si_signo
         if signal.si_signo in TERMINAL_STOPS:
-            stop()
+            stop(signal.si_signo)
     return None
 
 

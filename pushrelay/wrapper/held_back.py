@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from pushrelay.wrapper.descriptors import above_standard, write_all
+from pushrelay.wrapper.host import temporary_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class HeldBack:
     """What came for our streams, in the order in which it came.
 
     It may serve one command after the other. Beyond IN_MEMORY it is in a file without
-    a name, in the first of $TMPDIR, /var/tmp and /tmp that takes one. What cannot be
+    a name, in the first of the temporary directories that takes one. What cannot be
     held back is not lost: all is written out then, and nothing is held any more.
     """
 
@@ -107,12 +108,11 @@ def _open_unnamed() -> int:
     """Return a new file that has no name any more, open for both. Raises OSError, with
     the reason of the first directory."""
     first: OSError | None = None
-    for directory in (os.environ.get("TMPDIR"), "/var/tmp", "/tmp"):  # noqa: S108 - safe with O_EXCL
-        if directory:
-            try:
-                return above_standard(_open_unnamed_in(directory))
-            except OSError as error:
-                first = first or error
+    for directory in temporary_directories(os.environ, for_much=True):
+        try:
+            return above_standard(_open_unnamed_in(directory))
+        except OSError as error:
+            first = first or error
     raise first or FileNotFoundError(2, "no directory for temporary files")
 
 

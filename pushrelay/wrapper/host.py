@@ -8,9 +8,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ZONES = "zoneinfo/"
+_ZONES = "/usr/share/zoneinfo"
+_BEFORE_NAMES = "zoneinfo/"
 _LOCALTIME = "/etc/localtime"
 _TIMEZONE = "/etc/timezone"
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # the names of files are random
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -21,17 +23,51 @@ def host_name() -> str:
 
 def time_zone(environ: Mapping[str, str]) -> str | None:
     """Return the name of the time zone that `cron` goes by here; None if only its
-    rules are known."""
-    if named := environ.get("TZ"):
-        return None if named.startswith("/") else named.removeprefix(":")
+    rules are known. What TZ says counts if it is the name of a zone known here."""
+    if named := _named_zone(environ):
+        return named
     target = os.path.realpath(_LOCALTIME)
-    if _ZONES in target:
-        return target.partition(_ZONES)[2]
+    if _BEFORE_NAMES in target:
+        return target.partition(_BEFORE_NAMES)[2]
     try:
         with open(_TIMEZONE, encoding="utf-8") as file:
             return file.read().strip() or None
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _named_zone(environ: Mapping[str, str]) -> str | None:
+    named = environ.get("TZ", "").removeprefix(":")
+    if _BEFORE_NAMES in named:
+        named = named.partition(_BEFORE_NAMES)[2]
+    # On Debian a link to the zone of the host.
+    if named == "localtime" or named.startswith("/") or ".." in named:
+        return None
+    known = os.path.join(environ.get("TZDIR") or _ZONES, named)
+    return named if os.path.isfile(known) else None
+
+
+def absolute(path: str) -> str:
+    """Return `path` from the root; as it is where the current directory is gone."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
+
+
+def temporary_directories(
+    environ: Mapping[str, str], *, for_much: bool = False
+) -> list[str]:
+    """Return the directories that may take temporary files, the best first: TMPDIR,
+    then those of all users, in which no name may be such that others can guess it.
+
+    for_much: whether a file may be large, and had better not be in memory.
+    """
+    shared = ["/tmp", "/var/tmp"]  # noqa: S108  # the names of files are random
+    if for_much:
+        shared.reverse()
+    named = environ.get("TMPDIR")
+    return [*([absolute(named)] if named else []), *shared, _SHARED_MEMORY]
 
 
 def new_run_id() -> str:

@@ -12,6 +12,7 @@ from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from signal import SIGINT
 from typing import Any, SupportsFloat
 
+from pushrelay.errors import internal
 from pushrelay.runs import LARGEST_TAIL
 from pushrelay.wrapper.documents import Run, expectation, usage_document
 from pushrelay.wrapper.host import host_name, new_run_id, trace_id
@@ -46,10 +47,17 @@ class JobRun:
         self._failure: str | None = None
         self._has_ended = False
         self._remarks: list[str] = []
+        self._token: str | None = None
         self._reporter: Reporter | None = None
         self._used = _used()
         self._run = Run(self.run_id, self._fields(), time.time(), time.monotonic())
-        self._try(lambda: self._report(self._run.start()))
+        try:
+            self._token = self._given_token()
+            self._try(lambda: self._report(self._run.start()))
+        except BaseException as error:
+            # Raised by a signal: there will be no block that ends.
+            self.end(error)
+            raise
 
     def gauge(
         self, name: str, value: SupportsFloat, /, help: str = "", **labels: str
@@ -73,39 +81,60 @@ class JobRun:
         if self._takes_metrics():
             self._metrics.append(text)
 
-    def fail(self, reason: str = "") -> None:
+    def fail(self, reason: object = "") -> None:
         """Let this run be a failure, also if no exception ends it.
 
-        reason: for people; it is shown as the end of what the run wrote to stderr.
+        reason: for people; as text it is shown as the end of what the run wrote to
+        stderr.
         """
-        self._failure = reason
+        self._failure = ""
+        self._failure = "" if reason is None else str(reason)
 
     def end(self, error: BaseException | None) -> None:
         """Report how the run ended: by the exception `error`, or well.
 
         Waits until that is delivered, or `report_timeout` is over. A process that was
-        forked from that of the run has none to report.
+        forked from that of the run has none to report. What a signal raises meanwhile
+        ends the waiting, and is raised when the report is in the spool.
         """
         finished = time.monotonic()
         if self._has_ended or os.getpid() != self._process:
             return
         self._has_ended = True
-        self._try(lambda: self._report(self._finish(error, finished)))
         try:
-            self._close(self._settings.report_timeout)
+            self._report_end(error, finished)
         except BaseException:
-            # Raised by a signal: somebody does not want to wait.
             self._close(0)
             raise
+        else:
+            self._close(self._settings.report_timeout)
         finally:
             self._tell()
 
-    def _try(self, work: Callable[[], object]) -> None:
-        """Do `work`; what goes wrong with it is nothing that should end the job."""
+    def _report_end(self, error: BaseException | None, finished: float) -> None:
+        if not self._try(lambda: self._report(self._finish(error, finished))):
+            self._try(lambda: self._report(self._short_finish(error, finished)))
+
+    def _try(
+        self, work: Callable[[], object], again: Callable[[], object] | None = None
+    ) -> bool:
+        """Do `work`, and return whether nothing went wrong with it; that is nothing
+        that should end the job.
+
+        What a signal raises meanwhile is for the job, whatever it is. It does not come
+        a second time, so that it is raised after `again`, by default `work`.
+        """
         try:
             work()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the job goes on
-            self._remarks.append(f"internal error: {type(error).__name__}: {error}")
+        except BaseException as first:
+            try:
+                (again or work)()
+            except Exception as second:  # noqa: BLE001  # whatever it is
+                self._remarks.append(internal(second))
+                if type(first) is type(second):
+                    return False
+            raise
+        return True
 
     def _takes_metrics(self) -> bool:
         if self._has_ended:
@@ -124,7 +153,7 @@ class JobRun:
             "job": labels.pop("job"),
             "labels": labels,
             "host": host_name(),
-            "expectation": expectation(settings, os.environ),
+            "expectation": expectation(settings.expected, os.environ),
             "attempt": settings.attempt,
             "trace_id": self.trace_id,
         }
@@ -133,10 +162,10 @@ class JobRun:
         if self._reporter is None:
             url = self._settings.url or os.environ.get("PUSHRELAY_URL") or DEFAULT_URL
             directories = state_directories(os.environ)
-            self._reporter = Reporter(url, self._token(), directories)
+            self._reporter = Reporter(url, self._token, directories)
         self._reporter.report(report)
 
-    def _token(self) -> str | None:
+    def _given_token(self) -> str | None:
         settings, environ = self._settings, os.environ
         if settings.token is not None:
             return settings.token
@@ -144,8 +173,14 @@ class JobRun:
         try:
             return read_token(file, environ)
         except OSError as error:
-            self._remarks.append(f"cannot read {error.filename}: {error.strerror}")
+            if error.errno is None:
+                raise  # not the system's: a signal's handler may raise TimeoutError
+            self._remarks.append(f"cannot read {file}: {error.strerror}")
             return None
+
+    def _short_finish(self, error: BaseException | None, finished: float) -> Report:
+        outcome, exit_code, signal = _ending(error, self._failure is not None)
+        return self._run.finish(outcome, finished, exit_code=exit_code, signal=signal)
 
     def _finish(self, error: BaseException | None, finished: float) -> Report:
         outcome, exit_code, signal = _ending(error, self._failure is not None)
@@ -176,15 +211,15 @@ class JobRun:
 
     def _close(self, seconds: float) -> None:
         if (reporter := self._reporter) is not None:
-            self._try(lambda: reporter.close(seconds))
+            self._try(lambda: reporter.close(seconds), lambda: reporter.close(0))
 
     def _tell(self) -> None:
         """Warn of what a person should know, in one line."""
         remarks = list(self._remarks)
         if self._reporter is not None:
-            remarks += self._reporter.remarks
-        if remarks:
-            line = " ".join(f"{self._settings.job}: {'; '.join(remarks)}".split())
+            remarks += [*self._reporter.remarks, self._reporter.kept]
+        if told := "; ".join(filter(None, dict.fromkeys(remarks))):
+            line = " ".join(f"{self._settings.job}: {told}".split())
             with suppress(Exception):  # of a handler, which is the job's own
                 _LOGGER.warning("%s", line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import inf
+from os import PathLike
 from typing import Any
 
 from pushrelay.client import RelayClient
@@ -15,49 +16,33 @@ from pushrelay.wrapper.host import host_name
 from pushrelay.wrapper.reports import DEFAULT_URL
 
 _MOST_ATTEMPTS = 2**31 - 1
-_EXPECTATION = ["schedule", "on_calendar", "every", "grace", "tz"]
-_EXPECTATION += ["min_interval", "max_runtime"]
 
 
 class JobSettings:
     """The parameters of `run`, checked as far as they can be without a relay.
 
-    key: the job and its labels.
+    key: the job and its labels. expected: its EXPECTATION_FIELDS.
 
     Raises ValueError.
     """
 
     def __init__(
         self,
-        job: str,
+        key: GroupingKey,
         *,
-        instance: str | None,
-        labels: Mapping[str, str] | None,
         url: str | None,
         token: str | None,
         token_file: str | None,
-        schedule: str | None,
-        on_calendar: str | None,
-        every: str | None,
-        grace: str | None,
-        tz: str | None,
-        min_interval: str | None,
-        max_runtime: str | None,
+        expected: Mapping[str, str | None],
         report_timeout: float,
         report_traceback: bool,
         attempt: int,
     ) -> None:
-        self.key = _key(job, instance, dict(labels or {}))
+        self.key = key
         self.url = url
         self.token = token
         self.token_file = token_file
-        self.schedule = schedule
-        self.on_calendar = on_calendar
-        self.every = every
-        self.grace = grace
-        self.tz = tz
-        self.min_interval = min_interval
-        self.max_runtime = max_runtime
+        self.expected = expected
         self.report_timeout = report_timeout
         self.report_traceback = report_traceback
         self.attempt = attempt
@@ -73,6 +58,10 @@ class JobSettings:
     def _check_relay(self) -> None:
         if self.token is not None and self.token_file is not None:
             raise ValueError("token and token_file: give one of them")
+        if self.token_file is not None and not _is_path(self.token_file):
+            raise ValueError(
+                f"token_file: must be the path of a file, not {shown(self.token_file)}"
+            )
         try:
             RelayClient(DEFAULT_URL if self.url is None else self.url, token=self.token)
         except InvalidURL as error:
@@ -80,14 +69,13 @@ class JobSettings:
             raise ValueError(f"{name}: {error}") from None
 
     def _check_expectation(self) -> None:
-        given = {name: getattr(self, name) for name in _EXPECTATION}
-        if all(value is None for value in given.values()):
+        if all(value is None for value in self.expected.values()):
             return
         # Other jobs need no schedules to be read.
         from pushrelay.expectation_documents import parse_expectation
 
         try:
-            parse_expectation(given)
+            parse_expectation(self.expected)
         except InvalidExpectation as error:
             raise ValueError(f"{error.field}: {error.problem}") from None
 
@@ -103,7 +91,9 @@ class JobSettings:
             )
 
 
-def _key(job: Any, instance: Any, labels: dict[str, Any]) -> GroupingKey:
+def job_key(job: Any, instance: Any, labels: Mapping[str, Any]) -> GroupingKey:
+    """Return the job and its labels, with that of this host as `instance` if it is
+    None. Raises ValueError."""
     host = host_name() if instance is None else instance
     try:
         name = Fields({"job": job}).need("job", JOB)
@@ -113,6 +103,10 @@ def _key(job: Any, instance: Any, labels: dict[str, Any]) -> GroupingKey:
         return run_key(name, all_labels, utf8_names=True)
     except InvalidRun as error:
         raise ValueError(str(error)) from None
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, PathLike) or (isinstance(value, str) and "\0" not in value)
 
 
 def _is_a(kind: type, value: object) -> bool:

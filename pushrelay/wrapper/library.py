@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 import pushrelay.wrapper.flush
 import pushrelay.wrapper.pushgateway  # noqa: F401  # see above
 from pushrelay.wrapper.job_run import JobRun
-from pushrelay.wrapper.job_settings import JobSettings
+from pushrelay.wrapper.job_settings import JobSettings, job_key
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -58,21 +58,22 @@ def run(
 
     Raises ValueError for what is wrong with that.
     """
+    expected = {
+        "schedule": schedule,
+        "on_calendar": on_calendar,
+        "every": every,
+        "grace": grace,
+        "tz": tz,
+        "min_interval": min_interval,
+        "max_runtime": max_runtime,
+    }
     return Job(
         JobSettings(
-            job,
-            instance=instance,
-            labels=labels,
+            job_key(job, instance, dict(labels or {})),
             url=url,
             token=token,
             token_file=token_file,
-            schedule=schedule,
-            on_calendar=on_calendar,
-            every=every,
-            grace=grace,
-            tz=tz,
-            min_interval=min_interval,
-            max_runtime=max_runtime,
+            expected=expected,
             report_timeout=report_timeout,
             report_traceback=report_traceback,
             attempt=attempt,
@@ -159,8 +160,12 @@ async def _beside_the_loop(work: Callable[[], None]) -> None:
     done.set_running_or_notify_cancel()
 
     def finish() -> None:
-        work()
-        done.set_result(None)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # raised where it is awaited
+            done.set_exception(error)
+        else:
+            done.set_result(None)
 
     try:
         asyncio.get_running_loop()

@@ -6,6 +6,7 @@ What is imported here is imported before the command runs, so that it is little.
 from __future__ import annotations
 
 import os
+import sys
 
 from pushrelay.errors import Misuse
 from pushrelay.wrapper.command_line import read_command_line
@@ -25,12 +26,23 @@ MISUSE = 125
 def main(arguments: list[str]) -> None:
     """Do what `arguments`, those behind `exec`, ask for, and end this process; return
     if that is help."""
+    _prefer_pythons_modules()
     try:
         options = read_command_line(arguments, os.environ)
     except Misuse as error:
         exit_with(MISUSE, str(error))
     if options is not None:
         execute(options)
+
+
+def _prefer_pythons_modules() -> None:
+    """Look last at what PYTHONPATH adds: it is meant for the command, and may have
+    modules with the names of Python's own, which we have yet to import."""
+    for directory in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        path = os.path.abspath(directory)
+        if directory and path in sys.path:
+            sys.path.remove(path)
+            sys.path.append(path)
 
 
 def execute(options: Options) -> NoReturn:
@@ -60,8 +72,15 @@ def exit_with(status: int, message: str = "") -> NoReturn:
 
 def _say(message: str) -> None:
     """Write `message`, unless it is empty, to standard error."""
-    if message:
-        _write(2, f"pushrelay exec: {message}")
+    # Where it was closed, its number may be that of a connection by now.
+    if message and sys.stderr is not None:
+        _write(2, f"pushrelay exec: {_readable(message)}")
+
+
+def _readable(message: str) -> str:
+    """Return `message` as one line that no terminal obeys."""
+    kept = [c if c.isprintable() or "\udc80" <= c <= "\udcff" else " " for c in message]
+    return "".join(kept)
 
 
 def _write(file: int, text: str) -> None:

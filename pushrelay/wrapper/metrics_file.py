@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pushrelay.wrapper.host import temporary_directories
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +26,7 @@ class MetricsFile:
 
     def __init__(self, run_id: str, environ: Mapping[str, str]) -> None:
         self.path = _NOWHERE
-        # In directories of all users, but with a name that nobody can guess.
-        for directory in (environ.get("TMPDIR") or "/tmp", "/dev/shm"):  # noqa: S108
+        for directory in temporary_directories(environ):
             path = os.path.join(directory, f"pushrelay-{run_id}.prom")
             try:
                 os.close(os.open(path, _CREATE, 0o600))
@@ -37,16 +38,22 @@ class MetricsFile:
     def take(self) -> tuple[str, str]:
         """Return the metrics, and what is wrong with the file, if anything is; remove
         the file."""
+        # Not before the command runs.
+        from contextlib import suppress
+
+        from pushrelay.wrapper.reading import read_file
+
         if self.path == _NOWHERE:
             return "", "no file for its metrics could be made"
         try:
-            with open(self.path, "rb") as file:
-                content = file.read(LARGEST_METRICS + 1)
-            os.unlink(self.path)
+            content = read_file(self.path, LARGEST_METRICS)
         except OSError as error:
             return "", f"its metrics cannot be read: {error.strerror}"
-        if len(content) > LARGEST_METRICS:
+        except ValueError:
             return "", f"its metrics are more than {LARGEST_METRICS} bytes"
+        finally:
+            with suppress(OSError):  # the command may have removed it
+                os.unlink(self.path)
         if content and not content.endswith(b"\n"):
             content += b"\n"
         return content.decode(errors="replace"), ""

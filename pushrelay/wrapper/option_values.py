@@ -48,6 +48,13 @@ def duration(written: str) -> int:
         raise ValueError(f"is wrong: {error}") from None
 
 
+def time_limit(written: str) -> int:
+    """Return a duration in nanoseconds that is longer than none."""
+    if not (limit := duration(written)):
+        raise ValueError("must be longer than 0; leave it out for no limit")
+    return limit
+
+
 def written_duration(written: str) -> str:
     """Return a duration as it is written."""
     duration(written)

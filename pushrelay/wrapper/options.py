@@ -16,6 +16,7 @@ from pushrelay.wrapper.option_values import (
     retries,
     tail_size,
     text,
+    time_limit,
     written_duration,
 )
 
@@ -68,6 +69,11 @@ class Option:
     def parameter(self) -> str:
         """The name of its attribute in Options."""
         return self.name.replace("-", "_")
+
+    @property
+    def choices(self) -> list[str]:
+        """All that may be written, if that is little."""
+        return self.metavar.split("|") if "|" in self.metavar else []
 
     @property
     def is_flag(self) -> bool:
@@ -200,7 +206,7 @@ TABLE = (
     Option(
         "timeout",
         "DURATION",
-        duration,
+        time_limit,
         "End the command and all it started, by SIGTERM, after so long. The exit "
         "status is 124 then.",
     ),
@@ -214,13 +220,13 @@ TABLE = (
     ),
     Option(
         "reap",
-        "HOW",
+        "wait|kill",
         one_of("wait", "kill"),
         "Of processes that the command leaves behind: wait for them, or end them.",
     ),
     Option(
         "lock",
-        "HOW",
+        "skip|wait|fail",
         one_of("skip", "wait", "fail"),
         "Run only one at a time on this host. If one runs: skip this run (exit status "
         "0), wait for its turn, or fail (exit status 75).",
@@ -292,7 +298,7 @@ TABLE = (
         "quiet",
         "",
         None,
-        "Say nothing of reports that were not delivered.",
+        "Say nothing about the run on standard error.",
         default=False,
     ),
     Option(

@@ -9,11 +9,13 @@ import threading
 import time
 from contextlib import suppress
 
-from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused
+from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused, internal
 from pushrelay.wrapper.reports import Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pushrelay.wrapper.delivery import Delivery
     from pushrelay.wrapper.spool import Spool
 
@@ -21,6 +23,10 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _FLUSH_SECONDS = 5.0
 """So long may old reports hold up the first report of a run."""
+
+_LOOK_AGAIN = 0.1
+_SPOOL_SECONDS = 1.0
+"""An end that is not delivered by then is kept meanwhile: somebody may kill us."""
 
 _LAST_FLUSH_SECONDS = 1.0
 """So long may they hold up the exit: what was over at once had no time for them."""
@@ -31,14 +37,14 @@ class Reporter:
 
     token: for the relay; None for none. directories: of the state, see `wrapper.state`.
 
-    After `close`: delivered, whether the relay took the end of each run; kept, whether
-    the spool has those it did not take; remarks, what a person should know, as
-    sentences.
+    After `close`: delivered, whether the relay took the end of each run; remarks, what
+    a person should know, as sentences; kept, what is to be said of reports that lie in
+    the spool and will come later, empty if there are none.
     """
 
     def __init__(self, url: str, token: str | None, directories: list[str]) -> None:
         self.delivered = True
-        self.kept = True
+        self.kept = ""
         self.remarks: list[str] = []
         self._url = url
         self._token = token
@@ -65,24 +71,35 @@ class Reporter:
             self._waiting.append(report)
             self._changed.notify_all()
 
-    def close(self, seconds: float) -> None:
+    def close(
+        self, seconds: float, is_enough: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait for so many seconds at most until all is delivered; keep in the spool
-        what is not."""
+        what is not. is_enough: whether not to wait any more, asked now and then."""
+        began = time.monotonic()
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._idle, seconds)
+            while not self._idle and not is_enough():
+                waited = time.monotonic() - began
+                if waited >= seconds:
+                    break
+                if waited >= _SPOOL_SECONDS:
+                    self._spool_waiting()
+                self._changed.wait(min(seconds - waited, _LOOK_AGAIN))
             left = [report for report in self._waiting if report.is_finish]
         if left:
             self.delivered = False
-            reason = self._trouble or f"{self._url} does not answer in time"
-            self.remarks.append(f"{self._keep(left)}: {reason}")
+            # Not the URL that was given: it may have a password.
+            relay = "the relay" if self._delivery is None else self._delivery.url
+            reason = self._trouble or f"{relay} does not answer in time"
+            self._keep(left, reason)
 
     def _run(self) -> None:
         try:
             self._work()
         except Exception as error:  # noqa: BLE001  # whatever it is, the exit waits
-            self._trouble = f"internal error: {type(error).__name__}: {error}"
+            self._trouble = internal(error)
         finally:
             if self._delivery is not None:
                 self._delivery.close()
@@ -157,7 +174,7 @@ class Reporter:
         should know; of a start only that, for its finish has all of it."""
         if not report.is_finish:
             return str(error)
-        self.delivered = self.kept = False
+        self.delivered = False
         from pushrelay.wrapper.delivery import reason_of
 
         try:
@@ -168,6 +185,13 @@ class Reporter:
             return f"the report is lost, for it cannot be kept ({reason}): {error}"
         return f"the report is set aside, see pushrelay spool list: {error}"
 
+    def _spool_waiting(self) -> None:
+        if self._delivery is not None:
+            from pushrelay.wrapper.spool import Spool
+
+            for report in self._waiting:
+                self._spool_meanwhile(report, self._delivery, Spool(self._directories))
+
     def _spool_meanwhile(
         self, report: Report, delivery: Delivery, spool: Spool
     ) -> None:
@@ -177,8 +201,8 @@ class Reporter:
             with suppress(OSError):
                 spool.keep(report, delivery.url, time.time())
 
-    def _keep(self, reports: list[Report]) -> str:
-        """Keep `reports`, and return what became of them, for a person."""
+    def _keep(self, reports: list[Report], reason: str) -> None:
+        """Keep `reports`, which were not delivered for this reason."""
         from pushrelay.client import RelayClient
         from pushrelay.wrapper.spool import Spool
 
@@ -187,9 +211,9 @@ class Reporter:
             for report in reports:
                 spool.keep(report, RelayClient(self._url).url, time.time())
         except InvalidURL:
-            self.kept = False
-            return "the report is lost"
+            self.remarks.append(f"the report is lost: {reason}")
         except OSError as error:
-            self.kept = False
-            return f"the report is lost, for it cannot be kept ({error})"
-        return "the report is kept for later"
+            lost = f"the report is lost, for it cannot be kept ({error})"
+            self.remarks.append(f"{lost}: {reason}")
+        else:
+            self.kept = f"the report is kept for later: {reason}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pushrelay.errors import internal
 from pushrelay.wrapper.attempt import Attempt
 from pushrelay.wrapper.documents import Run, expectation, usage_document
 from pushrelay.wrapper.host import host_name, new_run_id, trace_id
-from pushrelay.wrapper.naming import job_and_labels
+from pushrelay.wrapper.naming import as_options, job_and_labels
 from pushrelay.wrapper.options import Options
 from pushrelay.wrapper.reporter import Reporter
 from pushrelay.wrapper.reports import DEFAULT_URL, Report
@@ -17,6 +18,7 @@ from pushrelay.wrapper.state import state_directories
 from pushrelay.wrapper.tokens import read_token
 
 _SECOND = 1e9
+_LOCKED = "another run has the lock"
 
 
 def run_fields(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def run_fields(options: Options, environ: Mapping[str, str]) -> dict[str, Any]:
         "job": job,
         "labels": labels,
         "host": host_name(),
-        "expectation": expectation(options, environ),
+        "expectation": expectation(vars(options), environ),
     }
 
 
@@ -37,6 +39,7 @@ class RunReports:
         self._options = options
         self._fields = run_fields(options, environ)
         self._remarks: list[str] = []
+        self._delivered = True
         self._reporter = self._opened_reporter(environ)
 
     def started(self, attempt: Attempt) -> None:
@@ -51,7 +54,7 @@ class RunReports:
             "exit_code": attempt.exit_code,
             "signal": ended and ended.signal,
             "usage": ended and usage_document(ended.usage),
-            "output_tail": attempt.output_tail or None,
+            "output_tail": attempt.output_tail or _said(attempt.not_started),
             "metrics": attempt.metrics or None,
         }
         self._remarks += attempt.problems
@@ -63,26 +66,32 @@ class RunReports:
         an exit code failed."""
         run = Run(new_run_id(), self._fields, time.time(), time.monotonic())
         outcome = "skipped" if exit_code is None else "failure"
-        self._report(run.finish(outcome, time.monotonic(), exit_code=exit_code))
+        more = {"exit_code": exit_code, "output_tail": _said(_LOCKED)}
+        self._report(run.finish(outcome, time.monotonic(), **more))
+        if exit_code is not None:
+            self._remarks.append(_LOCKED)
 
-    def close(self, *, silent: bool) -> tuple[str, bool]:
-        """Wait until all is delivered, as long as the options allow; return what a
-        person should know, in one line, and whether the relay took all.
+    def close(
+        self, *, succeeded: bool, is_enough: Callable[[], bool]
+    ) -> tuple[str, bool]:
+        """Wait until all is delivered, as long as the options allow and until that
+        `is_enough`; return what a person should know, in one line, and whether all was
+        delivered.
 
-        silent: whether the run is one of which nobody wants to read, if the options say
-        so.
+        succeeded: whether nobody wants to read that reports come later, if the options
+        say so.
         """
-        options, delivered = self._options, True
-        remarks = self._remarks
+        options, remarks = self._options, [*self._remarks]
         if self._reporter is not None:
-            self._reporter.close(options.report_timeout / _SECOND)
-            delivered = self._reporter.delivered
-            if not (self._reporter.kept and silent and options.quiet_unless_failed):
-                remarks = remarks + self._reporter.remarks
+            self._reporter.close(options.report_timeout / _SECOND, is_enough)
+            self._delivered &= self._reporter.delivered
+            remarks += self._reporter.remarks
+            if self._reporter.kept and not (succeeded and options.quiet_unless_failed):
+                remarks.append(self._reporter.kept)
         if options.quiet or not remarks:
-            return "", delivered
-        line = f"{self._fields['job']}: {'; '.join(remarks)}"
-        return " ".join(line.split()), delivered
+            return "", self._delivered
+        line = f"{self._fields['job']}: {as_options('; '.join(remarks))}"
+        return " ".join(line.split()), self._delivered
 
     def _run_of(self, attempt: Attempt) -> Run:
         fields = {
@@ -100,8 +109,9 @@ class RunReports:
 
             try:
                 self._remarks += write_textfile(self._options.textfile, report)
-            except OSError as error:
-                self._remarks.append(f"cannot write {error.filename}: {error.strerror}")
+            except Exception as error:  # noqa: BLE001  # the relay may have it yet
+                self._delivered = False
+                self._remarks.append(_not_written(error))
 
     def _opened_reporter(self, environ: Mapping[str, str]) -> Reporter | None:
         """Return what reports to the relay, if there should be one."""
@@ -114,3 +124,15 @@ class RunReports:
         except OSError as error:
             self._remarks.append(f"cannot read {error.filename}: {error.strerror}")
         return Reporter(options.url or DEFAULT_URL, token, state_directories(environ))
+
+
+def _not_written(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot write {error.filename}: {error.strerror}"
+    return internal(error)
+
+
+def _said(of_a_run: object) -> dict[str, str] | None:
+    """Return what we say of a run that never began as its output, so that it is found
+    where people look for reasons."""
+    return None if of_a_run is None else {"stderr": f"{of_a_run}"}

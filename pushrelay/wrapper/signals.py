@@ -23,6 +23,8 @@ SIGCHLD = int(_signal.SIGCHLD)
 SIGKILL = int(_signal.SIGKILL)
 SIGTERM = int(_signal.SIGTERM)
 SIGCONT = int(_signal.SIGCONT)
+_SIGALRM = int(_signal.SIGALRM)
+_OF_A_HANGUP = frozenset(map(int, (_signal.SIGHUP, _signal.SIGCONT)))
 TERMINAL_STOPS = frozenset(
     map(int, (_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU))
 )
@@ -37,15 +39,17 @@ IGNORED_BY_PYTHON = frozenset(map(int, (_signal.SIGPIPE, _signal.SIGXFSZ)))
 # processes outside of a container.
 _BY_KERNEL = 0
 _FALL_BACK = 128
+_SOON = 0.1
 
 
 class Signals:
     """The signals of this process, which are blocked from now on.
 
-    mask: what was blocked before.
+    mask: what was blocked before. ignored_children: whether SIGCHLD was ignored.
     """
 
     def __init__(self) -> None:
+        self.ignored_children = _is_ignored(SIGCHLD)
         # A parent that ignores SIGCHLD would let us wait for nothing.
         _signal.signal(SIGCHLD, _signal.SIG_DFL)
         ignored = {number for number in _catchable() if _is_ignored(number)}
@@ -61,16 +65,53 @@ class Signals:
             return _signal.sigwaitinfo(self._awaited)
         return _signal.sigtimedwait(self._awaited, max(seconds, 0))
 
+    def restore(self) -> None:
+        """Undo all, and what Python did at its start, for a program that is to take the
+        place of this process."""
+        for number in IGNORED_BY_PYTHON:
+            _signal.signal(number, _signal.SIG_DFL)
+        if self.ignored_children:
+            _signal.signal(SIGCHLD, _signal.SIG_IGN)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, self.mask)
+
+    def want_an_end(self) -> bool:
+        """Return whether someone wants us to end; what else came is forgotten."""
+        while (signal := self.wait(0)) is not None:
+            if signal.si_signo in ENDING:
+                return True
+        return False
+
 
 def is_sent(signal: SignalInfo) -> bool:
-    """Return whether another process sent `signal`. The terminal's come from the kernel
-    and reach the whole process group, the command too."""
+    """Return whether `signal` is for us, so that the command does not have it yet. The
+    terminal's come from the kernel and reach the whole process group."""
+    if signal.si_signo == _SIGALRM:
+        return True  # of an alarm that was set before we were started
+    if signal.si_signo in _OF_A_HANGUP and signal.si_code > _BY_KERNEL:
+        return os.getsid(0) == os.getpid()  # only who leads the session gets them
     return signal.si_code <= _BY_KERNEL and signal.si_pid != os.getpid()
 
 
-def stop() -> None:
-    """Stop this process until someone continues it."""
-    os.kill(os.getpid(), _signal.SIGSTOP)
+def stop(number: int) -> None:
+    """Stop this process as the signal `number` of the terminal does, until someone
+    continues it."""
+    while _signal.sigtimedwait([number, SIGCONT], 0) is not None:
+        pass  # the terminal's own is still there: it would stop us a second time
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, [number])
+
+
+def has_come_to_us(number: int) -> bool:
+    """Return whether the signal `number` was sent to us as well as to the command; it
+    is waited for, as the terminal sends it to one process after the other."""
+    return _signal.sigtimedwait([number], _SOON) is not None
+
+
+def is_continued() -> bool:
+    """Return whether someone has continued this process, and not stopped it since; once
+    for each time."""
+    return _signal.sigtimedwait([SIGCONT], 0) is not None
 
 
 def die_by(number: int) -> NoReturn:
@@ -78,11 +119,13 @@ def die_by(number: int) -> NoReturn:
     with the status that shells have for it."""
     import resource
 
-    # The command left a core dump if it should; ours would be of Python.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The command left a core dump if it should; ours would be of Python. With a limit
+    # of 0 the kernel still passes it on to a program that collects them, with 1 not.
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
     if number in _catchable():
         _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
     # For process 1 of a container no signal is deadly.
     os._exit(_FALL_BACK + number)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 
-from pushrelay.wrapper.signals import IGNORED_BY_PYTHON
+from pushrelay.wrapper.signals import IGNORED_BY_PYTHON, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
+
+    from pushrelay.wrapper.environment import Environment
 
 _NO_SUCH_FILE = 2
 _NO_EXEC_FORMAT = 8
+_PERMISSION_DENIED = 13
 _SHELL = "/bin/sh"
+_FOR_PROCESS = (b"LISTEN_PID", b"WATCHDOG_PID")
+"""With them systemd names the one process that its sockets or watchdog are for."""
 
 
 class CommandNotStarted(Exception):
@@ -29,65 +34,64 @@ class CommandNotStarted(Exception):
 
 def spawn(
     command: list[str],
-    environment: Mapping[bytes, bytes],
-    mask: Iterable[int],
+    environment: Environment,
+    signals: Signals,
     file_actions: Sequence[tuple[Any, ...]] = (),
 ) -> int:
     """Start `command` and return its process id.
 
-    It has our process group, directory, limits and open files, the signal `mask`, and
-    what `file_actions` (see os.posix_spawn) do. Raises CommandNotStarted.
+    It has our process group, directory, limits and open files, the mask of `signals`
+    and what they ignored before us, and what `file_actions` (see os.posix_spawn; only
+    POSIX_SPAWN_DUP2) do. Raises CommandNotStarted.
     """
     try:
-        return _spawn(command, environment, mask, file_actions)
-    except OSError as error:
-        if error.errno != _NO_EXEC_FORMAT:
-            raise CommandNotStarted(command[0], error) from None
-    # As shells do with a script that does not say what reads it.
-    try:
-        script = _found(command[0], environment)
-        return _spawn([_SHELL, script, *command[1:]], environment, mask, file_actions)
+        try:
+            return _spawn(command[0], command, environment, signals, file_actions)
+        except OSError as error:
+            if error.errno != _NO_EXEC_FORMAT:
+                raise
+        # As shells do with a script that does not say what reads it.
+        script = [_SHELL, _found(command[0], environment), *command[1:]]
+        return _spawn(_SHELL, script, environment, signals, file_actions)
     except OSError as error:
         raise CommandNotStarted(command[0], error) from None
 
 
-def own_environment() -> dict[bytes, bytes]:
-    """Return the environment that we were started with.
-
-    Python's own has a LC_CTYPE more where the locale was C (PEP 538).
-    """
-    try:
-        with open("/proc/self/environ", "rb", buffering=0) as file:
-            variables = (file.readall() or b"").split(b"\0")
-    except OSError:
-        return dict(os.environb)
-    pairs = [variable.partition(b"=") for variable in variables if variable]
-    # The first of two with one name is what programs find.
-    return {name: value for name, _, value in reversed(pairs)}
-
-
 def _spawn(
+    program: str,
     command: list[str],
-    environment: Mapping[bytes, bytes],
-    mask: Iterable[int],
+    environment: Environment,
+    signals: Signals,
     file_actions: Sequence[tuple[Any, ...]],
 ) -> int:
+    ours = str(os.getpid()).encode()
+    own_id = [name for name in _FOR_PROCESS if environment.get(name) == ours]
+    if own_id or signals.ignored_children:
+        from pushrelay.wrapper.forking import fork_and_exec  # most runs need it not
+
+        path = _found(program, environment)
+        return fork_and_exec(path, command, environment, own_id, signals, file_actions)
     return os.posix_spawnp(
-        command[0],
+        program,
         command,
-        environment,
+        environment,  # type: ignore[arg-type]  # a mapping as far as it is asked
         file_actions=file_actions,
-        setsigmask=mask,
+        setsigmask=signals.mask,
         setsigdef=IGNORED_BY_PYTHON,
     )
 
 
-def _found(name: str, environment: Mapping[bytes, bytes]) -> str:
-    """Return where the program `name` is."""
+def _found(name: str, environment: Environment) -> str:
+    """Return where the program `name` is. Raises OSError."""
     if "/" in name:
         return name
-    path = os.fsdecode(environment.get(b"PATH") or os.defpath)
-    for directory in path.split(":"):
-        if os.access(found := os.path.join(directory, name), os.X_OK):
-            return found
-    return name
+    path = environment.get(b"PATH")
+    directories = os.defpath if path is None else os.fsdecode(path)
+    problem = _NO_SUCH_FILE
+    for directory in directories.split(":"):
+        found = os.path.join(directory or ".", name)
+        if os.path.isfile(found):
+            if os.access(found, os.X_OK):
+                return found
+            problem = _PERMISSION_DENIED
+    raise OSError(problem, os.strerror(problem))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from errno import EFBIG
 from typing import NamedTuple
+from zlib import crc32
 
 from pushrelay.wrapper.envelopes import (
     MOST_BYTES,
@@ -18,25 +18,37 @@ from pushrelay.wrapper.envelopes import (
     file_name,
     parse_envelope,
     parse_name,
-    read_file,
     relay_mark,
     write_file,
 )
+from pushrelay.wrapper.locking import locked
+from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.reports import Report
-from pushrelay.wrapper.state import is_private, usable_directory
+from pushrelay.wrapper.state import is_private, private_directory, usable_directory
 
-__all__ = ["MOST_BYTES", "MOST_SECONDS", "Entry", "Spool"]
+__all__ = ["MOST_BYTES", "MOST_FILES", "MOST_SECONDS", "Entry", "Spool"]
 
 MOST_SECONDS = 29 * 86400.0
 """So long reports are kept: the relay takes none of more than 30 days ago."""
 
+_DOUBTED_SECONDS = 60 * 86400.0
+"""What waits is looked after before it is so old. What seems to be older may only be
+younger than a clock that leapt ahead: it is kept, for the relay to judge."""
+
+MOST_FILES = 20_000
+"""So many reports are kept; all are looked at when some are delivered."""
+
 _CRASHED_SECONDS = 3600.0
 """A file that is not complete by then will never be."""
+
+_FEW_FILES = 256
+_SLACK_BYTES = 1024 * 1024
+"""About so much may be there beyond MOST_BYTES until someone tidies up."""
 
 _SPOOL = "spool"
 _REFUSED = "refused"
 _LOCK = "lock"
-_DIRECTORY = 0o700
+_LOCKING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
 
 
 class _File(NamedTuple):
@@ -67,21 +79,28 @@ class Spool:
         kept.
 
         What is too old goes, and the oldest where there is too much: first what was
-        refused.
+        refused. Where there are many, that is looked after only now and then, so that
+        it costs about the same for each of them; MOST_BYTES are exceeded by a few MiB
+        then, MOST_FILES by a few hundred, and more is rare.
         """
         url = _without_user(url)
         content = envelope(report, url, now)
         if len(content) > MOST_BYTES:
             raise OSError(EFBIG, f"a report of more than {MOST_BYTES} bytes")
         path = self._write(file_name(report, url), content)
-        if report.is_finish:
-            self._remove(report.run_id, only_starts=True)
-        self._tidy(path, now)
+        if (start := _start_of(report)) is not None:
+            for place in self._places():
+                _unlink(os.path.join(place, file_name(start, url)))
+        if _is_turn(report, len(content), self._count()):
+            self._tidy(path, now)
         return path
 
     def drop(self, run_id: str) -> None:
         """Forget what is kept of the run `run_id`, which was reported otherwise."""
-        self._remove(run_id)
+        for found in [each for place in self._places() for each in _scan(place)]:
+            # Most names need not be parsed for that.
+            if run_id.lower() in found.name and parse_name(found.name) is not None:
+                _unlink(found.path)
 
     def waiting(self, url: str | None = None) -> list[Entry]:
         """Return what is to be delivered, or of it what is for the relay at `url`; in
@@ -107,7 +126,7 @@ class Spool:
         """Return what waits in the file at `path`; None if there is nothing any more. A
         broken file is set aside."""
         try:
-            return parse_envelope(read_file(path), path)
+            return parse_envelope(read_file(path, MOST_BYTES), path)
         except ValueError:
             _move_aside(path)
         except OSError:
@@ -124,6 +143,15 @@ class Spool:
         """Forget `entry`."""
         # A finish that was kept meanwhile has another name.
         _unlink(entry.path)
+
+    def discard(self, entry: Entry) -> bool:
+        """Lose `entry`, waiting or refused, and return whether it still was there.
+        Raises OSError."""
+        try:
+            os.unlink(entry.path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def set_aside(self, entry: Entry, reason: str) -> None:
         """Keep `entry` as refused, for people to see."""
@@ -142,7 +170,9 @@ class Spool:
         """Yield whether no other process is delivering what is in the spool; none will
         while it is True."""
         with ExitStack() as held:
-            yield all(_lock(place, held) for place in self._places())
+            # Where it cannot be locked: what is delivered twice counts once.
+            locks = [os.path.join(place, _LOCK) for place in self._places()]
+            yield all(held.enter_context(locked(lock, _LOCKING)) for lock in locks)
 
     def _places(self) -> Iterator[str]:
         """Yield the directories that hold a spool of this user, and no one else's."""
@@ -158,7 +188,7 @@ class Spool:
             for place in self._places()
             for file in _files_in(os.path.join(place, below))
         ]
-        return sorted(files, key=lambda file: os.path.basename(file.path))
+        return sorted(files, key=lambda file: file.path.rpartition("/")[2])
 
     def _write(self, name: str, content: bytes) -> str:
         first: OSError | None = None
@@ -169,11 +199,14 @@ class Spool:
                 first = first or error
         raise first or FileNotFoundError(2, "no directory for it", _SPOOL)
 
-    def _remove(self, run_id: str, *, only_starts: bool = False) -> None:
-        for file in self._files():
-            is_meant = not (only_starts and file.name.is_finish)
-            if is_meant and file.name.run_id == run_id.lower():
-                _unlink(file.path)
+    def _count(self) -> int:
+        """Return about how many files there are."""
+        found = 0
+        for place in self._places():
+            for directory in (place, os.path.join(place, _REFUSED)):
+                with suppress(OSError):  # it may not be there
+                    found += len(os.listdir(directory))
+        return found
 
     def _tidy(self, kept: str, now: float) -> None:
         """Remove what is too old and too much, but not the file at `kept`."""
@@ -183,14 +216,33 @@ class Spool:
         found = []
         for file in self._files(_REFUSED):
             size, at = file.status()
-            found.append((file.path, size, at))
+            found.append((file.path, size, now - at > MOST_SECONDS))
         for file in self._files():
-            found.append((file.path, file.status()[0], file.name.at))
-        excess = sum([size for _, size, _ in found]) - MOST_BYTES
-        for path, size, at in found:
-            if path != kept and (excess > 0 or at < now - MOST_SECONDS):
+            size, at = file.status()
+            age = now - max(at, file.name.at)
+            found.append((file.path, size, MOST_SECONDS < age < _DOUBTED_SECONDS))
+        bytes_over = sum([size for _, size, _ in found]) - MOST_BYTES
+        files_over = len(found) - MOST_FILES
+        for path, size, is_old in found:
+            if path != kept and (bytes_over > 0 or files_over > 0 or is_old):
                 _unlink(path)
-                excess -= size
+                bytes_over, files_over = bytes_over - size, files_over - 1
+
+
+def _start_of(report: Report) -> Report | None:
+    """Return a report that has the file name of the start of a run, by its finish."""
+    at = report.document.get("started_at")
+    if not report.is_finish or not isinstance(at, int | float):
+        return None
+    return Report(report.run_id, {"state": "started", "started_at": at})
+
+
+def _is_turn(report: Report, size: int, files: int) -> bool:
+    """Return whether to tidy up now that `report` of so many bytes is one of so many
+    files: always where these are few, else in proportion to what that costs, and to
+    what came since."""
+    share = crc32(report.run_id.encode()) / 2**32
+    return share * files < _FEW_FILES or share * _SLACK_BYTES < size
 
 
 def _without_user(url: str) -> str:
@@ -202,9 +254,11 @@ def _without_user(url: str) -> str:
 def _files_in(directory: str) -> Iterator[_File]:
     for found in _scan(directory):
         name = parse_name(found.name)
-        with suppress(OSError):  # gone meanwhile
+        try:
             if name is not None and found.is_file(follow_symlinks=False):
                 yield _File(found.path, name)
+        except OSError:
+            continue  # gone meanwhile
 
 
 def _remove_crashed(directory: str, now: float) -> None:
@@ -228,7 +282,7 @@ def _read_refused(file: _File) -> Entry | None:
     """Return what was refused; None if it is gone."""
     why = "the relay refused it for good, but there was no space for its reason"
     try:
-        entry = parse_envelope(read_file(file.path), file.path)
+        entry = parse_envelope(read_file(file.path, MOST_BYTES), file.path)
         if entry.reason:
             return entry
         url, report = entry.url, entry.report
@@ -246,7 +300,7 @@ def _refused_of(place: str) -> str:
     """Return the directory for what is refused, after making it if need be. Raises
     OSError."""
     path = os.path.join(place, _REFUSED)
-    os.makedirs(path, _DIRECTORY, exist_ok=True)
+    private_directory(path)
     return path
 
 
@@ -260,20 +314,3 @@ def _unlink(path: str) -> None:
     # Who delivers it once more does no harm, and it may be gone already.
     with suppress(OSError):
         os.unlink(path)
-
-
-def _lock(place: str, held: ExitStack) -> bool:
-    """Return whether `place` is locked until `held` ends, or cannot be, as on a medium
-    that is read-only: what is delivered twice counts once."""
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        lock = os.open(os.path.join(place, _LOCK), flags, 0o600)
-        held.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A process that is forked meanwhile has the file open as well.
-        held.callback(fcntl.flock, lock, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -1,17 +1,20 @@
 """Where the wrapper keeps what must outlive it: the spool, locks, what it found out.
 
-Read before the command starts, so that nothing beyond `os` is imported.
+Read before the command starts, so that little beyond `os` is imported.
 """
 
 from __future__ import annotations
 
 import os
 
+from pushrelay.wrapper.host import absolute
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PRIVATE = 0o700
+_LEADING = 0o755
 
 
 def state_directories(environ: Mapping[str, str]) -> list[str]:
@@ -22,20 +25,23 @@ def state_directories(environ: Mapping[str, str]) -> list[str]:
     where there is no home or none that can be written to.
     """
     if named := environ.get("PUSHRELAY_STATE_DIR"):
-        return [os.path.abspath(named)]
+        return [absolute(named)]
     found = []
     if (state := environ.get("XDG_STATE_HOME", "")).startswith("/"):
         found.append(state)
     if (home := environ.get("HOME") or _home()).startswith("/"):
         found.append(os.path.join(home, ".local", "state"))
     directories = [os.path.join(each, "pushrelay") for each in found]
-    return [*directories, f"/var/tmp/pushrelay-{os.geteuid()}"]  # noqa: S108 - checked
+    return [*directories, f"/var/tmp/pushrelay-{os.geteuid()}"]  # noqa: S108  # checked
 
 
 def private_directory(path: str) -> bool:
     """Return whether `path` is a directory that only this user can change, after making
-    it and what leads to it if need be. Raises OSError."""
-    os.makedirs(path, _PRIVATE, exist_ok=True)
+    it and what leads to it if need be. Raises OSError.
+
+    Others cannot change what leads to it either, whatever the umask is.
+    """
+    _make_directory(path, _PRIVATE)
     return is_private(path)
 
 
@@ -64,6 +70,17 @@ def usable_directory(directories: list[str], name: str) -> str:
         except OSError as error:
             first = first or error
     raise first or FileNotFoundError(2, "no directory for it", name)
+
+
+def _make_directory(path: str, mode: int) -> None:
+    if os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path) or ".", _LEADING)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError as error:
+        if not os.path.isdir(path):  # else it was made meanwhile
+            raise NotADirectoryError(20, "Not a directory", path) from error
 
 
 def _home() -> str:

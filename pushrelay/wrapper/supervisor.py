@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pushrelay.wrapper.process_tree import descendants, send
+from pushrelay.wrapper.process_tree import descendants, is_stopped, send
 from pushrelay.wrapper.signals import (
     ENDING,
     SIGCHLD,
@@ -14,6 +14,8 @@ from pushrelay.wrapper.signals import (
     SIGTERM,
     TERMINAL_STOPS,
     Signals,
+    has_come_to_us,
+    is_continued,
     is_sent,
     stop,
 )
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _SECOND = 1e9
 _LOOK_AGAIN = 0.05
+_LOOK_RARELY = 1.0
 # What SIGKILL does not end by then waits for a disk, and nobody can end it.
 _GIVE_UP = 5.0
 
@@ -58,7 +61,7 @@ class Supervisor:
 
     timeout: nanoseconds after which all that comes from us gets SIGTERM; None for
     never. kill_after: how much later it gets SIGKILL. reap: `wait` or `kill` for what
-    the child leaves behind; None to let it be.
+    the child leaves behind; None to let it be. strangers: children that we had before.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class Supervisor:
         timeout: int | None,
         kill_after: int,
         reap: str | None,
+        strangers: frozenset[int],
     ) -> None:
         self._pid = pid
         self._signals = signals
         self._kill_after = kill_after / _SECOND
         self._reap = reap
+        self._strangers = strangers
         self._next: float | None = None
         if timeout is not None:
             self._next = time.monotonic() + timeout / _SECOND
@@ -80,6 +85,8 @@ class Supervisor:
         self._killed_at: float | None = None
         self._timed_out = self._killed = self._interrupted = False
         self._ended: Ended | None = None
+        # Signals that stop, which came to us before we saw what the child does.
+        self._stops: set[int] = set()
 
     def wait(self) -> Ended:
         """Return how the child ended, after it and all that is to be waited for."""
@@ -88,7 +95,8 @@ class Supervisor:
         if self._reap == "kill" and not self._terminated:
             self._terminate()
         while (self._reap or self._timed_out) and self._is_one_left():
-            self._step(_LOOK_AGAIN)
+            # The end of any of them is told; this is in case that it is not.
+            self._step(_LOOK_RARELY)
         self._see_children()
         self._ended.timed_out = self._timed_out
         self._ended.killed = self._killed
@@ -106,13 +114,24 @@ class Supervisor:
             return
         if signal.si_signo == SIGCHLD:
             self._see_children()
-            return
+        sent = is_sent(signal)
+        if sent and signal.si_pid in self._ours():
+            return  # it has it already, as with `kill 0`, or does not want it
         self._interrupted |= signal.si_signo in ENDING
-        if is_sent(signal):
+        if signal.si_signo in TERMINAL_STOPS:
+            self._stops.add(signal.si_signo)
+        if sent:
             self._pass_on(signal.si_signo)
 
     def _pass_on(self, number: int) -> None:
-        send(number, [self._pid] if self._ended is None else descendants())
+        send(number, [self._pid] if self._ended is None else self._ours())
+
+    def _ours(self) -> list[int]:
+        """Return the child and all that comes from it, in so far as it still runs."""
+        found = descendants(self._strangers)
+        if self._ended is None and self._pid not in found:
+            found.insert(0, self._pid)
+        return found
 
     def _see_children(self) -> None:
         """Take note of all children that ended or stopped; some may be orphans that
@@ -128,8 +147,27 @@ class Supervisor:
                 continue
             if not os.WIFSTOPPED(status):
                 self._ended = Ended(status, usage)
-            elif os.WSTOPSIG(status) in TERMINAL_STOPS:
-                stop()  # so that the shell sees its job stopped, and can continue it
+            else:
+                self._see_stop(os.WSTOPSIG(status))
+
+    def _see_stop(self, number: int) -> None:
+        """Stop with the child if the terminal, or somebody through us, stopped it; else
+        whoever continues it would not know of us."""
+        is_for_both = number in TERMINAL_STOPS and (
+            number in self._stops or has_come_to_us(number)
+        )
+        self._stops.clear()
+        if is_for_both:
+            self._stop_too(number)
+
+    def _stop_too(self, number: int) -> None:
+        """Stop so that the shell sees its job stopped, and can continue it."""
+        stop(number)
+        # Shells continue the whole process group, others perhaps only us. To be looked
+        # at first: it may be stopped once more, and that is not to be undone.
+        has_stayed = is_stopped(self._pid)
+        if is_continued() and has_stayed:
+            send(SIGCONT, [self._pid])
 
     def _escalate(self) -> None:
         if self._terminated:
@@ -141,7 +179,7 @@ class Supervisor:
     def _terminate(self) -> None:
         self._terminated = True
         self._next = time.monotonic() + self._kill_after
-        processes = descendants()
+        processes = self._ours()
         send(SIGTERM, processes)
         send(SIGCONT, processes)
 
@@ -150,9 +188,9 @@ class Supervisor:
         self._killed_at = self._killed_at or now
         self._killed |= self._ended is None
         self._next = now + _LOOK_AGAIN  # for what was being started
-        send(SIGKILL, descendants())
+        send(SIGKILL, self._ours())
 
     def _is_one_left(self) -> bool:
         if self._killed_at and time.monotonic() > self._killed_at + _GIVE_UP:
             return False
-        return bool(descendants())
+        return bool(self._ours())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import time
 from hashlib import sha256
 
@@ -38,6 +37,8 @@ from pushrelay.wrapper.gauges import (
     metrics_of,
     news,
 )
+from pushrelay.wrapper.locking import locked
+from pushrelay.wrapper.reading import read_file
 from pushrelay.wrapper.replacing import replace_file
 from pushrelay.wrapper.reports import Report
 
@@ -48,6 +49,7 @@ _NAME_CHARACTERS = 100
 _HASH_CHARACTERS = 12
 _UNSAFE = re.compile(r"[^a-zA-Z0-9._-]+")
 _LIKE_HASHED = re.compile(rf".*_[0-9a-f]{{{_HASH_CHARACTERS}}}", re.DOTALL)
+_LONGEST_WAIT = 3.0
 _IMPLIED = ("instance", "")
 
 
@@ -61,21 +63,26 @@ def write_textfile(
     metrics are those of the run that finished last: others do not stay. A run that was
     skipped changes nothing. now: Unix seconds, by default what the clock says.
 
+    Processes that do so at once wait for each other, but for a few seconds at most, so
+    that no other user can hold up a run by a lock on the directory.
+
     Raises OSError about the file, which is as it was then.
     """
     if is_skipped(report):
         return []
     key = _key_of(report)
     path = os.path.join(directory, file_name(key))
-    gauges, families = _read(path)
-    changed = news(report, gauges, time.time() if now is None else now)
-    told: list[str] = []
-    if LAST_FINISH in changed:
-        families, told = _left_metrics(metrics_of(report).encode(), key)
-    if changed:
-        content = _content({**gauges, **changed}, families, key)
-        replace_file(path, content, _READABLE_BY_ALL, durable=True)
-    return told
+    left, told = _left_metrics(metrics_of(report).encode(), key)
+    # node_exporter sees nothing of a lock on the directory, and needs none.
+    with locked(directory, os.O_RDONLY | os.O_DIRECTORY, _LONGEST_WAIT):
+        gauges, families = _read(path)
+        changed = news(report, gauges, time.time() if now is None else now)
+        is_last = LAST_FINISH in changed
+        if changed:
+            families = left if is_last else families
+            content = _content({**gauges, **changed}, families, key)
+            replace_file(path, content, _READABLE_BY_ALL, durable=True)
+    return told if is_last else []
 
 
 def file_name(key: GroupingKey) -> str:
@@ -118,17 +125,9 @@ def _key_of(report: Report) -> GroupingKey:
 
 def _read(path: str) -> tuple[Gauges, list[MetricFamily]]:
     try:
-        # Whoever may write to the directory can put something there that blocks.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        return parse_textfile(read_file(path, _LIMITS.rendered_bytes))
+    except (FileNotFoundError, ValueError):
         return {}, []
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return {}, []
-        with open(descriptor, "rb", closefd=False) as file:
-            return parse_textfile(file.read(_LIMITS.rendered_bytes))
-    finally:
-        os.close(descriptor)
 
 
 def _left_metrics(

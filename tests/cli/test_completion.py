@@ -15,11 +15,10 @@ import pytest
 from click.shell_completion import CompletionItem, ShellComplete
 from command import call
 from relay_process import REPOSITORY
+from waiting import DEADLINE
 
 from pushrelay.cli.completion import VARIABLE
 from pushrelay.cli.main import cli
-
-DEADLINE = 60.0
 
 
 def needs(shell: str) -> pytest.MarkDecorator:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
 from command import call, run, run_on_terminal
+
+from pushrelay.cli import pages
+from pushrelay.client import RelayClient
 
 
 def group(number: int, **more: Any) -> dict[str, Any]:
@@ -129,11 +133,27 @@ def test_a_server_that_promises_more_and_gives_nothing_is_asked_once_more() -> N
     assert len(server.asked) == 2
 
 
-def test_progress_is_shown_on_a_terminal() -> None:
+def test_a_list_that_comes_quickly_leaves_nothing_else_on_a_terminal() -> None:
     with CannedServer(MANY) as server:
         code, shown = run_on_terminal("", "groups", "--all", "--url", server.url)
     assert code == 0
-    assert "100%" in shown
+    assert shown.startswith("STATE ")
+
+
+def test_progress_of_a_slow_list_is_shown_on_a_terminal_and_erased(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pages, "SLOW_SECONDS", 0.0)
+    with CannedServer(MANY) as server, RelayClient(server.url) as relay:
+        pages.fetch(relay, "groups", {}, None)
+        assert capsys.readouterr().err == ""
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        pages.fetch(relay, "groups", {}, None)
+        said = capsys.readouterr().err
+        pages.fetch(relay, "groups", {}, pages.PAGE)
+    told = [f"groups: {count} of 2,345" for count in ("2,000", "2,345")]
+    assert said == "\r" + "\r".join([*told, " " * len(told[0]), ""])
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_asked_is_passed_on() -> None:

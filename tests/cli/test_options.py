@@ -53,5 +53,22 @@ def test_each_command_shows_its_help() -> None:
         assert CliRunner().invoke(cli, [name, "-h"]).exit_code == 0
 
 
-def test_an_unknown_command_is_a_usage_error() -> None:
-    assert CliRunner().invoke(cli, ["nothing"]).exit_code == 2
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("run", "No such command 'run'. Did you mean 'runs'?"),
+        ("jobss", "No such command 'jobss'. Did you mean 'jobs'?"),
+        ("exek", "No such command 'exek'. (Did you mean one of: 'exec', 'expect'?)"),
+        ("nothing", "No such command 'nothing'."),
+    ],
+)
+def test_an_unknown_command_is_a_usage_error(typed: str, told: str) -> None:
+    done = CliRunner().invoke(cli, [typed, "x"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: {told}"
+
+
+def test_an_unknown_option_before_the_command_is_one() -> None:
+    done = CliRunner().invoke(cli, ["--versoin"])
+    assert done.exit_code == 2
+    assert "No such option" in done.stderr

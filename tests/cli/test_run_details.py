@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import Any
 
 import click
+import pytest
 from canned_runs import FULL, ID, NOW, started
 
 from pushrelay.cli.run_details import details
@@ -38,6 +40,28 @@ def test_one_run_with_all_its_fields() -> None:
         "end of its standard error:\n"
         "  oh?"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_told"),
+    [
+        ({}, True),
+        ({"outcome": "signal"}, True),
+        ({"outcome": "timeout"}, True),
+        ({"output_tail": {"stdout": "", "stderr": ""}}, False),
+        ({"outcome": "success"}, False),
+        ({"outcome": "skipped"}, False),
+        ({"state": "started", "abandoned": True}, False),
+        ({"usage": None}, False),
+    ],
+)
+def test_how_to_see_the_output_of_what_failed_is_told(
+    changes: dict[str, Any], is_told: bool
+) -> None:
+    run = {**FULL, "output_tail": None, **changes}
+    lines = [click.unstyle(each) for each in details(run, NOW * 10**9, UTC)]
+    told = "output     not reported; --output-tail 10kB takes it along"
+    assert (told in lines) is is_told
 
 
 def test_a_run_of_which_little_is_known_is_short() -> None:

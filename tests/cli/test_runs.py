@@ -1,83 +1,21 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import click
 import pytest
-from canned_runs import BAD, FULL, ID, Runs, run_document, started
+from canned_runs import BAD, FULL, HISTORY, ID, Runs, run_document
 from canned_server import CannedServer, problem
 from command import call, run, run_on_terminal
-from relay_process import REPOSITORY
+from relay_process import HTTPClient
+from run_http import finish, new_id, report
 
-from pushrelay.cli.runs import _history
-from pushrelay.cli.sparkline import BARS, OUTCOME_COLOURS
+from pushrelay.cli.sparkline import OUTCOME_COLOURS
 from pushrelay.store.run_list import STATES
-
-HISTORY = [
-    started(0),
-    run_document(1, outcome="failure", exit_code=3, duration_seconds=9.5),
-    run_document(2, outcome="signal", exit_code=None, signal=9, host=None),
-    run_document(3, outcome="success", exit_code=None, duration_seconds=None),
-    {**started(4), "abandoned": True},
-]
 
 
 def test_all_states_are_known() -> None:
     assert {*OUTCOME_COLOURS} == {*STATES}
-
-
-def test_the_example_in_the_docs_is_such_a_history() -> None:
-    page = (REPOSITORY / "docs/cli.md").read_text()
-    example = page.partition("DURATIONS")[2].partition("```")[0].splitlines()
-    runs = []
-    for written in example[3:]:
-        day, clock, took, outcome, code, id_, host = written.split()
-        at = datetime.fromisoformat(f"{day}T{clock}Z").timestamp()
-        ended = {"outcome": outcome, "exit_code": int(code), "host": host}
-        took_seconds = float(took.removesuffix("s"))
-        more = {"id": id_, "started_at": at, "duration_seconds": took_seconds}
-        runs.append(run_document(**ended, **more))
-    bars, *lines = [click.unstyle(each) for each in _history(runs, BARS, None, UTC)]
-    assert lines == example[1:]
-    assert bars == "DURATIONS" + example[0]
-
-
-def test_the_history() -> None:
-    lines = [click.unstyle(each) for each in _history(HISTORY, BARS, None, UTC)]
-    assert lines == [
-        "DURATIONS    ▇▂ ",
-        "",
-        "STARTED              DURATION  OUTCOME    EXIT     "
-        "ID                                    HOST",
-        f"2023-11-14 22:13:20         -  running    -        {ID.format(0)}  db1",
-        f"2023-11-14 21:13:20      9.5s  failure    3        {ID.format(1)}  db1",
-        f"2023-11-14 20:13:20     41.2s  signal     SIGKILL  {ID.format(2)}  -",
-        f"2023-11-14 19:13:20         -  success    -        {ID.format(3)}  db1",
-        f"2023-11-14 18:13:20         -  abandoned  -        {ID.format(4)}  db1",
-    ]
-
-
-def test_the_history_tells_runs_with_other_labels_apart() -> None:
-    runs = [
-        run_document(0, labels={"instance": "db1", "db": "main"}, host=None),
-        run_document(1, labels={"instance": BAD}),
-        run_document(2),
-    ]
-    _, _, *lines = [click.unstyle(each) for each in _history(runs, BARS, None, UTC)]
-    ends = [each[each.rindex("HOST") :] for each in lines[:1]]
-    assert ends == ["HOST  LABELS"]
-    assert [each.split()[-2:] for each in lines[1:]] == [
-        ["-", "db=main,instance=db1"],
-        ["db1", "instance=?]0;x??"],
-        ["db1", "-"],
-    ]
-
-
-def test_without_runs_there_is_nothing_to_draw() -> None:
-    [headings] = _history([], BARS, None, UTC)
-    assert headings.startswith("STARTED")
-    assert len(list(_history([started()], BARS, None, UTC))) == 2
 
 
 def test_that_there_are_no_runs_is_told() -> None:
@@ -90,12 +28,6 @@ def test_that_there_are_no_runs_is_told() -> None:
 def test_a_time_that_is_none_is_asked_for_as_what_it_means() -> None:
     done = call("runs", "backup", "--since=7")
     assert done.stderr.endswith("Unix seconds, or how long ago, such as 7d\n")
-
-
-def test_the_bars_of_the_last_runs_fit_the_terminal() -> None:
-    runs = [run_document(n, duration_seconds=1.0 if n else 100.0) for n in range(200)]
-    first, *_ = _history(runs, BARS, 40, UTC)
-    assert first == "DURATIONS  " + "▁" * 28 + "▇"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +110,68 @@ def test_one_run_is_shown_by_its_id() -> None:
     assert len(server.asked) == 3
 
 
+def test_the_beginning_of_an_id_is_enough_if_it_is_of_one_run() -> None:
+    number = "12345678-0000-4000-8000-000000000000"
+    other = run_document(id=number, job="a\x1bb")
+    with CannedServer(Runs(FULL, other, *HISTORY[1:])) as server:
+        done = call("runs", "show", "1234", "--output=json", "--url", server.url)
+        several = call("runs", "show", "0189F0A4-0000", "--url", server.url)
+        none = call("runs", "show", "4321", "--url", server.url)
+    assert json.loads(done.stdout) == other
+    assert [asked.target for asked in server.asked[:2]] == [
+        "/api/v1/runs?id=1234&limit=10",
+        f"/api/v1/runs/{number}",
+    ]
+    assert (several.returncode, none.returncode) == (1, 1)
+    told, headings, *lines = several.stderr.splitlines()
+    assert told == (
+        "Error: several runs have ids that begin with 0189F0A4-0000; write more of one:"
+    )
+    assert headings.split() == ["ID", "STARTED", "OUTCOME", "JOB"]
+    assert [line.split()[0] for line in lines] == [ID.format(n) for n in range(5)]
+    assert none.stderr == "Error: no run is known whose id begins with 4321\n"
+
+
+def test_of_many_ids_that_begin_alike_some_are_told() -> None:
+    with CannedServer(Runs(*map(run_document, range(30)))) as server:
+        done = call("runs", "show", ID.format(0)[:30], "--url", server.url)
+    _, _, *lines, last = done.stderr.splitlines()
+    assert (len(lines), last) == (10, "  and more")
+
+
+def test_the_last_run_of_a_job_is_shown_without_its_id() -> None:
+    with CannedServer(Runs(FULL)) as server:
+        done = call("runs", "show", "--last", "backup", "--url", server.url)
+        call("runs", "show", "--last=a b", "--state=failure", "--url", server.url)
+    assert done.stdout.splitlines()[0] == f"run        {ID.format(0)}"
+    asked = [asked.parameters for asked in server.asked]
+    assert asked == [
+        {"job": ["backup"], "limit": ["1"]},
+        {},
+        {"job": ["a b"], "state": ["failure"], "limit": ["1"]},
+        {},
+    ]
+    with CannedServer(Runs()) as server:
+        none = call("runs", "show", "--last", "backup", "--url", server.url)
+    assert (none.returncode, none.stderr) == (1, "Error: no such runs are known\n")
+
+
+def test_what_a_list_shows_on_a_terminal_can_be_shown(relay: HTTPClient) -> None:
+    ids = [new_id() for _ in range(2)]
+    for id_, outcome in zip(ids, ["failure", "success"], strict=True):
+        fields = {"host": "a-host.example.org", "labels": {"instance": "i"}}
+        report(relay, finish("shown", outcome, **fields), id_)
+    url = ("--url", f"http://{relay.address}")
+    _, shown = run_on_terminal("", "runs", "shown", "--limit=1", *url)
+    *_, line, more = shown.splitlines()
+    assert more == "the last 1 runs; --all shows all"
+    assert click.unstyle(line).split()[-1] in ids
+    assert max(len(click.unstyle(each)) for each in shown.splitlines()) <= 80
+    failed = call("runs", "show", "--last", "shown", "--state", "failure", *url)
+    assert failed.stdout.split()[1] == ids[0]
+    assert call("runs", "show", ids[1][:23], *url).stdout.split()[1] == ids[1]
+
+
 def test_nothing_that_is_shown_has_the_terminal_do_anything() -> None:
     bad = run_document(
         **dict.fromkeys(("job", "host", "outcome", "trace_id", "exit_code"), BAD),
@@ -208,6 +202,12 @@ def test_nothing_that_is_shown_has_the_terminal_do_anything() -> None:
         ["a", "--limit=1", "--all"],
         ["show"],
         ["show", ""],
+        ["show", "abc"],
+        ["show", "backup"],
+        ["show", "--last="],
+        ["show", "--last=backup", ID.format(0)],
+        ["show", "--state=failure"],
+        ["show", ID.format(0), "--state=failure"],
     ],
 )
 def test_a_wrong_call_asks_no_relay(arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ import click
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem, text
 from command import call, run
+from noting_relay import TAKEN
 from relay_process import REPOSITORY, StartRelay
 from run_http import finish, new_id, run_of, start
 from spooled import NOW, OTHER_URL, URL, finished, started
@@ -22,7 +23,6 @@ from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
 NOBODY = "http://127.0.0.1:9"
-TAKEN = data({"id": "", "replayed": False, "warnings": [], "metrics_problems": []})
 
 
 class Relay:
@@ -37,7 +37,7 @@ class Relay:
         given = asked.headers.get("authorization")
         if self.token is not None and given != f"Bearer {self.token}":
             return text(401, "who are you?\n")
-        return self.answers.get(json.loads(asked.body)["job"], TAKEN)
+        return self.answers.get(json.loads(asked.body)["job"], data(TAKEN))
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_the_list_has_no_reasons_where_nothing_was_refused() -> None:
     assert line.split()[2:] == ["waiting", '"a\\x1b[1m"', "started", URL]
 
 
+# exec.md: 16
 def test_a_spool_is_listed(spool: Spool, state: dict[str, str]) -> None:
     for report in (finished(NOW, job="backup"), started(NOW - 60, job="sync")):
         spool.keep(report, URL, NOW)
@@ -130,6 +131,7 @@ def test_broken_files_are_listed_with_what_is_wrong(
     assert f"its file is no JSON; have a look at {path.parent}/refused/" in done.stdout
 
 
+# exec.md: 14
 def test_a_spool_is_delivered_to_a_relay(
     spool: Spool, state: dict[str, str], start_relay: StartRelay
 ) -> None:
@@ -181,17 +183,18 @@ def test_what_the_relay_has_to_say_is_told(
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "told"),
+    ("answer", "code", "left", "told"),
     [
-        (text(503, "wait\n"), 3, "wait"),
-        (text(429, "slow\n"), 3, "slow"),
-        (text(401, "who?\n"), 1, "who?"),
-        (text(404, "404 page not found\n"), 1, "is this the URL of a relay"),
+        (text(503, "wait\n"), 3, "1 report", "wait"),
+        (text(429, "slow\n"), 3, "1 report", "slow"),
+        (text(401, "who?\n"), 1, "2 reports", "who?"),
+        (text(404, "404 page not found\n"), 1, "2 reports", "the URL of a relay"),
     ],
 )
-def test_what_may_pass_leaves_all_of_it_waiting(
+def test_what_may_pass_leaves_reports_waiting(
     answer: Canned,
     code: int,
+    left: str,
     told: str,
     spool: Spool,
     state: dict[str, str],
@@ -203,12 +206,9 @@ def test_what_may_pass_leaves_all_of_it_waiting(
         spool.keep(finished(NOW + number, job=job), server.url, NOW)
     done = call("spool", "flush", "--url", server.url, **state)
     assert done.returncode == code
-    assert done.stdout.splitlines() == [
-        f"delivered 1 report to {server.url}",
-        f"left 2 reports for {server.url}",
-    ]
+    assert done.stdout.splitlines()[1] == f"left {left} for {server.url}"
     assert told in done.stderr
-    assert len(spool.waiting()) == 2
+    assert len(spool.waiting()) == int(left[0])
 
 
 def test_without_a_relay_all_of_it_waits(spool: Spool, state: dict[str, str]) -> None:
@@ -296,3 +296,41 @@ def test_a_url_that_is_none_is_a_wrong_call(state: dict[str, str]) -> None:
     done = call("spool", "flush", "--url", "ftp://a", **state)
     assert done.returncode == 2
     assert "is no URL of a relay" in done.stderr
+
+
+def test_what_waits_for_a_wrong_relay_is_delivered_to_the_right_one(
+    spool: Spool, state: dict[str, str], relay: Relay, server: CannedServer
+) -> None:
+    relay.answers["bad"] = problem(410, detail="too late", reason="run_too_old")
+    for number, job in enumerate(["a", "bad", "c"]):
+        spool.keep(finished(NOW + number, job=job), OTHER_URL, NOW)
+    spool.keep(finished(job="d"), server.url, NOW)
+    spool.keep(finished(job="e"), URL, NOW)
+    # As people write it.
+    former = OTHER_URL.replace("//", "//user:s3cret@") + "/"
+    done = call("spool", "flush", "--url", server.url, "--from", former, **state)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"delivered 2 reports to {server.url}",
+        "1 report refused for good and kept aside",
+        f"left alone 1 report for {server.url}",
+        f"left alone 1 report for {URL}",
+    ]
+    assert [json.loads(asked.body)["job"] for asked in server.asked] == [
+        "a",
+        "bad",
+        "c",
+    ]
+    # Of the relay that refused it.
+    assert [entry.url for entry in spool.refused()] == [server.url]
+    again = call("spool", "flush", "--url", server.url, "--from", OTHER_URL, **state)
+    assert again.stdout.splitlines()[0] == f"no reports wait for {OTHER_URL}"
+
+
+def test_without_a_relay_it_waits_on_for_the_one_it_was_for(
+    spool: Spool, state: dict[str, str]
+) -> None:
+    spool.keep(finished(), URL, NOW)
+    done = call("spool", "flush", "--url", NOBODY, "--from", URL, **state)
+    assert (done.returncode, done.stdout) == (3, f"left 1 report for {URL}\n")
+    assert [entry.url for entry in spool.waiting()] == [URL]

@@ -5,7 +5,7 @@ from datetime import UTC, timedelta, timezone
 import click
 import pytest
 
-from pushrelay.cli.times import ago, ahead, api_time, length, moment
+from pushrelay.cli.times import ago, ahead, api_time, length, moment, short_moment
 
 NOW = 1_700_000_000 * 10**9
 BERLIN = timezone(timedelta(hours=1))
@@ -65,6 +65,23 @@ def test_what_is_ahead_may_be_late(seconds: float, shown: str) -> None:
 )
 def test_lengths(seconds: float, shown: str) -> None:
     assert length(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (1_700_000_000, "11-14 23:13:20"),
+        (1_700_000_000 - 181 * 86400, "05-17 23:13:20"),
+        (1_700_000_000 - 183 * 86400, "2023-05-15 23:13"),
+        (1_700_000_000 + 183 * 86400, "2024-05-15 23:13"),
+        (None, "-"),
+        (1e300, "1e+300"),
+    ],
+)
+def test_short_moments_are_without_the_year_or_the_seconds(
+    at: float | None, shown: str
+) -> None:
+    assert short_moment(at, NOW, BERLIN) == shown
 
 
 def test_moments_are_of_a_zone() -> None:

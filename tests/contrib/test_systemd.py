@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 UNITS = Path(__file__).parents[2] / "contrib/systemd"
 PROGRAM = "/opt/pushrelay/bin/pushrelay"
-NAMES = sorted(path.name for path in UNITS.iterdir())
+NAMES = sorted(path.name for path in UNITS.iterdir() if path.suffix != ".md")
 
 pytestmark = [
     pytest.mark.system,
@@ -48,8 +49,27 @@ def test_a_timer_has_its_service(name: str) -> None:
 def test_the_timer_and_the_service_of_a_job_begin_with_the_same_time() -> None:
     service = (UNITS / "pushrelay-job@.service").read_text()
     timer = (UNITS / "pushrelay-job@.timer").read_text()
-    assert 'Environment="JOB_CALENDAR=*-*-* 03:00"\n' in service
+    assert 'Environment="OnCalendar=*-*-* 03:00" JOB_OPTIONS=\n' in service
     assert "\nOnCalendar=*-*-* 03:00\n" in timer
+
+
+def test_the_service_of_a_job_reads_when_its_timer_was_told_to_start_it() -> None:
+    lines = (UNITS / "pushrelay-job@.service").read_text().splitlines()
+    files = [line for line in lines if line.startswith("EnvironmentFile=")]
+    # What is said of the job itself comes last and so goes before.
+    assert files == [
+        "EnvironmentFile=-/etc/systemd/system/pushrelay-job@%i.timer.d/override.conf",
+        "EnvironmentFile=/etc/pushrelay/jobs/%i",
+    ]
+    [command] = [line for line in lines if line.startswith("ExecStart=")]
+    assert " --on-calendar ${OnCalendar} $JOB_OPTIONS -- $JOB_COMMAND" in command
+
+
+def test_the_page_names_every_unit() -> None:
+    page = (UNITS / "README.md").read_text()
+    assert set(re.findall(r"`(pushrelay[\w@-]*\.(?:service|socket|timer))`", page)) == {
+        *NAMES
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".service")])

@@ -13,10 +13,10 @@ from pushrelay.errors import (
     InvalidLabels,
     LimitExceeded,
     ParseError,
-    Problem,
 )
 from pushrelay.exposition.text_locations import locate, parse_text_with_lines
 from pushrelay.exposition.text_parser import parse_text
+from pushrelay.problems import Problem
 from pushrelay.soundness import check_alone
 
 KEY = key_of("a")

@@ -44,6 +44,7 @@ class Reporter:
             self.acknowledged.add(id_)
 
 
+# exec.md: 15
 def test_each_run_counts_once_after_all_are_reported_again(tmp_path: Path) -> None:
     reporters = [Reporter(f"job{number}") for number in range(REPORTERS)]
     relay = RelayProcess(tmp_path)

@@ -98,6 +98,27 @@ def test_the_command_is_there_for_a_job_in_every_way_to_call_it(
         assert run_a_job(*call, cwd=tmp_path) == "ran\n"
 
 
+def test_a_job_needs_nothing_but_the_wheel_and_other_commands_say_what_they_need(
+    wheel: Path, tmp_path: Path
+) -> None:
+    run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=tmp_path)
+    pip = (sys.executable, "-m", "pip", "--python", "venv/bin/python", "--quiet")
+    run(*pip, "install", "--no-deps", wheel, cwd=tmp_path)
+    command = tmp_path / "venv/bin/pushrelay"
+    assert run_a_job(command, cwd=tmp_path) == "ran\n"
+    for arguments in (["jobs"], ["spool", "flush"], ["exec", "--help"]):
+        done = subprocess.run(
+            [command, *arguments],
+            cwd=tmp_path,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("pushrelay: click is not installed")
+        assert done.stderr.count("\n") == 1
+
+
 def test_an_editable_install_has_the_command_too(source: Path, tmp_path: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=tmp_path)
     pip = (sys.executable, "-m", "pip", "--python", "venv/bin/python", "--quiet")

@@ -146,9 +146,11 @@ def send_the_beginning(session: Session) -> None:
 def test_a_relay_that_is_frozen_does_not_stop_the_others(
     database: Database, monkeypatch: pytest.MonkeyPatch, is_sending: bool
 ) -> None:
-    monkeypatch.setattr(postgresql, "IDLE_SECONDS", 60 if is_sending else 0.2)
-    monkeypatch.setattr(postgresql, "TRANSACTION_SECONDS", 0.2 if is_sending else 60)
-    frozen, desk = database.open_writer(), Desk(database)
+    with monkeypatch.context() as patched:
+        limit = "TRANSACTION_SECONDS" if is_sending else "IDLE_SECONDS"
+        patched.setattr(postgresql, limit, 0.2)
+        frozen = database.open_writer()
+    desk = Desk(database)
 
     def freeze(session: Session) -> None:
         with session.transaction():

@@ -270,8 +270,8 @@ def test_nothing_that_was_taken_is_lost_by_a_restart(
 def test_a_commit_waits_for_its_standby_however_long(
     restartable: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "STATEMENT_SECONDS", 0.1)
-    monkeypatch.setattr(postgresql, "TRANSACTION_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql, "STATEMENT_SECONDS", 0.5)
+    monkeypatch.setattr(postgresql, "TRANSACTION_SECONDS", 0.7)
     url = restartable.url()
     desk = Desk(new_database(tmp_path, "full"))
     desk.write(x("a"))
@@ -282,7 +282,7 @@ def test_a_commit_waits_for_its_standby_however_long(
         with suppress(Empty):
             for number in range(100):
                 desk.writer.submit(Number(), x("b", number))
-                desk.deliveries.get(timeout=0.5)
+                desk.deliveries.get(timeout=1.5)
         wait_until(make_url(database_url(tmp_path)), "wait_event = 'SyncRep'")
     finally:
         run_sql(url, "ALTER SYSTEM RESET synchronous_standby_names")

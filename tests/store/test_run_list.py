@@ -11,7 +11,7 @@ from builders import NO_TABLE, key_of, new_database
 from databases import database_in
 from hypothesis import given
 from hypothesis import strategies as st
-from plans import assert_plan
+from plans import assert_plan, plan_of
 from run_builders import run_id, run_of
 
 from pushrelay.errors import StoreUnavailable
@@ -73,6 +73,7 @@ def is_wanted(run: Run, wanted: RunFilter) -> bool:
         and (wanted.since is None or run.started_at >= wanted.since)
         and (wanted.until is None or run.started_at < wanted.until)
         and (wanted.after is None or place(run) < wanted.after)
+        and (wanted.ids is None or wanted.ids[0] <= run.id <= wanted.ids[1])
     )
 
 
@@ -85,6 +86,7 @@ def is_wanted(run: Run, wanted: RunFilter) -> bool:
         st.none() | st.integers(0, 15),
         st.none() | st.sampled_from(RUNS).map(place),
         st.integers(0, 50),
+        st.none() | st.tuples(*[st.integers(0, 40).map(run_id)] * 2),
     )
 )
 def test_all_that_is_wanted_is_listed(database: Database, wanted: RunFilter) -> None:
@@ -177,3 +179,14 @@ def test_lists_are_read_in_the_order_of_an_index(
         # Whose runs without an end are fewer depends on the rows there are.
         other = "ix_runs_unfinished_started_at" if wanted.state == RUNNING else None
         assert_plan(session, listing, values, index, other)
+
+
+@pytest.mark.sqlite  # others choose by the rows there are
+def test_runs_whose_ids_are_in_a_range_are_looked_up_by_that(
+    database: Database,
+) -> None:
+    values = run_list._values(RunFilter(ids=(run_id(1), run_id(2))))
+    listing = run_list._listing(frozenset(values))
+    with database.reading() as session:
+        steps = plan_of(session, listing, values)
+    assert "sqlite_autoindex_runs_1 (id>? AND id<?)" in steps[0]

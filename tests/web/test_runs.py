@@ -206,7 +206,7 @@ def test_refused_reports_are_counted_and_logged_with_their_job(
     assert value(page, name, job="beep", reason="invalid_run") == 2
     assert f'{name}{{reason="invalid_run"}} 1\n' in page
     told = [line for line in relay.log.splitlines() if "report of a run" in line]
-    assert [" level=error " in line for line in told] == [True] * 5
+    assert [" level=warn " in line for line in told] == [True] * 5
     assert 'job="no\\nlight"' in told[0]
     assert "attempt: must be a whole number" in told[0]
     assert told[1].endswith(" job=beep")
@@ -246,6 +246,11 @@ def test_runs_are_listed_newest_first_without_their_output(relay: HTTPClient) ->
         f"?since={now - 3700:.3f}&until={now - 3500:.0f}": [1],
         "?since=2020-01-01T00:00:00%2B01:00": [2, 0, 1, 3],
         "?until=2020-01-01T00:00:00.5Z": [],
+        f"?id={ids[1]}": [1],
+        f"?id={ids[3][:30].upper()}": [3],
+        f"?id={ids[2][:9]}&job=a": [2],
+        f"?id={ids[2][:9]}&state=running": [2],
+        f"?id={ids[2][:9]}&job=d": [],
     }.items():
         runs = runs_of(relay, query)["runs"]
         assert [ids.index(run["id"]) for run in runs] == found, query
@@ -277,6 +282,9 @@ def test_pages_follow_each_other(relay: HTTPClient) -> None:
         ("?limit=1001", "write a whole number from 1 to 1000"),
         ("?cursor=x", "the cursor is none that a page gave"),
         ("?cursor=AAAA", "the cursor is none that a page gave"),
+        ("?id=abc", 'id is "abc"; write how the UUID of a run begins, 4 digits'),
+        ("?id=0190b5a47e12", "4 digits of it or more, as in 0190b5a4-7e"),
+        ("?id=0190-", "with their dashes"),
         ("?name=x", 'unknown parameter "name"'),
         ("?job=a&job=b", "job is given more than once"),
     ],

@@ -1,4 +1,4 @@
-"""What jobs in Python find around them."""
+"""Spools, relays that take all, and what jobs find around them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from python_jobs import NotingRelay
+from executed import Executor, taking
+from noting_relay import NotingRelay
+
+from pushrelay.wrapper.spool import Spool
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The directory for the state of the spool; it is not there yet."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def spool(home: Path) -> Spool:
+    """A spool in `home`."""
+    return Spool([str(home)])
 
 
 @pytest.fixture
@@ -29,3 +44,16 @@ def noting_relay(
     with NotingRelay() as server:
         monkeypatch.setenv("PUSHRELAY_URL", server.url)
         yield server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NotingRelay]:
+    """A relay that takes all reports, and makes the file `began` at the first."""
+    with NotingRelay(taking(tmp_path / "began")) as server:
+        yield server
+
+
+@pytest.fixture
+def executor(server: NotingRelay, tmp_path: Path) -> Executor:
+    """What reports there."""
+    return Executor(tmp_path, server.url)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from capturing import DEADLINE, Capturing
+from capturing import Capturing
+from waiting import DEADLINE
 
 ALL_BYTES = "import os; os.write({fd}, bytes(range(256)) * 40)"
 HELD_OPEN = "sleep 60 & echo $! > pid; {command}"

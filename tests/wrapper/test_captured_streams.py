@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from capturing import DEADLINE, Capturing, environment_with, run_after
+from capturing import Capturing, environment_with, run_after
+from waiting import DEADLINE
 
 from pushrelay.wrapper import capture as capture_module
 from pushrelay.wrapper.capture import Capture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,9 +15,13 @@ from command import call, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pushrelay
 from pushrelay.cli.exec import exec_
+from pushrelay.cli.main import cli
 from pushrelay.errors import Misuse
+from pushrelay.schedule import Expectation
 from pushrelay.wrapper.command_line import checked_options, read_command_line
+from pushrelay.wrapper.documents import EXPECTATION_FIELDS
 from pushrelay.wrapper.options import TABLE, Option, Options
 
 VALUES = {
@@ -58,7 +64,9 @@ environments = st.dictionaries(
 
 def by_click(arguments: list[str]) -> Options:
     """Return the options as click reads them. Raises click's errors, and Misuse."""
-    values: dict[str, Any] = exec_.make_context("exec", [*arguments]).params
+    # The first context of a command decides on its options for help.
+    group = click.Context(cli, **cli.context_settings)
+    values: dict[str, Any] = exec_.make_context("exec", [*arguments], group).params
     command = values.pop("command")
     found = {name: each for name, each in values.items() if each not in (None, ())}
     return checked_options([*command], found)
@@ -227,3 +235,10 @@ def test_misuse_runs_nothing_and_ends_with_125(tmp_path: Path) -> None:
         "pushrelay exec: --lock must be skip or wait or fail, not no\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_expected_of_a_job_is_said_alike_everywhere() -> None:
+    expected = set(EXPECTATION_FIELDS)
+    assert expected <= {option.parameter for option in TABLE}
+    assert expected <= inspect.signature(pushrelay.run).parameters.keys()
+    assert expected <= {field.name for field in fields(Expectation)}

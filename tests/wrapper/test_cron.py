@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from executed import counted, runs_of_job, wait_until
+from executed import counted, runs_of_job
+from mounting import needs_mounts
 from relay_process import REPOSITORY, HTTPClient
 from run_http import job_of
+from waiting import wait_until
 
 CRON = shutil.which("cron", path=os.defpath + ":/usr/sbin")
 # The tables of this machine stay out of sight, and so does the mark that cron leaves
@@ -29,16 +31,10 @@ exec "$2" -f
 """
 
 
-def can_mount() -> bool:
-    """Whether this is root, and may have mounts of its own."""
-    mounting = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
-    return not subprocess.run(mounting, capture_output=True).returncode
-
-
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(CRON is None, reason="there is no cron"),
-    pytest.mark.skipif(not can_mount(), reason="only root may mount"),
+    needs_mounts,
 ]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from python_jobs import NotingRelay, silent_relay
+from noting_relay import NotingRelay
+from python_jobs import silent_relay
 
 from pushrelay import run
 from pushrelay.wrapper.spool import Spool

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem, text
 from compat.exposition_page import value
+from noting_relay import TAKEN
 from relay_process import REPOSITORY, HTTPClient, free_port
 from run_http import data_of, finish, new_id, start
 
 from pushrelay.errors import InvalidURL, RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery, is_final
 from pushrelay.wrapper.reports import Report
-
-TAKEN = {"id": "", "replayed": False, "warnings": [], "metrics_problems": []}
 
 
 def taken(_: Asked) -> Canned:
@@ -96,6 +95,16 @@ def test_a_run_is_not_lost_for_what_is_expected_of_its_job(
     assert document["expectation"] == {"schedule": "0 3 * *"}
 
 
+@pytest.mark.parametrize("status", [408, 429, 500])
+def test_how_a_relay_failed_is_known(status: int) -> None:
+    with (
+        delivering(lambda _: Canned(status)) as (delivery, _),
+        pytest.raises(RelayUnavailable) as failed,
+    ):
+        delivery.deliver(Report(new_id(), finish()))
+    assert failed.value.status == status
+
+
 def test_a_report_is_refused_for_what_else_is_wrong_with_it(
     delivery: Delivery,
 ) -> None:
@@ -142,6 +151,27 @@ def test_what_is_expected_is_left_out_once() -> None:
         assert len(server.asked) == 3
 
 
+def test_what_was_refused_of_a_job_is_not_asked_again() -> None:
+    misspelt = {"every": "1 h"}
+
+    def refusing(asked: Asked) -> Canned:
+        if json.loads(asked.body)["expectation"] == misspelt:
+            return problem(400, detail="no", field="expectation.every")
+        return data(TAKEN)
+
+    with delivering(refusing) as (delivery, server):
+        for report in (
+            Report("a", start(expectation=misspelt)),
+            Report("a", finish(expectation=misspelt)),
+            Report("b", finish(expectation={"every": "1h"})),
+        ):
+            told = delivery.deliver(report)
+            assert told == ["what is expected of the job was refused: no"][: len(told)]
+            assert bool(told) is (report.run_id == "a")
+    sent = [json.loads(asked.body)["expectation"] for asked in server.asked]
+    assert sent == [misspelt, None, None, {"every": "1h"}]
+
+
 def test_what_is_told_cannot_command_a_terminal() -> None:
     said = {**TAKEN, "warnings": ["a\x1b[2J"], "metrics_problems": ["b\x07"]}
     with delivering(lambda _: data(said)) as (delivery, _):
@@ -177,6 +207,7 @@ def test_a_relay_that_keeps_silent_is_unavailable() -> None:
         delivery.deliver(Report("a", start()))
 
 
+# exec.md: 16
 @pytest.mark.parametrize(
     ("status", "is_for_good"),
     [

@@ -14,7 +14,8 @@ import pytest
 from canned_server import Asked, Canned, CannedServer, problem
 from relay_process import REPOSITORY, RelayProcess, StartRelay
 from run_http import finish, run_of, runs_of, start
-from spooled import NOW, OTHER_URL, URL, finished, started
+from spooled import NOW, OTHER_URL, URL, finish_of, finished, reports_of, started
+from waiting import DEADLINE
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery
@@ -22,8 +23,8 @@ from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.reports import Report
 from pushrelay.wrapper.spool import Spool
 
-DEADLINE = 60.0
 UNAVAILABLE = RelayUnavailable("no answer")
+FAILS = RelayUnavailable("answered 500", 500)
 NO_TOKEN = RelayRefused("no token", 401, {"detail": ""})
 NEVER = RelayRefused("too old, says http://a", 410, {"detail": "too old"})
 NO_REASON = RelayRefused("http://a answered 418", 418, {"detail": ""})
@@ -58,11 +59,6 @@ class Deliverer:
         return ["noted"]
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Spool:
-    return Spool([str(tmp_path / "state")])
-
-
 def kept(spool: Spool, *jobs: str) -> list[Report]:
     """Keep the finish of a run of each of these jobs, a second apart."""
     reports = [finished(NOW + number, job=job) for number, job in enumerate(jobs)]
@@ -71,16 +67,12 @@ def kept(spool: Spool, *jobs: str) -> list[Report]:
     return reports
 
 
-def waiting(spool: Spool) -> list[Report]:
-    return [entry.report for entry in spool.waiting()]
-
-
 def test_what_happened_first_is_delivered_first(spool: Spool) -> None:
     reports = kept(spool, "a", "b", "c")
     deliverer = Deliverer()
     assert flush(spool, deliverer, URL, until=inf) == Flushed(delivered=3)
     assert deliverer.taken == reports
-    assert waiting(spool) == []
+    assert reports_of(spool) == []
 
 
 def test_without_a_spool_nothing_is_done(spool: Spool, tmp_path: Path) -> None:
@@ -95,8 +87,63 @@ def test_the_first_failure_that_may_pass_ends_it(
     reports = kept(spool, "a", "bad", "c")
     flushed = flush(spool, Deliverer({"bad": error}), URL, until=inf)
     assert flushed == Flushed(delivered=1, left=2, error=error)
-    assert waiting(spool) == reports[1:]
+    assert reports_of(spool) == reports[1:]
     assert spool.refused() == []
+
+
+def test_a_report_that_the_relay_fails_at_holds_up_no_other(spool: Spool) -> None:
+    reports = kept(spool, "bad", "b", "c", "bad", "e")
+    deliverer = Deliverer({"bad": FAILS})
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(delivered=3, left=2, error=FAILS)
+    assert reports_of(spool) == [reports[0], reports[3]]
+    assert spool.refused() == []
+
+
+def test_a_relay_that_fails_at_a_few_reports_in_a_row_is_left_alone(
+    spool: Spool,
+) -> None:
+    reports = kept(spool, *["bad"] * 20)
+    asked = []
+    deliverer = Deliverer({"bad": FAILS}, before=lambda: asked.append(1))
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(left=20, error=FAILS)
+    assert len(asked) == 3
+    assert reports_of(spool) == reports
+
+
+def test_many_reports_that_the_relay_fails_at_hold_up_no_other_for_ever(
+    spool: Spool,
+) -> None:
+    kept(spool, *["bad"] * 6, "good")
+    deliverer = Deliverer({"bad": FAILS})
+    for _ in range(500):  # by chance, of one in three
+        if flush(spool, deliverer, URL, until=inf).delivered:
+            break
+    assert [report.document["job"] for report in deliverer.taken] == ["good"]
+
+
+def test_what_nobody_thought_of_sets_aside_one_report(spool: Spool) -> None:
+    reports = kept(spool, "a", "bad", "c")
+    deliverer = Deliverer({"bad": KeyError("job")})
+    flushed = flush(spool, deliverer, URL, until=inf)
+    assert flushed == Flushed(delivered=2, set_aside=1)
+    [entry] = spool.refused()
+    assert (entry.report, entry.reason) == (
+        reports[1],
+        "internal error: KeyError: 'job'",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ModuleNotFoundError("no module"), OSError(24, "files")]
+)
+def test_what_is_wrong_with_this_host_ends_it(error: Exception, spool: Spool) -> None:
+    reports = kept(spool, "a", "bad", "c")
+    flushed = flush(spool, Deliverer({"bad": error}), URL, until=inf)
+    assert (flushed.delivered, flushed.left) == (1, 2)
+    assert f"internal error: {type(error).__name__}" in str(flushed.error)
+    assert reports_of(spool) == reports[1:]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +163,7 @@ def test_what_is_refused_for_good_is_set_aside(
         tell=lambda entry, said: told.append((entry.report, entry.reason, said)),
     )
     assert flushed == Flushed(delivered=2, set_aside=1)
-    assert waiting(spool) == []
+    assert reports_of(spool) == []
     assert [(e.report, e.reason) for e in spool.refused()] == [(reports[1], reason)]
     assert told == [
         (reports[0], "", ["noted"]),
@@ -153,7 +200,7 @@ def test_reports_for_other_relays_wait_on(spool: Spool) -> None:
     other = finished()
     spool.keep(other, OTHER_URL, NOW)
     assert flush(spool, Deliverer(), URL, until=inf) == Flushed(delivered=1)
-    assert waiting(spool) == [other]
+    assert reports_of(spool) == [other]
 
 
 def test_a_file_that_another_relay_is_written_into_is_not_ours(spool: Spool) -> None:
@@ -161,7 +208,7 @@ def test_a_file_that_another_relay_is_written_into_is_not_ours(spool: Spool) -> 
     [path] = map(Path, spool.paths(URL))
     path.write_text(path.read_text().replace(URL, OTHER_URL))
     assert flush(spool, Deliverer(), URL, until=inf) == Flushed()
-    assert waiting(spool) == [report]
+    assert reports_of(spool) == [report]
 
 
 def test_nothing_is_delivered_while_another_process_does(spool: Spool) -> None:
@@ -169,16 +216,16 @@ def test_nothing_is_delivered_while_another_process_does(spool: Spool) -> None:
     with spool.locked():
         flushed = flush(spool, Deliverer(), URL, until=inf)
     assert flushed == Flushed(left=2, is_busy=True)
-    assert waiting(spool) == reports
+    assert reports_of(spool) == reports
 
 
 def test_a_finish_that_comes_while_its_start_is_delivered_stays(spool: Spool) -> None:
     begun = started(job="a")
     spool.keep(begun, URL, NOW)
-    ended = finished(run_id=begun.run_id, job="a")
+    ended = finish_of(begun, job="a")
     deliverer = Deliverer(before=lambda: spool.keep(ended, URL, NOW))
     assert flush(spool, deliverer, URL, until=inf).delivered == 1
-    assert waiting(spool) == [ended]
+    assert reports_of(spool) == [ended]
 
 
 def test_broken_files_do_not_stop_it(spool: Spool) -> None:
@@ -204,6 +251,7 @@ def test_the_header_says_that_reports_waited(spool: Spool) -> None:
     assert refused.reason == "too late (status 410)"
 
 
+# exec.md: 15
 def test_runs_arrive_at_a_relay_with_their_true_times(
     spool: Spool, start_relay: StartRelay
 ) -> None:

@@ -65,6 +65,7 @@ def run_broken(
         env={
             "PYTHONPATH": str(REPOSITORY),
             "PATH": "/usr/bin:/bin",
+            "TMPDIR": str(tmp_path),
             "PUSHRELAY_STATE_DIR": str(tmp_path / "state"),
             "PUSHRELAY_URL": url,
         },
@@ -112,9 +113,22 @@ def test_an_error_of_ours_is_no_delivery(tmp_path: Path) -> None:
 def test_a_directory_in_place_of_the_metrics_is_told(tmp_path: Path) -> None:
     script = 'rm "$PUSHRELAY_METRICS"; mkdir "$PUSHRELAY_METRICS"; exit 7'
     with CannedServer(taking(tmp_path / "began")) as server:
-        done = Executor(tmp_path, server.url).run(
-            "--", "sh", "-c", script, TMPDIR=str(tmp_path)
-        )
+        done = Executor(tmp_path, server.url).run("--", "sh", "-c", script)
     assert done.returncode == 7
-    told = "its metrics cannot be read: Is a directory"
+    told = "its metrics cannot be read: it is no regular file"
     assert done.stderr == f"pushrelay exec: sh: {told}\n"
+
+
+@pytest.mark.parametrize(
+    "function",
+    ["pushrelay.wrapper.textfile:write_textfile", f"{RUN_REPORTS}.started"],
+)
+def test_an_error_of_ours_loses_no_report(function: str, tmp_path: Path) -> None:
+    options = ("--job=a", f"--textfile={tmp_path}", "--require-report")
+    with CannedServer(taking(tmp_path / "began")) as server:
+        url = f"--url={server.url}"
+        done = run_broken(function, tmp_path, *options, url, "--", "true")
+    assert done.returncode == 75
+    assert "internal error: RuntimeError: an error" in done.stderr
+    ends = [asked for asked in server.asked if b'"finished"' in asked.body]
+    assert len(ends) == 1

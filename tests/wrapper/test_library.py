@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from compat.exposition_page import value
-from python_jobs import NotingRelay, wait_until
+from noting_relay import NotingRelay
 from relay_process import HTTPClient
 from run_http import run_of
+from waiting import wait_until
 
 from pushrelay import run
 
@@ -192,6 +193,8 @@ def test_what_is_expected_is_reported_with_the_zone_of_the_host(
         ({"url": "ftp://relay"}, "url: ftp://relay is no URL of a relay"),
         ({"token": "a b"}, "url and token: the token cannot be sent"),
         ({"token": "a", "token_file": "b"}, "token and token_file: give one of them"),
+        ({"token_file": 5}, "token_file: must be the path of a file, not 5"),
+        ({"token_file": "a\0"}, "token_file: must be the path of a file"),
         ({"schedule": "0 3 * *"}, "schedule: "),
         ({"on_calendar": "0 3 * * *"}, "on_calendar: .* It can be read as schedule"),
         ({"every": "1 h"}, 'every: "1 h" is not a duration'),

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from canned_server import problem
 from compat.exposition_page import value
-from python_jobs import NotingRelay, silent_relay, wait_until
+from noting_relay import NotingRelay
+from python_jobs import silent_relay
 from relay_process import HTTPClient, RelayProcess
 from run_http import run_of
 from spooled import files
+from waiting import wait_until
 
 from pushrelay import run
 from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import flush
+from pushrelay.wrapper.job_run import JobRun
 from pushrelay.wrapper.spool import Spool
 
 pytestmark = pytest.mark.usefixtures("job_state")
@@ -34,6 +37,17 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def spooled(state: Path) -> list[dict[str, Any]]:
     return [entry.report.document for entry in Spool([str(state)]).waiting()]
+
+
+def test_a_password_in_the_url_is_never_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with silent_relay() as url:
+        secret = url.replace("://", "://user:secret@")
+        with run("job", url=secret, report_timeout=0.05):
+            pass
+    assert "does not answer in time" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_a_run_goes_on_without_a_token_that_cannot_be_read(
@@ -56,7 +70,7 @@ def test_what_a_relay_missed_is_kept_and_delivered_later(
         r.gauge("missed_rows", 5)
     [told] = warnings(caplog)
     assert told.startswith("missed: ")
-    assert f"no answer from {url}/api/v1/runs/{r.run_id}: Connection refused" in told
+    assert f"no answer from {url}: Connection refused" in told
     assert "the report is kept for later" in told
     [document] = spooled(job_state)
     with relay:
@@ -134,6 +148,22 @@ def test_no_thread_that_cannot_be_started_ends_a_job(
         assert "can't start new thread" in line
         assert "the report is kept for later" in line
     assert len(spooled(job_state)) == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3)])
+def test_no_end_that_fails_beside_the_loop_is_awaited_for_ever(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    async def job() -> None:
+        async with run("failing"):
+            pass
+
+    monkeypatch.setattr(JobRun, "end", fail)
+    with pytest.raises(type(error)):
+        asyncio.run(asyncio.wait_for(job(), 30))
 
 
 def test_a_report_that_is_refused_is_set_aside(

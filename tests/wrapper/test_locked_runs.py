@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from canned_server import CannedServer
-from executed import Begun, Executor, counted, runs_of_job, taking, wait_until
+from executed import Executor, counted, runs_of_job
+from noting_relay import NotingRelay
 from relay_process import HTTPClient
+from waiting import wait_until
+from wrapped import children_of, is_alive
+
+from pushrelay.wrapper.lock import Lock
 
 HOST = os.uname().nodename
 LOCKED = ("--job", "a", "--lock", "skip")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[CannedServer]:
-    """A server that takes all reports."""
-    with CannedServer(taking(tmp_path / "began")) as server:
-        yield server
-
-
-@pytest.fixture
-def executor(server: CannedServer, tmp_path: Path) -> Executor:
-    """What reports there."""
-    return Executor(tmp_path, server.url)
-
-
 def wait_for_lock(executor: Executor) -> None:
     """Return once a command runs under the lock of the job."""
     wait_until((executor.directory / "began").exists)
-
-
-def ends(server: CannedServer) -> list[dict[str, Any]]:
-    """Return what was reported of ends."""
-    documents = [json.loads(asked.body) for asked in server.asked]
-    return [each for each in documents if each["state"] == "finished"]
 
 
 def waits_for_lock(pid: int) -> bool:
@@ -48,18 +31,11 @@ def waits_for_lock(pid: int) -> bool:
     return any("->" in line and str(pid) in line.split() for line in locks)
 
 
-def command_of(begun: Begun) -> int:
-    """Return the process id of the command."""
-    wrapper = begun.process.pid
-    children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text()
-    return int(children.split()[0])
-
-
 @pytest.mark.parametrize(
     ("how", "status", "said", "outcome", "code"),
     [
         ("skip", 0, "", "skipped", None),
-        ("fail", 75, "pushrelay exec: another run has the lock\n", "failure", 75),
+        ("fail", 75, "pushrelay exec: a: another run has the lock\n", "failure", 75),
     ],
 )
 def test_only_one_run_has_the_lock(
@@ -69,13 +45,13 @@ def test_only_one_run_has_the_lock(
     outcome: str,
     code: int | None,
     executor: Executor,
-    server: CannedServer,
+    server: NotingRelay,
 ) -> None:
     with executor.begin(*LOCKED) as first:
         wait_for_lock(executor)
         done = executor.run("--job=a", "--lock", how, "--", "echo", "ran")
         assert (done.returncode, done.stdout, done.stderr) == (status, "", said)
-        [end] = ends(server)
+        [end] = server.ends()
         assert (end["outcome"], end["exit_code"]) == (outcome, code)
         other = executor.run("--job=a", "--instance=b", "--lock", how, "--", "echo")
         assert other.stdout == "\n"
@@ -107,7 +83,7 @@ def test_a_run_that_waits_for_its_turn_can_be_ended(executor: Executor) -> None:
 def test_the_kernel_frees_the_lock_of_those_who_are_killed(executor: Executor) -> None:
     with executor.begin(*LOCKED) as first:
         wait_for_lock(executor)
-        command = command_of(first)
+        [command] = children_of(first.process.pid)
         first.process.kill()
         first.process.wait()
         # The command goes on, so that no other may.
@@ -130,6 +106,55 @@ def test_what_a_command_leaves_behind_does_not_keep_the_lock(
         os.kill(left, signal.SIGKILL)
 
 
+def test_what_a_killed_run_left_behind_keeps_the_lock_until_it_is_gone(
+    executor: Executor, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    leaving = f'setsid sleep 60 >/dev/null 2>&1 & echo $! > {pid}; exec "$@"'
+    with executor.begin(*LOCKED, "--", "sh", "-c", leaving, "sh") as first:
+        wait_for_lock(executor)
+        wait_until(lambda: pid.exists() and pid.read_text())
+        left, [command] = int(pid.read_text()), children_of(first.process.pid)
+        first.process.kill()
+        first.process.wait()
+        os.kill(command, signal.SIGKILL)
+        wait_until(lambda: not is_alive(command))
+        assert executor.run(*LOCKED, "--", "echo", "ran").stdout == ""
+        os.kill(left, signal.SIGKILL)
+        wait_until(lambda: executor.run(*LOCKED, "--", "echo", "ran").stdout)
+
+
+# exec.md: 3
+def test_the_lock_is_far_from_the_files_that_scripts_open(executor: Executor) -> None:
+    listing = ("--", "sh", "-c", "ls /proc/$$/fd")
+    bare, locked = (
+        executor.run("--job=a", *lock, *listing).stdout.split()
+        for lock in ((), ("--lock=skip",))
+    )
+    assert sorted(locked) == sorted([*bare, "100"])
+
+
+@pytest.mark.parametrize("most_files", [64, 12])
+def test_few_open_files_are_enough_for_a_lock(
+    most_files: int, executor: Executor
+) -> None:
+    shell = ("sh", "-c", f'ulimit -n {most_files}; exec "$@"', "sh")
+    done = executor.run(*LOCKED, "--", "echo", "ran", around=shell)
+    assert (done.returncode, done.stdout) == (0, "ran\n")
+
+
+def test_what_keeps_a_file_from_being_locked_is_told_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    with pytest.raises(OSError, match="Too many open files") as failed:
+        Lock(str(tmp_path / "lock"), wait=False)
+    assert failed.value.filename == str(tmp_path / "lock")
+
+
 def test_a_file_can_be_locked_that_jobs_share(
     executor: Executor, tmp_path: Path
 ) -> None:
@@ -139,6 +164,7 @@ def test_a_file_can_be_locked_that_jobs_share(
         assert executor.run("--job=b", *shared, "--", "echo", "ran").stdout == ""
 
 
+# exec.md: 6
 @pytest.mark.parametrize(
     ("file", "reason"),
     [("missing/lock", "No such file or directory"), (".", "Is a directory")],
@@ -163,3 +189,13 @@ def test_runs_that_were_skipped_are_no_failures(
         assert executor.run("--job=a", *shared, "--", "true").returncode == 0
     assert counted(relay, "a") == {"failure": 1, "skipped": 1}
     assert f'consecutive_failures{{instance="{HOST}",job="a"}} 1' in relay.page()
+
+
+def test_a_lock_file_that_was_removed_locks_nobody_in(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    first = Lock(path, wait=False)
+    os.unlink(path)
+    second = Lock(path, wait=False)
+    assert first.is_ours
+    assert second.is_ours
+    assert not Lock(path, wait=False).is_ours

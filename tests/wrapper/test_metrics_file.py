@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,14 @@ RUN = "0190b5a4-7e12-4c4e-9a51-3f1f2a6d8c00"
 
 def made(tmp_path: Path) -> MetricsFile:
     return MetricsFile(RUN, {"TMPDIR": str(tmp_path)})
+
+
+def put_link(path: str) -> None:
+    os.symlink("/etc/hostname", path)
+
+
+def put_socket(path: str) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
 
 
 def test_it_is_empty_and_of_this_user_alone(tmp_path: Path) -> None:
@@ -59,8 +69,36 @@ def test_a_file_that_the_command_removed_is_told(tmp_path: Path) -> None:
 
 def test_a_file_is_made_elsewhere_if_need_be(tmp_path: Path) -> None:
     file = MetricsFile(RUN, {"TMPDIR": str(tmp_path / "missing")})
-    assert file.path == f"/dev/shm/pushrelay-{RUN}.prom"
+    assert file.path == f"/tmp/pushrelay-{RUN}.prom"
     assert file.take() == ("", "")
+
+
+def test_its_path_is_one_for_any_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = MetricsFile(RUN, {"TMPDIR": "."})
+    assert file.path == str(tmp_path / f"pushrelay-{RUN}.prom")
+    monkeypatch.chdir("/")
+    assert file.take() == ("", "")
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, put_link, put_socket])
+def test_what_is_no_file_is_not_read_and_goes_as_well(
+    put: Callable[[str], object], tmp_path: Path
+) -> None:
+    file = made(tmp_path)
+    os.unlink(file.path)
+    put(file.path)
+    assert file.take() == ("", "its metrics cannot be read: it is no regular file")
+    assert [path for path in tmp_path.iterdir() if not path.is_dir()] == []
+
+
+def test_a_large_file_without_content_takes_no_memory(tmp_path: Path) -> None:
+    file = made(tmp_path)
+    os.truncate(file.path, 1 << 40)
+    assert file.take() == ("", "its metrics are more than 8388608 bytes")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_none_can_be_made_what_is_appended_goes_nowhere(

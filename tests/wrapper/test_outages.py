@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from executed import Executor, counted, runs_of_job, wait_until
+from executed import Executor, counted, runs_of_job
 from front import Front, answers, closing, full_queue, says, silent
 from relay_process import HTTPClient
+from waiting import DEADLINE, wait_until
+from wrapped import children_of
+
+from pushrelay.wrapper.command_line import read_command_line
 
 SOON = "--report-timeout=200ms"
 FAILING = ("--", "sh", "-c", "echo out; exit 7")
@@ -50,6 +54,7 @@ def executor(front: Front, tmp_path: Path) -> Executor:
     return Executor(tmp_path, front.url)
 
 
+# exec.md: 10, 11, 14, 15, 16
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_the_run_arrives_once_the_relay_is_mended(
     fault: Callable[[socket.socket], None],
@@ -77,6 +82,7 @@ def test_the_run_arrives_once_the_relay_is_mended(
     assert counted(relay, "next") == {"success": 1}
 
 
+# exec.md: 11
 @pytest.mark.parametrize("fault", [silent, closing, FAULTS["answers 401"]])
 def test_nothing_is_said_of_it_where_it_should_be_quiet(
     fault: Callable[[socket.socket], None], front: Front, executor: Executor
@@ -86,6 +92,30 @@ def test_nothing_is_said_of_it_where_it_should_be_quiet(
     assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "")
 
 
+# exec.md: 11
+def test_of_a_success_nothing_is_said_where_only_failures_should_be_heard(
+    front: Front, executor: Executor
+) -> None:
+    front.fault = FAULTS["answers 503"]
+    heard = [
+        executor.run("--quiet-unless-failed", "--job", "lost", "--", command)
+        for command in ("true", "false")
+    ]
+    assert [done.returncode for done in heard] == [0, 1]
+    assert heard[0].stderr == ""
+    assert heard[1].stderr.startswith(KEPT.format("lost"))
+    assert executor.spooled("lost") == ["finished", "finished"]
+
+
+# exec.md: 10
+def test_a_report_may_take_five_seconds_unless_otherwise_said() -> None:
+    for arguments, seconds in (([], 5), ([SOON], 0.2)):
+        options = read_command_line([*arguments, "--", "true"], {})
+        assert options is not None
+        assert options.report_timeout == seconds * 10**9
+
+
+# exec.md: 10
 def test_a_relay_that_accepts_no_connection_delays_nothing(tmp_path: Path) -> None:
     with full_queue() as url:
         executor = Executor(tmp_path, url)
@@ -97,6 +127,7 @@ def test_a_relay_that_accepts_no_connection_delays_nothing(tmp_path: Path) -> No
     assert executor.spooled("sh") == ["finished"]
 
 
+# exec.md: 10
 def test_a_relay_that_is_silent_delays_nothing(
     front: Front, executor: Executor
 ) -> None:
@@ -104,6 +135,30 @@ def test_a_relay_that_is_silent_delays_nothing(
     began = time.monotonic()
     assert executor.run(SOON, *FAILING).returncode == 7
     assert time.monotonic() - began < TOO_LONG
+
+
+def test_an_end_that_is_long_on_its_way_is_kept_meanwhile(
+    front: Front, executor: Executor
+) -> None:
+    front.fault = silent
+    with executor.begin("--job=a", "--report-timeout=1h") as begun:
+        begun.release()
+        wait_until(lambda: executor.spooled("a") == ["finished"])
+        begun.process.kill()
+    assert executor.spooled("a") == ["finished"]
+
+
+def test_who_wants_an_end_need_not_wait_for_a_report(
+    front: Front, executor: Executor
+) -> None:
+    front.fault = silent
+    with executor.begin("--job=a", "--report-timeout=1h") as begun:
+        wait_until(lambda: children_of(begun.process.pid))
+        begun.release()
+        wait_until(lambda: not children_of(begun.process.pid))
+        begun.process.terminate()
+        assert begun.process.wait(DEADLINE) == 3
+    assert executor.spooled("a") == ["finished"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +177,7 @@ def test_a_url_that_leads_to_no_relay_is_told_in_one_line(
 ) -> None:
     front.fault = says(b"no")
     address = front.url.removeprefix("http://")
-    done = executor.run("--url", url.replace("{front}", address), SOON, *FAILING)
+    done = executor.run("--url", url.replace("{front}", address), *FAILING)
     assert (done.returncode, done.stdout) == (7, "out\n")
     assert done.stderr.startswith("pushrelay exec: sh: ")
     assert told in done.stderr
@@ -159,6 +214,7 @@ def test_a_relay_that_dies_between_start_and_finish_gets_the_finish_later(
     assert counted(relay, "lost") == {"failure": 1}
 
 
+# exec.md: 9
 def test_a_start_is_reported_as_soon_as_the_relay_is_there(
     front: Front, executor: Executor, relay: HTTPClient
 ) -> None:
@@ -174,6 +230,7 @@ def test_a_start_is_reported_as_soon_as_the_relay_is_there(
     assert counted(relay, "late") == {"failure": 1}
 
 
+# exec.md: 8
 def test_a_start_arrives_later_though_the_wrapper_was_killed(
     front: Front, executor: Executor, relay: HTTPClient
 ) -> None:
@@ -206,6 +263,7 @@ def test_the_end_of_an_attempt_is_kept_while_the_next_one_runs(
     assert counted(relay, "killed") == {"failure": 1}
 
 
+# exec.md: 14
 def test_what_piled_up_is_delivered_by_a_short_command(
     front: Front, executor: Executor, relay: HTTPClient
 ) -> None:
@@ -219,6 +277,7 @@ def test_what_piled_up_is_delivered_by_a_short_command(
     assert counted(relay, "lost") == {"success": 5}
 
 
+# exec.md: 9, 10
 @pytest.mark.system
 def test_a_name_server_that_is_silent_delays_nothing(tmp_path: Path) -> None:
     resolver = tmp_path / "resolv.conf"

@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,12 @@ from canned_server import Asked, Canned, CannedServer, data, problem, text
 from compat.exposition_page import read_page, value
 from relay_process import HTTPClient, PushgatewayProcess
 from run_http import data_of, finish, new_id, start
+from stock_pushgateway import GET, NO_PAGE, POST, PUT, Stock, methods
 
 from pushrelay.errors import RelayRefused, RelayUnavailable
 from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.gauges import LAST_FINISH, LAST_START, LAST_SUCCESS
 from pushrelay.wrapper.reports import Report
-
-NO_PAGE = text(404, "404 page not found\n")
-STATUS = data({"build_information": {"version": "1.5.1"}, "flags": {}})
-PUT, GET, POST = "PUT", "GET", "POST"
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +30,9 @@ def pushgateway(
         yield started
 
 
-@dataclass
-class Stock:
-    """Answers as a Pushgateway does, until it is told otherwise."""
-
-    push: Canned
-    runs: Canned
-    status: Canned
-
-    def __call__(self, asked: Asked) -> Canned:
-        if asked.method == POST:
-            return self.push
-        return self.runs if asked.method == PUT else self.status
-
-
 @pytest.fixture
 def stock() -> Stock:
-    return Stock(Canned(), NO_PAGE, STATUS)
+    return Stock()
 
 
 @pytest.fixture
@@ -75,12 +57,6 @@ def deliver(tmp_path: Path) -> Iterator[Deliver]:
             return delivery.deliver(Report(id_ or new_id(), document), **how)
 
         yield in_a_process
-
-
-def methods(server: CannedServer) -> list[str]:
-    """Return how the server was asked since it was asked here."""
-    asked, server.asked = server.asked, []
-    return [each.method for each in asked]
 
 
 def shown(gateway: HTTPClient, **labels: str) -> dict[str, float]:
@@ -264,7 +240,7 @@ def test_what_is_neither_refuses_as_it_refuses_runs(
     stock: Stock, server: CannedServer, deliver: Deliver, status: Canned
 ) -> None:
     stock.status = status
-    with pytest.raises(RelayRefused, match=r"/api/v1/runs/.*answered 404") as refused:
+    with pytest.raises(RelayRefused, match=r"answered 404") as refused:
         deliver(server.url, start())
     assert refused.value.status == 404
     assert POST not in methods(server)

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from capturing import DEADLINE, Capturing, run_after
+from capturing import Capturing, run_after
+from waiting import DEADLINE
 
 MIXED = "for n in $(seq 2000); do echo out $n; echo err $n >&2; done"
 MIXED_OUTPUT = b"".join(b"out %d\nerr %d\n" % (n, n) for n in range(1, 2001))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data, problem
-from executed import TAKEN, Executor, counted, runs_of_job, until
+from executed import Executor, counted, runs_of_job, until
+from noting_relay import TAKEN
 from relay_process import HTTPClient
 
 FOR_GOOD = [400, 409, 410, 413, 422]
@@ -25,6 +26,7 @@ def refusing(status: int, state: str) -> Callable[[Asked], Canned]:
     return answer
 
 
+# exec.md: 16
 @pytest.mark.parametrize("status", FOR_GOOD)
 def test_a_finish_that_is_refused_for_good_is_set_aside(
     status: int, tmp_path: Path
@@ -74,7 +76,7 @@ def test_a_start_that_is_refused_is_made_up_for_by_the_finish(tmp_path: Path) ->
     [
         (["--schedule", "61 * * * *"], "what is expected of the job was refused: "),
         (["--on-calendar", "x"], "what is expected of the job was refused: "),
-        (["--schedule", "0 3 * * *", "--tz", "Europe/Brelin"], "expectation.tz: "),
+        (["--schedule", "0 3 * * *", "--tz", "Europe/Brelin"], "--tz: "),
     ],
 )
 def test_what_is_misspelt_keeps_no_run_from_being_recorded(

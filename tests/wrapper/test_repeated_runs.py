@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from canned_server import CannedServer
-from executed import Executor, taking, wait_until
+from executed import Executor
+from noting_relay import NotingRelay
 from relay_process import free_port
+from waiting import wait_until
 
 # Fails with 1, 2, ... and notes that it ran.
 COUNTING = ["sh", "-c", 'echo >> "$1"; exit $(wc -l < "$1")', "sh"]
@@ -22,40 +21,18 @@ SLEEPING = {"230", "115"}
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[CannedServer]:
-    """A server that takes all reports."""
-    with CannedServer(taking(tmp_path / "began")) as server:
-        yield server
-
-
-@pytest.fixture
-def executor(server: CannedServer, tmp_path: Path) -> Executor:
-    """What reports there."""
-    return Executor(tmp_path, server.url)
-
-
-@pytest.fixture
 def nowhere(tmp_path: Path) -> Executor:
     """What reports to a relay that is not there."""
     return Executor(tmp_path, f"http://127.0.0.1:{free_port()}")
 
 
-def ends(server: CannedServer) -> list[dict[str, Any]]:
-    """Return what was reported of ends, with the ids of the runs."""
-    found = [
-        {**json.loads(asked.body), "id": asked.path.rpartition("/")[2]}
-        for asked in server.asked
-    ]
-    return [each for each in found if each["state"] == "finished"]
-
-
 def test_each_attempt_is_a_run_with_its_number(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     retrying = ("--retries=2", "--retry-delay=10ms")
     done = executor.run(*retrying, "--", *COUNTING, str(tmp_path / "runs"))
     assert (done.returncode, done.stderr) == (3, "")
-    runs = ends(server)
+    runs = server.ends()
     assert [(run["attempt"], run["exit_code"]) for run in runs] == [
         (1, 1),
         (2, 2),
@@ -69,49 +46,49 @@ def test_each_attempt_is_a_run_with_its_number(
 
 
 def test_a_run_that_succeeded_is_not_repeated(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     retrying = ("--retries=5", "--retry-delay=0", "--success-codes=2")
     done = executor.run(*retrying, "--", *COUNTING, str(tmp_path / "runs"))
     assert done.returncode == 2
-    assert [run["outcome"] for run in ends(server)] == ["failure", "success"]
+    assert [run["outcome"] for run in server.ends()] == ["failure", "success"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_who_ends_the_wrapper_between_attempts_ends_the_attempts(
-    number: signal.Signals, executor: Executor, server: CannedServer, tmp_path: Path
+    number: signal.Signals, executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     retrying = ("--retries=1", f"--retry-delay={NEVER}")
     with executor.begin(*retrying, "--", *COUNTING, str(tmp_path / "runs")) as begun:
-        wait_until(lambda: ends(server))
+        wait_until(server.ends)
         begun.process.send_signal(number)
         assert begun.end() == (-number, "")
-    assert len(ends(server)) == 1
+    assert len(server.ends()) == 1
 
 
 def test_a_run_that_was_interrupted_is_not_repeated(
-    executor: Executor, server: CannedServer
+    executor: Executor, server: NotingRelay
 ) -> None:
     with executor.begin("--retries=1", f"--retry-delay={NEVER}") as begun:
         wait_until((executor.directory / "began").exists)
         begun.process.terminate()
         assert begun.end() == (-signal.SIGTERM, "")
-    [run] = ends(server)
+    [run] = server.ends()
     assert (run["outcome"], run["signal"]) == ("signal", signal.SIGTERM)
 
 
 def test_a_run_may_begin_a_little_later(
-    executor: Executor, server: CannedServer
+    executor: Executor, server: NotingRelay
 ) -> None:
     began = time.time()
     assert executor.run("--jitter=50ms", "--", "sh", "-c", "exit 4").returncode == 4
-    [run] = ends(server)
+    [run] = server.ends()
     assert began <= run["started_at"] <= time.time()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_waits_to_begin_can_be_ended(
-    number: signal.Signals, executor: Executor, server: CannedServer
+    number: signal.Signals, executor: Executor, server: NotingRelay
 ) -> None:
     with executor.begin(f"--jitter={NEVER}") as begun:
         wait_until(lambda: _sleeps(begun.process.pid))
@@ -120,6 +97,7 @@ def test_who_waits_to_begin_can_be_ended(
     assert server.asked == []
 
 
+# exec.md: 12
 @pytest.mark.parametrize(
     ("options", "code", "status"),
     [
@@ -151,7 +129,7 @@ def test_a_required_report_does_not_hide_a_signal(nowhere: Executor) -> None:
 
 
 def test_a_dry_run_does_nothing(
-    executor: Executor, server: CannedServer, tmp_path: Path
+    executor: Executor, server: NotingRelay, tmp_path: Path
 ) -> None:
     options = ("--schedule=0 3 * * *", "--tz=Asia/Tokyo", "--job=a", "--lock=skip")
     done = executor.run("--dry-run", *options, "--", "touch", str(tmp_path / "a b"))
@@ -160,7 +138,7 @@ def test_a_dry_run_does_nothing(
     assert lines["command"].strip() == f"touch '{tmp_path}/a b'"
     assert lines["relay"].strip() == server.url
     assert lines["expects"].endswith(" 03:00:00 JST")
-    assert json.loads(lines["start"])["job"] == "a"
+    assert json.loads(lines["report"])["job"] == "a"
     assert server.asked == []
     assert list(tmp_path.iterdir()) == []
 
@@ -168,8 +146,8 @@ def test_a_dry_run_does_nothing(
 @pytest.mark.parametrize(
     ("option", "told"),
     [
-        ("--schedule=61 * * * *", "no relay would take this: expectation.schedule: "),
-        ("--label=__name__=a", "no relay would take this: labels"),
+        ("--schedule=61 * * * *", "--schedule: "),
+        ("--label=__name__=a", "--label __name__: "),
         ("--url=ftp://relay", "ftp://relay is no URL of a relay; "),
     ],
 )

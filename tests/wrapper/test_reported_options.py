@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canned_server import Asked, Canned, CannedServer, data
 from command import run
-from executed import TAKEN, Executor, runs_of_job
+from executed import Executor, runs_of_job
+from noting_relay import NotingRelay
 from relay_process import HTTPClient, free_port
 from run_http import job_of
 
@@ -21,13 +21,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[CannedServer]:
-    """A server that takes all reports."""
-
-    def taken(_: Asked) -> Canned:
-        return data(TAKEN)
-
-    with CannedServer(taken) as server:
+def server() -> Iterator[NotingRelay]:
+    """A relay that takes all reports."""
+    with NotingRelay() as server:
         yield server
 
 
@@ -35,15 +31,14 @@ Reported = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
-def reported(server: CannedServer, tmp_path: Path) -> Reported:
+def reported(server: NotingRelay, tmp_path: Path) -> Reported:
     """Runs `pushrelay exec`, and returns the documents that were reported of ends."""
 
     def report(*arguments: str, **environment: str) -> list[dict[str, Any]]:
         del server.asked[:]
         done = Executor(tmp_path, server.url).run(*arguments, **environment)
         assert done.stderr == ""
-        documents = [json.loads(asked.body) for asked in server.asked]
-        return [each for each in documents if each["state"] == "finished"]
+        return server.ends()
 
     return report
 
@@ -97,7 +92,7 @@ def test_the_document_says_what_the_options_say(
     [(0, "success"), (3, "success"), (5, "success"), (6, "failure")],
 )
 def test_codes_of_success_change_the_outcome_and_not_the_status(
-    code: int, outcome: str, server: CannedServer, tmp_path: Path
+    code: int, outcome: str, server: NotingRelay, tmp_path: Path
 ) -> None:
     executor = Executor(tmp_path, server.url)
     done = executor.run("--success-codes=0,3-5", "--", "sh", "-c", f"exit {code}")
@@ -125,7 +120,7 @@ def test_schedules_are_in_the_zone_of_the_host(reported: Reported) -> None:
 
 
 def test_a_job_and_labels_of_any_bytes_are_reported(
-    server: CannedServer, tmp_path: Path
+    server: NotingRelay, tmp_path: Path
 ) -> None:
     executor = Executor(tmp_path, server.url)
     done = executor.run("--job", "b\udcff", "--label", "a=\udcfe", "--", "true")
@@ -150,7 +145,7 @@ def test_the_token_is_sent(
     variables: dict[str, str],
     sent: str | None,
     reported: Reported,
-    server: CannedServer,
+    server: NotingRelay,
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "token"
@@ -163,7 +158,7 @@ def test_the_token_is_sent(
 
 @pytest.mark.parametrize(("hiding", "seen"), [([], "t0ken"), (["--hide-token"], "")])
 def test_the_command_sees_the_token_unless_it_is_hidden(
-    hiding: list[str], seen: str, server: CannedServer, tmp_path: Path
+    hiding: list[str], seen: str, server: NotingRelay, tmp_path: Path
 ) -> None:
     show = ["--", "sh", "-c", "echo $PUSHRELAY_TOKEN"]
     executor = Executor(tmp_path, server.url)
@@ -174,7 +169,7 @@ def test_the_command_sees_the_token_unless_it_is_hidden(
 
 @pytest.mark.parametrize("given", ["", "nonsense", TRACE, TRACE.replace("00-", "ff-")])
 def test_the_command_knows_its_run_and_its_trace(
-    given: str, server: CannedServer, tmp_path: Path
+    given: str, server: NotingRelay, tmp_path: Path
 ) -> None:
     show = ["--", "sh", "-c", "echo $PUSHRELAY_RUN_ID $TRACEPARENT"]
     done = Executor(tmp_path, server.url).run(*show, TRACEPARENT=given)
@@ -186,7 +181,7 @@ def test_the_command_knows_its_run_and_its_trace(
 
 
 def test_the_url_of_the_command_line_is_taken_before_that_of_the_environment(
-    reported: Reported, server: CannedServer
+    reported: Reported, server: NotingRelay
 ) -> None:
     elsewhere = f"http://127.0.0.1:{free_port()}"
     assert reported("--url", server.url, "--", "true", PUSHRELAY_URL=elsewhere)
@@ -205,4 +200,3 @@ def test_the_relay_shows_what_was_expected(relay: HTTPClient, tmp_path: Path) ->
     shown = run("jobs", "--url", f"http://{relay.address}").stdout.splitlines()
     [line] = [line for line in shown if "hourly" in line]
     assert "failed" in line
-    assert "1h" in line

@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from spooled import DAY, NOW, OTHER_URL, URL, files, finished, started
+from spooled import (
+    NOW,
+    OTHER_URL,
+    URL,
+    files,
+    finish_of,
+    finished,
+    reports_of,
+    started,
+)
 
-from pushrelay.wrapper import spool as spool_module
-from pushrelay.wrapper.envelopes import envelope, parse_envelope
 from pushrelay.wrapper.reports import Report
-from pushrelay.wrapper.spool import MOST_SECONDS, Spool
-
-BROKEN = [
-    (b"", "is no JSON"),
-    (b'{"url": "http', "is no JSON"),
-    (b"\xff\xfe", "is no JSON"),
-    (b'{"spooled_at": NaN}', "is no JSON"),
-    (b"[" * 200_000, "is nested too deeply"),
-    (b"[1]", "is no JSON object"),
-    (b"{}", "has no text as its run_id"),
-]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "state"
-
-
-@pytest.fixture
-def spool(home: Path) -> Spool:
-    return Spool([str(home)])
-
-
-def reports_of(spool: Spool, url: str | None = None) -> list[Report]:
-    return [entry.report for entry in spool.waiting(url)]
+from pushrelay.wrapper.spool import Spool
 
 
 def test_what_is_kept_is_found_in_the_order_in_which_it_happened(spool: Spool) -> None:
@@ -62,6 +42,7 @@ def test_each_relay_has_its_reports(spool: Spool) -> None:
     assert len(spool.paths(URL)) == 1
 
 
+# exec.md: 13
 def test_files_are_private_and_named_by_what_they_tell(
     spool: Spool, home: Path
 ) -> None:
@@ -100,17 +81,28 @@ def test_a_finish_takes_the_place_of_its_start(spool: Spool, home: Path) -> None
     start, other = started(), started()
     spool.keep(start, URL, NOW)
     spool.keep(other, URL, NOW)
-    finish = finished(run_id=start.run_id)
+    finish = finish_of(start)
     spool.keep(finish, URL, NOW)
     assert reports_of(spool) == [other, finish]
     assert len(files(home)) == 2
+
+
+def test_a_finish_takes_the_place_of_a_start_in_another_directory(
+    tmp_path: Path,
+) -> None:
+    home, fallback = str(tmp_path / "home"), str(tmp_path / "fallback")
+    start = started()
+    Spool([fallback]).keep(start, URL, NOW)
+    finish = finish_of(start)
+    Spool([home, fallback]).keep(finish, URL, NOW)
+    assert reports_of(Spool([home, fallback])) == [finish]
 
 
 def test_a_finish_outlives_the_delivery_of_its_start(spool: Spool) -> None:
     start = started()
     spool.keep(start, URL, NOW)
     [being_delivered] = spool.waiting()
-    finish = finished(run_id=start.run_id)
+    finish = finish_of(start)
     spool.keep(finish, URL, NOW)
     spool.delivered(being_delivered)
     assert reports_of(spool) == [finish]
@@ -145,44 +137,6 @@ def test_what_two_have_read_is_forgotten_once(spool: Spool) -> None:
     spool.delivered(entry)
     spool.delivered(entry)
     assert spool.waiting() == []
-
-
-@pytest.mark.parametrize(("content", "problem"), BROKEN)
-def test_broken_files_are_set_aside(
-    content: bytes, problem: str, spool: Spool, home: Path
-) -> None:
-    report, whole = started(NOW - 60), finished()
-    spool.keep(report, URL, NOW)
-    spool.keep(whole, URL, NOW)
-    path = Path(spool.paths()[0])
-    path.write_bytes(content)
-    assert reports_of(spool) == [whole]
-    [entry] = spool.refused()
-    assert problem in entry.reason
-    assert entry.path in entry.reason
-    assert (entry.report.run_id, entry.report.at) == (report.run_id, report.at)
-    assert Path(entry.path).read_bytes() == content
-    assert not path.exists()
-
-
-def test_files_that_are_none_of_the_spool_are_left_alone(
-    spool: Spool, home: Path
-) -> None:
-    report = finished()
-    spool.keep(report, URL, NOW)
-    place = home / "spool"
-    [name] = files(home)
-    taken = [name.replace(name[:10], f"{number}000000000") for number in range(2, 6)]
-    (place / "notes.txt").write_text("mine")
-    (place / taken[0]).symlink_to(place / name)
-    (place / taken[1]).symlink_to("/nowhere")
-    (place / taken[2]).mkdir()
-    os.mkfifo(place / taken[3])
-    before = sorted(place.iterdir())
-    assert reports_of(spool) == [report]
-    assert spool.refused() == []
-    assert sorted(place.iterdir()) == before
-    assert [spool.read(str(place / each)) for each in taken] == [None] * 4
 
 
 def test_reports_that_vanish_are_not_there(spool: Spool) -> None:
@@ -250,69 +204,6 @@ def test_only_one_delivers_at_a_time(spool: Spool, home: Path) -> None:
         assert is_theirs
 
 
-def test_what_is_too_old_goes(spool: Spool) -> None:
-    old, young = finished(NOW - 20 * DAY), finished(NOW - 5 * DAY)
-    for report in (old, young):
-        spool.keep(report, URL, NOW - 5 * DAY)
-    last = finished(NOW + 10 * DAY)
-    spool.keep(last, URL, NOW + 10 * DAY)
-    assert reports_of(spool) == [young, last]
-
-
-def test_what_was_refused_goes_so_long_after_that(spool: Spool) -> None:
-    spool.keep(finished(NOW - 20 * DAY), URL, NOW)
-    [entry] = spool.waiting()
-    spool.set_aside(entry, "no")
-    [aside] = spool.refused()
-    os.utime(aside.path, (NOW, NOW))
-    spool.keep(finished(), URL, NOW + MOST_SECONDS - 1)
-    assert spool.refused() == [aside]
-    spool.keep(finished(), URL, NOW + MOST_SECONDS + 1)
-    assert spool.refused() == []
-
-
-def test_of_too_much_the_oldest_goes_and_first_what_was_refused(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    size = len(envelope(finished(), URL, NOW))
-    reports = [finished(NOW + number) for number in range(6)]
-    for report in reports[:4]:
-        spool.keep(report, URL, NOW)
-    entry = spool.waiting()[3]
-    spool.set_aside(entry, "no")
-    monkeypatch.setattr(spool_module, "MOST_BYTES", 4 * size)
-    spool.keep(reports[4], URL, NOW)
-    assert (reports_of(spool), spool.refused()) == ([*reports[:3], reports[4]], [])
-    spool.keep(reports[5], URL, NOW)
-    assert reports_of(spool) == [*reports[1:3], *reports[4:]]
-    # What comes late is the last to go, though it is the oldest.
-    late = finished(NOW - 60)
-    spool.keep(late, URL, NOW)
-    assert reports_of(spool) == [late, reports[2], *reports[4:]]
-
-
-def test_a_report_larger_than_the_spool_is_not_kept(
-    spool: Spool, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool_module, "MOST_BYTES", 100)
-    with pytest.raises(OSError, match="more than 100 bytes"):
-        spool.keep(finished(), URL, NOW)
-    assert not home.exists()
-
-
-def test_what_a_crash_left_is_removed_an_hour_later(spool: Spool, home: Path) -> None:
-    spool.keep(finished(), URL, NOW)
-    [kept] = files(home)
-    place = home / "spool"
-    for name, age in (("old", 3601), ("new", 3599)):
-        (place / f".{kept}.{name}").write_text("{")
-        os.utime(place / f".{kept}.{name}", (NOW - age, NOW - age))
-    assert len(spool.waiting()) == 1
-    spool.keep(finished(), URL, NOW)
-    assert kept in files(home)
-    assert [name for name in files(home) if name[0] == "."] == [f".{kept}.new"]
-
-
 def test_many_may_keep_and_read_at_once(spool: Spool) -> None:
     reports = [finished(NOW + number / 8) for number in range(40)]
 
@@ -328,52 +219,3 @@ def test_many_may_keep_and_read_at_once(spool: Spool) -> None:
         thread.join()
     assert reports_of(spool) == reports
     assert spool.refused() == []
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-FIELDS = ["url", "run_id", "spooled_at", "reason", "document"]
-ENVELOPES = st.builds(
-    lambda changed, document: json.dumps(
-        {
-            **json.loads(envelope(finished(), URL, NOW)),
-            **({"document": document} if document else {}),
-            **changed,
-        }
-    ).encode(),
-    st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=2),
-    st.none()
-    | st.fixed_dictionaries(
-        {"state": st.sampled_from(["started", "finished", "x"]) | JSON},
-        optional={"started_at": JSON, "finished_at": JSON},
-    ),
-)
-CUT = st.builds(
-    lambda at, more: envelope(finished(), URL, NOW)[:at] + more,
-    st.integers(0, 400),
-    st.binary(max_size=4),
-)
-
-
-ANYTHING = st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode())
-
-
-@given(ENVELOPES | CUT | ANYTHING)
-def test_whatever_is_in_a_file_is_a_report_or_broken(content: bytes) -> None:
-    try:
-        entry = parse_envelope(content, "path")
-    except ValueError as error:
-        problem = str(error)
-    else:
-        problem = ""
-        assert isinstance(entry.report.at, float)
-        assert isinstance(entry.report.is_finish, bool)
-        written = envelope(entry.report, entry.url, entry.spooled_at, entry.reason)
-        assert parse_envelope(written, "path") == entry
-    assert problem.startswith(("is ", "has no ")) or not problem

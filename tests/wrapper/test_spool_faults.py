@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mounting import needs_mounts
 from relay_process import REPOSITORY
 from spooled import NOW, URL, files, finished
+from waiting import DEADLINE
 
 from pushrelay.wrapper.spool import Spool
-
-DEADLINE = 30.0
 
 WRITER = """
 import os, sys, time, uuid
@@ -26,25 +26,15 @@ from pushrelay.wrapper.spool import Spool
 spool = Spool([sys.argv[1]])
 text = "x" * 200_000
 while True:
-    document = {"state": "finished", "finished_at": time.time(), "metrics": text}
+    at = time.time()
+    document = {"job": "a", "state": "finished", "started_at": at, "finished_at": at}
+    document["metrics"] = text
     spool.keep(Report(str(uuid.uuid4()), document), "http://a", time.time())
     os.write(1, b".")
 """
 
 
-def can_mount() -> bool:
-    """Whether file systems may be mounted here."""
-    return (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
-            capture_output=True,
-        ).returncode
-    )
-
-
 pytestmark = pytest.mark.system
-needs_mounts = pytest.mark.skipif(not can_mount(), reason="only root may mount")
 
 
 @pytest.fixture

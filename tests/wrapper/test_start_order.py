@@ -42,6 +42,7 @@ BEFORE_THE_COMMAND = {
     "pushrelay.wrapper",
     "pushrelay.wrapper.attempt",
     "pushrelay.wrapper.command_line",
+    "pushrelay.wrapper.environment",
     "pushrelay.wrapper.execution",
     "pushrelay.wrapper.host",
     "pushrelay.wrapper.main",
@@ -124,6 +125,7 @@ def test_a_delivered_run_imports_nothing_heavy(tmp_path: Path) -> None:
     assert found & HEAVY == set()
 
 
+# exec.md: 9
 @pytest.mark.system
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace")
 def test_the_command_is_started_before_the_first_connection(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pushrelay.wrapper.state import state_directories, usable_directory
 LAST = f"/var/tmp/pushrelay-{os.geteuid()}"
 
 
+# exec.md: 13
 @pytest.mark.parametrize(
     ("environment", "directories"),
     [
@@ -42,6 +44,38 @@ def test_a_directory_is_made_for_this_user_alone(tmp_path: Path) -> None:
         0o700,
         0o700,
     ]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0, 0o755), (0o027, 0o750)])
+def test_what_leads_to_a_directory_cannot_be_changed_by_others(
+    umask: int, mode: int, tmp_path: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        usable_directory([str(tmp_path / ".local/state/pushrelay")], "spool")
+    finally:
+        os.umask(before)
+    for made in (".local", ".local/state"):
+        assert (tmp_path / made).stat().st_mode & 0o777 == mode
+    assert (tmp_path / ".local/state/pushrelay").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "a/b/c/state")
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: usable_directory([path], "s"), range(32)))
+    assert set(made) == {f"{path}/s"}
+
+
+def test_a_relative_directory_in_one_that_is_gone_is_told_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    directories = state_directories({"PUSHRELAY_STATE_DIR": "state"})
+    with pytest.raises(FileNotFoundError, match="state"):
+        usable_directory(directories, "spool")
 
 
 def test_a_directory_that_others_may_change_is_not_taken(tmp_path: Path) -> None:

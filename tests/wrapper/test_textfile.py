@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 from pathlib import Path
-from typing import Any
 
 import pytest
 from compat.exposition_page import read_page, value
 from hypothesis import example, given
 from hypothesis import strategies as st
 from node_exporter_process import NodeExporter
-from run_reports import FINISH, FULL, ID, START
+from run_reports import FINISH, FULL, START
+from textfiles import FINISHED, page, write
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.wrapper.gauges import (
@@ -20,22 +19,10 @@ from pushrelay.wrapper.gauges import (
     LAST_START,
     LAST_SUCCESS,
 )
-from pushrelay.wrapper.reports import Report
-from pushrelay.wrapper.textfile import file_name, parse_textfile, write_textfile
+from pushrelay.wrapper.textfile import file_name, parse_textfile
 
-STARTED, FINISHED, NOW = 1795378800.25, 1795378841.5, 1795378900.0
+STARTED = 1795378800.25
 EXIT_CODE = "pushrelay_job_last_exit_code"
-
-
-def write(directory: Path, document: dict[str, Any], **fields: Any) -> list[str]:
-    report = Report(str(ID), {**document, **fields})
-    return write_textfile(str(directory), report, NOW)
-
-
-def page(directory: Path) -> str:
-    """Return what the only file says."""
-    [file] = directory.iterdir()
-    return file.read_text()
 
 
 def test_a_file_tells_of_the_run_and_has_its_metrics(tmp_path: Path) -> None:
@@ -177,41 +164,6 @@ def test_a_file_can_be_read_by_all_and_nothing_else_is_left(tmp_path: Path) -> N
         os.umask(before)
     [file] = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o644
-
-
-def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write(tmp_path / "missing", FULL)
-
-
-def test_what_cannot_be_replaced_is_left_and_so_is_nothing_beside_it(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "pushrelay_nightly.prom").mkdir()
-    with pytest.raises(IsADirectoryError) as failed:
-        write(tmp_path, FINISH)
-    assert failed.value.filename == str(tmp_path / "pushrelay_nightly.prom")
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> None:
-    write(tmp_path, FINISH)
-    before = page(tmp_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(OSError, match="File too large") as failed:
-            write(tmp_path, FINISH, finished_at=FINISHED + 5)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert failed.value.filename == str(tmp_path / "pushrelay_nightly.prom")
-    assert page(tmp_path) == before
-
-
-def test_something_that_never_ends_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pushrelay_nightly.prom")
-    write(tmp_path, FINISH)
-    assert value(page(tmp_path), LAST_FINISH) == FINISHED
 
 
 def test_a_file_that_cannot_be_understood_is_written_anew(tmp_path: Path) -> None:
