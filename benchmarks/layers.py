@@ -42,7 +42,7 @@ from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.soundness import check_alone
 from pushrelay.store import writer as writer_module
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.store.migrate import upgrade
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
@@ -99,7 +99,7 @@ def split(request: bytes) -> tuple[str, bytes]:
 
 def push_layers(directory: Path, groups: int) -> tuple[dict[str, float], Relay]:
     """Return microseconds of a push by layer, and the relay they were measured on."""
-    database = Database(f"sqlite:///{directory}/layers-{groups}.db")
+    database = open_database(f"sqlite:///{directory}/layers-{groups}.db")
     database.create()
     upgrade(database)
     relay = Relay(database, Telemetry())

@@ -44,7 +44,7 @@ from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector
-from pushrelay.store import postgresql, sqlite
+from pushrelay.store import postgres_session, sqlite
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.schema import commits, groups
 from pushrelay.telemetry import Telemetry
@@ -736,7 +736,7 @@ async def test_a_pusher_that_went_away_disturbs_nobody(relay: Relay) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.05)
     monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
     monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
@@ -773,7 +773,7 @@ def test_a_locked_database_stops_pushes_and_no_scrape(tmp_path: Path) -> None:
 def test_a_write_lock_that_is_not_given_is_unavailable_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 5)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 5)
 
     async def test() -> None:
         async with open_relay(tmp_path) as relay:

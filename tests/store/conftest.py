@@ -9,7 +9,7 @@ import pytest
 from builders import new_database
 
 from pushrelay.store.engine import Database
-from pushrelay.store.postgresql import PostgresSession
+from pushrelay.store.postgres_session import PostgresSession
 from pushrelay.store.session import Session
 from pushrelay.store.sqlite import SqliteSession
 

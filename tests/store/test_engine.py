@@ -57,7 +57,8 @@ def test_an_unknown_sync_mode_is_refused(tmp_path: Path) -> None:
 def test_a_driver_that_is_not_installed_is_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "pushrelay.store.postgresql", raising=False)
+    for module in ("postgresql", "postgres_session"):
+        monkeypatch.delitem(sys.modules, f"pushrelay.store.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StartupError, match=r"pip install 'pushrelay\[postgres\]'"):
         open_database("postgresql://host/db")

@@ -21,7 +21,7 @@ from tcp_proxy import TcpProxy
 
 from pushrelay.errors import LimitExceeded, StartupError, StoreUnavailable
 from pushrelay.groups import Group
-from pushrelay.store import postgresql
+from pushrelay.store import postgres_session, postgresql
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -125,7 +125,7 @@ def test_nothing_is_committed_of_a_transaction_in_which_something_failed(
 def test_a_lock_that_others_have_is_unavailable_in_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.1)
     desk = Desk(database)
     with write_locked(database):
         began = time.monotonic()
@@ -138,7 +138,7 @@ def test_a_lock_that_others_have_is_unavailable_in_time(
 
 def send_the_beginning(session: Session) -> None:
     """Send something after which more is to come, as amid a large commit."""
-    assert isinstance(session, postgresql.PostgresSession)
+    assert isinstance(session, postgres_session.PostgresSession)
     session._driver.execute("SELECT 1")
 
 
@@ -148,7 +148,7 @@ def test_a_relay_that_is_frozen_does_not_stop_the_others(
 ) -> None:
     with monkeypatch.context() as patched:
         limit = "TRANSACTION_SECONDS" if is_sending else "IDLE_SECONDS"
-        patched.setattr(postgresql, limit, 0.2)
+        patched.setattr(postgres_session, limit, 0.2)
         frozen = database.open_writer()
     desk = Desk(database)
 
@@ -162,7 +162,9 @@ def test_a_relay_that_is_frozen_does_not_stop_the_others(
 
     if is_sending and version_of(frozen) < 17:
         # Older ones look at the time only when all was sent.
-        assert "transaction_timeout" not in str(postgresql._begin_writing(16, True))
+        assert "transaction_timeout" not in str(
+            postgres_session.begin_writing(16, True)
+        )
     else:
         with pytest.raises(DatabaseErrors):
             freeze(frozen)
@@ -307,7 +309,7 @@ def test_upgrades_at_once_are_safe_whatever_the_default(empty_url: URL) -> None:
 def test_values_that_are_too_large_do_not_fail_their_batch(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(postgres_session, "LARGEST_BYTES", 1000)
     desk = Desk(database)
     large = group_of("x 1\n# HELP x " + "x" * 1000, key_of("b"))
     never = Group(key_of("c"), 1, 2**63, 0, x("c").payload)

@@ -30,7 +30,7 @@ from tcp_proxy import Link, TcpProxy, hang_up
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.relay import Relay
-from pushrelay.store import postgresql
+from pushrelay.store import postgres_session
 from pushrelay.store.reader import newest_position
 
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
@@ -270,8 +270,8 @@ def test_nothing_that_was_taken_is_lost_by_a_restart(
 def test_a_commit_waits_for_its_standby_however_long(
     restartable: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "STATEMENT_SECONDS", 0.5)
-    monkeypatch.setattr(postgresql, "TRANSACTION_SECONDS", 0.7)
+    monkeypatch.setattr(postgres_session, "STATEMENT_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_session, "TRANSACTION_SECONDS", 0.7)
     url = restartable.url()
     desk = Desk(new_database(tmp_path, "full"))
     desk.write(x("a"))

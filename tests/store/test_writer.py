@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
-from pushrelay.store import postgresql, pruning, sqlite, writer
+from pushrelay.store import postgres_session, pruning, sqlite, writer
 from pushrelay.store.engine import Database, NotAllowed
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.schema import commits, groups
@@ -181,7 +181,7 @@ def test_a_locked_database_is_unavailable_until_it_is_unlocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.1)
-    monkeypatch.setattr(postgresql, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.1)
     database = new_database(tmp_path)
     desk = Desk(database)
     with locked(database):
