@@ -86,12 +86,31 @@ def test_transactions_are_isolated_as_they_must_be_whatever_the_default(
         desk.database.close()
 
 
-@pytest.mark.parametrize(("sync", "waits"), [("full", "on"), ("normal", "off")])
-def test_a_transaction_says_what_it_may_take(url: URL, sync: str, waits: str) -> None:
-    database = opened(url, sync)
+@pytest.mark.parametrize(
+    ("sync", "default", "waits"),
+    [
+        ("full", "on", "on"),
+        ("full", "off", "on"),
+        ("full", "remote_apply", "remote_apply"),
+        ("full", "local", "local"),
+        ("normal", "on", "off"),
+    ],
+)
+def test_a_commit_waits_as_it_is_told(
+    url: URL, sync: str, default: str, waits: str
+) -> None:
+    database = opened(with_options(url, f"-c synchronous_commit={default}"), sync)
     with closing(database.open_writer()) as session:
         with session.transaction():
             assert setting(session, "synchronous_commit") == waits
+        assert setting(session, "synchronous_commit") == default
+    database.close()
+
+
+def test_a_transaction_says_what_it_may_take(url: URL) -> None:
+    database = opened(url)
+    with closing(database.open_writer()) as session:
+        with session.transaction():
             assert setting(session, "transaction_isolation") == "read committed"
             assert setting(session, "lock_timeout") == "5s"
             assert setting(session, "statement_timeout") == "10s"
