@@ -736,7 +736,7 @@ async def test_a_pusher_that_went_away_disturbs_nobody(relay: Relay) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
     monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
