@@ -41,8 +41,8 @@ from pushrelay.policies import Policies
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.soundness import check_alone
-from pushrelay.store import writer as writer_module
-from pushrelay.store.engine import Database
+from pushrelay.store import change_rows as rows_module
+from pushrelay.store.engine import open_database
 from pushrelay.store.migrate import upgrade
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
@@ -99,7 +99,7 @@ def split(request: bytes) -> tuple[str, bytes]:
 
 def push_layers(directory: Path, groups: int) -> tuple[dict[str, float], Relay]:
     """Return microseconds of a push by layer, and the relay they were measured on."""
-    database = Database(f"sqlite:///{directory}/layers-{groups}.db")
+    database = open_database(f"sqlite:///{directory}/layers-{groups}.db")
     database.create()
     upgrade(database)
     relay = Relay(database, Telemetry())
@@ -111,12 +111,12 @@ def push_layers(directory: Path, groups: int) -> tuple[dict[str, float], Relay]:
     ledger.wrap(decider, "decide", "check against the store")
     ledger.wrap(decider, "catch_up", "clock query")
     ledger.wrap(decider, "committed", "view")
-    ledger.wrap(writer_module, "to_row", "pack into a row")
+    ledger.wrap(rows_module, "to_row", "pack into a row")
     try:
         measure_pushes(relay, pushes, ledger)
     finally:
         # The next relay's writer finds the function as it was.
-        writer_module.to_row = vars(sys.modules["pushrelay.store.group_rows"])["to_row"]
+        rows_module.to_row = vars(sys.modules["pushrelay.store.group_rows"])["to_row"]
     spent = ledger.per(PUSHES)
     inner = ("check against the store", "clock query", "view", "pack into a row")
     spent["SQL and commit"] = spent.pop("commit") - sum(spent[name] for name in inner)

@@ -69,7 +69,8 @@ class StoreHealth:
         """Raise StoreUnavailable unless it takes writes."""
         if not self._writer.is_running:
             raise StoreUnavailable("the thread that writes has ended; see the log")
-        if time.monotonic() - self._writer.committed_at < READY_SECONDS:
+        has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
+        if has_committed and self.is_up:
             return
         probe = _quiet(self._prober.request())
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from databases import database_in
 from google.protobuf import text_format
 from sqlalchemy import func, insert, select
 
@@ -22,7 +25,14 @@ from pushrelay.model import MetricFamily
 from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
+from pushrelay.store.reader import newest_position
 from pushrelay.store.schema import commits, groups
+from pushrelay.store.session import Session
+from pushrelay.store.sqlite import SqliteDatabase
+
+NO_TABLE = r"no such table|does not exist"
+LOCKED = r"database is locked|lock timeout"
+"""What databases say of a table that is not there, and of a lock that others have."""
 
 
 def key_of(job: str = "a", **labels: str) -> GroupingKey:
@@ -59,16 +69,38 @@ def group_of(
 
 
 def new_database(directory: Path, sync: str = "normal") -> Database:
-    """Return a database in `directory` with the newest schema."""
-    database = Database(f"sqlite:///{directory}/relay.db", sync)
-    database.create()
-    upgrade(database)
+    """Return the database of `directory` with the newest schema."""
+    database = database_in(directory, sync)
+    if not database.is_shared:
+        database.create()
+        upgrade(database)
     return database
+
+
+@contextmanager
+def write_locked(database: Database) -> Iterator[Session]:
+    """Hold the write lock, as another relay might."""
+    with closing(database.open_writer()) as session, session.transaction():
+        newest_position(session)
+        yield session
+
+
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Keep others from writing: on SQLite by the lock of the file itself."""
+    if isinstance(database, SqliteDatabase):
+        with closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.rollback()
+    else:
+        with write_locked(database):
+            yield
 
 
 def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Position:
     """Commit `changes` at the next revision, as another relay might."""
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         newest = connection.execute(select(func.max(commits.c.revision))).scalar_one()
         revision = newest + 1
         mark = f"{nonce}{revision}".ljust(16).encode()

@@ -8,17 +8,75 @@ switched on; tests that need other flags are skipped then. Its groups are wiped!
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from databases import KINDS, POSTGRESQL, SQLITE, Databases, taking, taking_from
+from postgres_server import PostgresServer, find_programs, given_url
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from relay_use import Clock
 
 from pushrelay import janitor
 
 TARGET = os.environ.get("PUSHRELAY_TEST_TARGET")
+
+ON_EACH_KIND = re.compile(r"tests/(store/.*|test_(relay|janitor).*)\.py")
+"""The tests of what is on top of a database, each run for every kind of them."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that have a directory, and so may have a database, for each kind."""
+    kinds = _kinds_of(metafunc.definition)
+    if kinds != (SQLITE,):
+        marks = {SQLITE: (), POSTGRESQL: (pytest.mark.postgres,)}
+        ids = {SQLITE: pytest.HIDDEN_PARAM, POSTGRESQL: POSTGRESQL}
+        params = [pytest.param(k, marks=marks[k], id=ids[k]) for k in kinds]
+        metafunc.parametrize("database_kind", params, indirect=True)
+
+
+def _kinds_of(test: pytest.Function) -> tuple[str, ...]:
+    if test.get_closest_marker("postgres"):
+        return (POSTGRESQL,)
+    path = test.path.relative_to(test.config.rootpath).as_posix()
+    is_on_each = (
+        ON_EACH_KIND.fullmatch(path) and "tmp_path_factory" in test.fixturenames
+    )
+    return KINDS if is_on_each and not test.get_closest_marker("sqlite") else (SQLITE,)
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[Databases]:
+    """Databases on the PostgreSQL server of this run, which is started for them."""
+    with ExitStack() as end:
+        url = given_url()
+        if url is None:
+            server = PostgresServer(find_programs())
+            end.callback(server.remove)
+            server.start()
+            url = server.url()
+        databases = Databases(url)
+        end.callback(databases.drop)
+        yield databases
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind of databases that tests of the module make now."""
+    kind: str = getattr(request, "param", SQLITE)
+    on_server = kind == POSTGRESQL
+    databases = request.getfixturevalue("postgres_databases") if on_server else None
+    with taking_from(databases):
+        yield kind
+
+
+@pytest.fixture(autouse=True)
+def databases_of_a_test(database_kind: str) -> Iterator[None]:
+    """Let a test have its databases until it ends."""
+    with taking():
+        yield
 
 
 @pytest.fixture(scope="session")

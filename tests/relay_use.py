@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from builders import families_of, new_database
+from databases import database_in
 
 from pushrelay.aggregation import Mode
 from pushrelay.exposition.negotiation import negotiate
@@ -20,7 +21,6 @@ from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
-from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.receipts import Receipt
 from pushrelay.telemetry import Telemetry
@@ -33,9 +33,10 @@ async def open_relay(
     directory: Path,
     policies: Policies | None = None,
     clock: Callable[[], int] = time.time_ns,
+    sync: str = "normal",
 ) -> AsyncIterator[Relay]:
     """Run a relay of the database in `directory`, which is made if need be."""
-    relay = Relay(new_database(directory), Telemetry(), policies, clock)
+    relay = Relay(new_database(directory, sync), Telemetry(), policies, clock)
     relay.start()
     try:
         yield relay
@@ -101,7 +102,7 @@ async def group(relay: Relay, key: GroupingKey) -> Group | None:
 
 def stored_groups(directory: Path) -> dict[GroupingKey, Group]:
     """Return the groups that have rows in the database in `directory`."""
-    database = Database(f"sqlite:///{directory}/relay.db", "normal")
+    database = database_in(directory)
     changes = read_snapshot(database, None)
     database.close()
     assert changes is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders import families_of, key_of
+from databases import database_in
 from relay_use import SECOND, page_of
 from run_builders import run_id
 
@@ -19,7 +20,6 @@ from pushrelay.run_evidence import RunEvidence
 from pushrelay.runs import End, Outcome, Report, Run, Usage
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
-from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -95,7 +95,7 @@ async def chosen(relay: Relay, *selectors: str) -> set[str]:
 
 def stored_runs(directory: Path) -> set[GroupingKey]:
     """Return the keys whose evidence has rows in the database in `directory`."""
-    database = Database(f"sqlite:///{directory}/relay.db", "normal")
+    database = database_in(directory)
     changes = read_snapshot(database, None)
     database.close()
     assert changes is not None

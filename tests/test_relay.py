@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import commit, families_of, group_of, key_of, new_database
+from builders import (
+    LOCKED,
+    NO_TABLE,
+    commit,
+    families_of,
+    group_of,
+    key_of,
+    locked,
+    new_database,
+    write_locked,
+)
 from relay_use import (
     SECOND,
     group,
@@ -21,7 +31,7 @@ from relay_use import (
     put,
     samples,
 )
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from pushrelay import deletions, store_health
 from pushrelay import relay as relay_module
@@ -34,7 +44,9 @@ from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector
-from pushrelay.store import engine
+from pushrelay.store import postgres_session, sqlite
+from pushrelay.store.group_rows import to_row
+from pushrelay.store.schema import commits, groups
 from pushrelay.telemetry import Telemetry
 
 A, B = key_of("a"), key_of("b")
@@ -466,8 +478,7 @@ def test_a_deletion_that_is_broken_off_says_how_far_it_came(tmp_path: Path) -> N
             found = groups_of(relay)
             other = new_database(tmp_path)
             with (
-                other.connect_writer() as lock,
-                lock.begin(),
+                locked(other),
                 pytest.raises(StoreUnavailable, match="0 of 1 groups are deleted; the"),
             ):
                 await relay.endings.delete_groups(found)
@@ -724,7 +735,8 @@ async def test_a_pusher_that_went_away_disturbs_nobody(relay: Relay) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
     monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
     monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
@@ -742,8 +754,8 @@ def test_a_locked_database_stops_pushes_and_no_scrape(tmp_path: Path) -> None:
         async with open_relay(tmp_path) as relay:
             await put(relay, A, "x 1")
             other = new_database(tmp_path)
-            with other.connect_writer() as lock, lock.begin():
-                with pytest.raises(StoreUnavailable, match="locked"):
+            with locked(other):
+                with pytest.raises(StoreUnavailable, match=LOCKED):
                     await put(relay, B, "x 1")
                 with pytest.raises(StoreUnavailable):
                     await relay.require_ready()
@@ -758,12 +770,16 @@ def test_a_locked_database_stops_pushes_and_no_scrape(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_write_lock_that_is_not_given_is_unavailable_in_time(tmp_path: Path) -> None:
+def test_a_write_lock_that_is_not_given_is_unavailable_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 5)
+
     async def test() -> None:
         async with open_relay(tmp_path) as relay:
             await put(relay, A, "x 1")
             other = new_database(tmp_path)
-            with other.write_lock():
+            with write_locked(other):
                 with pytest.raises(StoreUnavailable, match="in time"):
                     await put(relay, B, "x 1")
                 with pytest.raises(StoreUnavailable, match="in time"):
@@ -776,6 +792,7 @@ def test_a_write_lock_that_is_not_given_is_unavailable_in_time(tmp_path: Path) -
     asyncio.run(test())
 
 
+@pytest.mark.sqlite  # of a file
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("damage", ["replaced by garbage", "deleted", "truncated"])
 def test_pages_outlive_the_database(
@@ -869,12 +886,11 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
         async with open_relay(tmp_path) as relay:
             await put(relay, A, "x 1")
             other = new_database(tmp_path)
-            commit(other, group_of("x 1", B))
-            with other.connect_writer() as connection, connection.begin():
-                connection.execute(
-                    text("UPDATE groups SET families = x'00' WHERE id = :id"),
-                    {"id": B.id},
-                )
+            broken = to_row(group_of("x 1", B, revision=2)) | {"families": b"\0"}
+            with other.migrating() as connection:
+                row = {"revision": 2, "nonce": b"n", "at": 0}
+                connection.execute(insert(commits), row)
+                connection.execute(insert(groups), broken)
             other.close()
             assert len(await samples(relay)) == 1
             assert not await is_up(relay)
@@ -888,9 +904,9 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
 def test_a_relay_does_not_start_without_its_tables(tmp_path: Path) -> None:
     async def test() -> None:
         database = new_database(tmp_path)
-        with database.connect_writer() as connection, connection.begin():
+        with database.migrating() as connection:
             connection.execute(text("DROP TABLE groups"))
-        with pytest.raises(StoreUnavailable, match="no such table"):
+        with pytest.raises(StoreUnavailable, match=NO_TABLE):
             Relay(database, Telemetry()).start()
         database.close()
 

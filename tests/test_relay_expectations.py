@@ -120,6 +120,7 @@ async def test_many_jobs_that_are_due_at_once_are_all_overdue(
         assert set(late.values()) == {1}
 
 
+@pytest.mark.sqlite  # a scrape is over sooner than reports at a server
 @on_loop
 async def test_reports_have_their_turn_while_many_jobs_are_due(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock

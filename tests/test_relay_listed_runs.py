@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import database_in
 from relay_use import Clock, on_loop, open_relay
 from run_builders import run_id
 from run_relays import HOUR, A, begun, ended, key_of, report, run_series
@@ -16,7 +17,6 @@ from pushrelay.policies import Policies
 from pushrelay.relay import Relay
 from pushrelay.runs import REMEMBERED, Outcome
 from pushrelay.schedule import Expectation
-from pushrelay.store.engine import Database
 from pushrelay.store.run_list import ABANDONED, RUNNING, STATES, RunFilter
 from pushrelay.store.run_pruning import prune_runs
 
@@ -177,7 +177,7 @@ async def test_a_page_is_full_though_documents_were_let_go(tmp_path: Path) -> No
             clock.go(1)
             await report(relay, begun(number, clock()))
         await report(relay, begun(9, clock() - HOUR, B))
-        database = Database(f"sqlite:///{tmp_path}/relay.db", "normal")
+        database = database_in(tmp_path)
         assert prune_runs(database, 2, REMEMBERED, clock()) == 1
         database.close()
         assert await listed(relay, RUNNING) == [3, 2, 9]

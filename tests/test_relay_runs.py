@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import key_of
+from databases import taking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from relay_use import SECOND, Clock, on_loop, open_relay, two_relays
@@ -65,7 +65,7 @@ def _starts(runs: list[Run]) -> list[Run]:
 @settings(max_examples=25, deadline=None)
 @given(_runs(), st.data())
 def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
-    runs: list[Run], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, runs: list[Run], data: st.DataObject
 ) -> None:
     reports = runs + _starts(runs)
     replays = data.draw(st.lists(st.sampled_from(reports), max_size=4))
@@ -74,12 +74,10 @@ def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
     in_order = sorted(runs, key=lambda run: run.started_at)
 
     async def compare() -> None:
-        with (
-            tempfile.TemporaryDirectory() as shuffled,
-            tempfile.TemporaryDirectory() as sorted_,
-        ):
-            end = await _page_after(Path(shuffled), list(drawn))
-            assert end == await _page_after(Path(sorted_), list(in_order))
+        with taking():
+            shuffled, sorted_ = (tmp_path_factory.mktemp("runs") for _ in range(2))
+            end = await _page_after(shuffled, list(drawn))
+            assert end == await _page_after(sorted_, list(in_order))
 
     asyncio.run(compare())
 
@@ -112,20 +110,21 @@ async def _page_after(directory: Path, reports: list[Run | None]) -> list[str]:
 @settings(max_examples=15, deadline=None)
 @given(_runs(), st.data())
 def test_replicas_show_the_same_at_the_same_moment(
-    runs: list[Run], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, runs: list[Run], data: st.DataObject
 ) -> None:
     reports = data.draw(st.permutations(runs + _starts(runs)))
 
     async def compare() -> None:
         clock = Clock(NOW)
-        with tempfile.TemporaryDirectory() as directory:
-            async with two_relays(Path(directory), clock) as relays:
+        with taking():
+            directory = tmp_path_factory.mktemp("runs")
+            async with two_relays(directory, clock) as relays:
                 for run in reports:
                     await report(relays[data.draw(st.integers(0, 1))], run, EXPECTATION)
                     clock.go(data.draw(st.sampled_from([0, 1, 15, 100])))
                     one, other = [await run_lines(relay) for relay in relays]
                     assert one == other
-            async with open_relay(Path(directory), clock=clock) as relay:
+            async with open_relay(directory, clock=clock) as relay:
                 assert await run_lines(relay) == one
 
     asyncio.run(compare())

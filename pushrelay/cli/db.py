@@ -10,7 +10,7 @@ import click
 from pushrelay.cli.options import database_url
 from pushrelay.errors import PushrelayError
 from pushrelay.store import migrate
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 
 
 @click.group()
@@ -26,7 +26,7 @@ def upgrade(database_url: str) -> None:
         database.create()
         changed = migrate.upgrade(database)
         state = "upgraded to" if changed else "is already at"
-        click.echo(f"{database.path} {state} schema {migrate.HEAD}")
+        click.echo(f"{database.name} {state} schema {migrate.HEAD}")
 
 
 @db.command()
@@ -45,21 +45,21 @@ def check(database_url: str) -> None:
     """Exit with 1 unless the schema is what this version works with."""
     with _existing(database_url) as database:
         migrate.require_head(database)
-        click.echo(f"{database.path} is at schema {migrate.HEAD}")
+        click.echo(f"{database.name} is at schema {migrate.HEAD}")
 
 
 @contextmanager
 def _existing(url: str) -> Iterator[Database]:
     with _database(url) as database:
-        if not database.path.exists():
-            raise click.ClickException(f"there is no database {database.path}")
+        if not database.exists():
+            raise click.ClickException(f"there is no database {database.name}")
         yield database
 
 
 @contextmanager
 def _database(url: str) -> Iterator[Database]:
     try:
-        database = Database(url)
+        database = open_database(url)
         yield database
         database.close()
     except PushrelayError as error:

@@ -62,7 +62,8 @@ database_url = option(
     "database_url",
     default="sqlite:///data/pushrelay.db",
     metavar="URL",
-    help="Where groups are stored: sqlite:///FILE, relative to the working directory.",
+    help="Where groups are stored: sqlite:///FILE, relative to the working directory, "
+    "or postgresql://USER:PASSWORD@HOST/DATABASE.",
 )
 
 utf8_names = option(

@@ -177,12 +177,15 @@ log = logging.getLogger("pushrelay")
 def serve(context: click.Context, /, **values: Any) -> None:
     """Run the relay. It takes pushes, keeps them and shows them to scrapers.
 
-    The embedded database is created and migrated as needed. Flags have the names of
-    the Pushgateway's where they mean the same.
+    A database in a file is created and migrated as needed; one on a server is left to
+    `pushrelay db upgrade`. Flags have the names of the Pushgateway's where they mean
+    the same.
     """
     configure_logging(values["log_level"], values["log_format"])
     try:
-        settings = _settings(values, flag_values(context.command, values))
+        flags = flag_values(context.command, values)
+        flags["database.url"] = _without_password(values["database_url"])
+        settings = _settings(values, flags)
         policies = _policies(settings)
         _warn_about_ignored_flags(context)
         _prepare_database(settings)
@@ -239,20 +242,30 @@ def _warn_about_ignored_flags(context: click.Context) -> None:
 
 
 def _prepare_database(settings: Settings) -> None:
-    from pushrelay.store.engine import Database
-    from pushrelay.store.migrate import upgrade
+    from pushrelay.store.engine import open_database
+    from pushrelay.store.migrate import require_head, upgrade
 
-    database = Database(settings.database_url, settings.database_sync)
+    database = open_database(settings.database_url, settings.database_sync)
     created = database.create()
-    upgrade(database)
+    if database.is_shared:
+        # Others may be at work with the schema that it has.
+        require_head(database)
+    else:
+        upgrade(database)
     # A worker that inherited open connections would share them with this process.
     database.close()
     log.info(
         "starting",
-        extra={"fields": {"version": __version__, "database": str(database.path)}},
+        extra={"fields": {"version": __version__, "database": database.name}},
     )
     if created:
-        log.warning("created a new, empty database: %s", database.path)
+        log.warning("created a new, empty database: %s", database.name)
+
+
+def _without_password(url: str) -> str:
+    from pushrelay.store.engine import without_password
+
+    return without_password(url)
 
 
 def _freshness(values: dict[str, Any]) -> Freshness:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pushrelay.changes import Changes, GroupChange, Position
-from pushrelay.store.evidence_rows import EVIDENCE, read_evidence, write_evidence
+from pushrelay.store.evidence_rows import EVIDENCE, evidence_of, write_evidence
 from pushrelay.store.expectation_rows import (
     EXPECTATIONS,
-    read_expectations,
+    expectation_of,
     write_expectations,
 )
 from pushrelay.store.group_rows import from_row, to_row
-from pushrelay.store.job_rows import JOBS, read_jobs, write_jobs
+from pushrelay.store.job_rows import JOBS, job_of, write_jobs
 from pushrelay.store.revised_rows import RevisedRows
 from pushrelay.store.schema import groups
 from pushrelay.store.session import Session
@@ -32,16 +34,19 @@ def write_changes(session: Session, changes: Changes) -> None:
 def read_since(session: Session, since: Position | None, position: Position) -> Changes:
     """Return what was written after `since`, or all; up to `position`, the newest."""
     revision = None if since is None else since.revision
+    # All are asked for before any is read: together, where the database is far away.
+    groups, jobs, evidence, expectations = [
+        rows.read(session, revision) for rows in REVISED
+    ]
     return Changes(
         since,
         position,
-        _read_groups(session, revision),
-        read_jobs(session, revision),
-        read_evidence(session, revision),
-        read_expectations(session, revision),
+        list(map(_group, groups)),
+        list(map(job_of, jobs)),
+        list(map(evidence_of, evidence)),
+        list(map(expectation_of, expectations)),
     )
 
 
-def _read_groups(session: Session, since: int | None) -> list[GroupChange]:
-    rows = _GROUPS.read(session, since)
-    return [from_row(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+def _group(row: tuple[Any, ...]) -> GroupChange:
+    return from_row(dict(zip(_COLUMNS, row, strict=True)))

@@ -22,11 +22,6 @@ def write_evidence(session: Session, changes: Iterable[EvidenceChange]) -> None:
     EVIDENCE.write(session, map(_row, changes))
 
 
-def read_evidence(session: Session, since: int | None) -> list[EvidenceChange]:
-    """Return all evidence, or what was written after the revision `since`."""
-    return [_change(*row) for row in EVIDENCE.read(session, since)]
-
-
 def _row(change: EvidenceChange) -> dict[str, Any]:
     row: dict[str, Any] = {"revision": change.revision}
     if isinstance(change, Emptied):
@@ -36,9 +31,9 @@ def _row(change: EvidenceChange) -> dict[str, Any]:
     return row | {"id": key.id, "grouping_key": key.canonical, "evidence": packed}
 
 
-def _change(
-    id_: bytes, revision: int, grouping_key: bytes | None, packed: bytes | None
-) -> EvidenceChange:
+def evidence_of(row: tuple[Any, ...]) -> EvidenceChange:
+    """Return what a row that was read of `EVIDENCE` stores."""
+    id_, revision, grouping_key, packed = row
     if grouping_key is None or packed is None:
         return Emptied(id_, revision)
     return unpack_evidence(GroupingKey(grouping_key, id_), revision, packed)

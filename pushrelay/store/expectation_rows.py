@@ -23,12 +23,12 @@ def write_expectations(session: Session, records: Iterable[ExpectationRecord]) -
     EXPECTATIONS.write(session, map(_row, records))
 
 
-def read_expectations(session: Session, since: int | None) -> list[ExpectationRecord]:
-    """Return all records, or those that were written after the revision `since`."""
-    return [
-        ExpectationRecord(name.decode(), revision, packed and unpack_expected(packed))
-        for name, revision, packed in EXPECTATIONS.read(session, since)
-    ]
+def expectation_of(row: tuple[Any, ...]) -> ExpectationRecord:
+    """Return what a row that was read of `EXPECTATIONS` stores."""
+    name, revision, packed = row
+    return ExpectationRecord(
+        name.decode(), revision, packed and unpack_expected(packed)
+    )
 
 
 def _row(record: ExpectationRecord) -> dict[str, Any]:

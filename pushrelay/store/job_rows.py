@@ -21,10 +21,10 @@ def write_jobs(session: Session, records: Iterable[JobRecord]) -> None:
     JOBS.write(session, map(_row, records))
 
 
-def read_jobs(session: Session, since: int | None) -> list[JobRecord]:
-    """Return all records, or those that were written after the revision `since`."""
-    rows = JOBS.read(session, since)
-    return [JobRecord(name.decode(), revision, at) for name, revision, at in rows]
+def job_of(row: tuple[Any, ...]) -> JobRecord:
+    """Return what a row that was read of `JOBS` stores."""
+    name, revision, pushed_at = row
+    return JobRecord(name.decode(), revision, pushed_at)
 
 
 def job_id(job: str) -> bytes:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Inspector, inspect, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, DatabaseErrors, one_line
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"
+HEAD = "0006"
 """The schema that this version works with; importing Alembic to find out is slow."""
 
 
@@ -27,7 +26,7 @@ def current_schema(database: Database) -> str | None:
     try:
         with database.snapshot() as connection:
             return _current(connection)
-    except DBAPIError as error:
+    except DatabaseErrors as error:
         raise _unusable(database, error) from error
 
 
@@ -40,17 +39,13 @@ def upgrade(database: Database) -> bool:
     if current_schema(database) == HEAD:
         return False
     try:
-        with (
-            database.write_lock(),
-            database.connect_writer() as connection,
-            connection.begin(),
-        ):
+        with database.migrating() as connection:
             current = _current(connection)
             if current == HEAD:
                 return False
             _refuse_unknown(current)
             _run_migrations(connection)
-    except (DBAPIError, OSError) as error:
+    except (*DatabaseErrors, OSError) as error:
         raise _unusable(database, error) from error
     return True
 
@@ -62,12 +57,14 @@ def require_head(database: Database) -> None:
         _refuse_unknown(current)
         raise StartupError(
             f"the database has schema {current or 'none'}, this version needs {HEAD}; "
-            "run `pushrelay db upgrade`"
+            "run `pushrelay db upgrade --database.url=...`"
         )
 
 
 def _current(connection: Connection) -> str | None:
-    tables = set(inspect(connection).get_table_names())
+    inspector = inspect(connection)
+    # Tables of others may lie in schemas that are looked through after our own.
+    tables = set(inspector.get_table_names(_own_schema(inspector)))
     if "alembic_version" in tables:
         query = text("SELECT version_num FROM alembic_version")
         version: str | None = connection.execute(query).scalar()
@@ -78,6 +75,16 @@ def _current(connection: Connection) -> str | None:
             "give pushrelay a database of its own with --database.url"
         )
     return None
+
+
+def _own_schema(inspector: Inspector) -> str:
+    """Return the schema in which tables are made."""
+    schema = inspector.default_schema_name
+    if schema is None:
+        raise StartupError(
+            "no schema in the search_path of --database.url's user exists; make one"
+        )
+    return schema
 
 
 def _refuse_unknown(current: str | None) -> None:
@@ -111,7 +118,7 @@ def _config() -> Config:
 
 
 def _unusable(database: Database, error: Exception) -> StartupError:
-    reason = getattr(error, "orig", None) or error
+    reason = one_line(error)
     return StartupError(
-        f"the database {database.path} cannot be used: {reason}; it was left as it is"
+        f"the database {database.name} cannot be used: {reason}; it was left as it is"
     )

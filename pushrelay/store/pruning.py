@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, func, select
 
 from pushrelay.store.change_rows import REVISED
-from pushrelay.store.engine import sql
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 KEPT_COMMITS = 100_000
 KEPT_SECONDS = 3600

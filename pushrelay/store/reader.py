@@ -9,9 +9,10 @@ from sqlalchemy.exc import NoResultFound
 
 from pushrelay.changes import Changes, Position
 from pushrelay.store.change_rows import read_since
-from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 ReadChanges = Callable[[Position | None], Changes | None]
 """`read_changes` on some connection."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, literal_column, select
 
-from pushrelay.store.engine import sql, upsert
 from pushrelay.store.schema import receipts
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql, upsert
 
 KEPT_SECONDS = 24 * 3600
 _OLDEST_AT_ONCE = 2
@@ -23,7 +23,7 @@ _FIND = sql(
         receipts.c.id == bindparam("id"), receipts.c.at > bindparam("oldest")
     )
 )
-_UPSERT = sql(upsert(receipts))
+_UPSERT = upsert(receipts)
 _PRUNE = sql(
     delete(receipts).where(
         receipts.c.id.in_(

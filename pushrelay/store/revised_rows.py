@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Column, Table, bindparam, delete, select
 
-from pushrelay.store.engine import sql, upsert
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql, upsert
 
 
 class RevisedRows:
@@ -26,14 +26,14 @@ class RevisedRows:
         everything = select(*columns)
         self._all = sql(everything)
         self._changed = sql(everything.where(revision > bindparam("revision")))
-        self._upsert = sql(upsert(table))
+        self._upsert = upsert(table)
         between = revision.between(bindparam("oldest"), bindparam("through"))
         self._prune = sql(delete(table).where(between, content.is_(None)))
 
     def read(self, session: Session, since: int | None) -> Iterator[tuple[Any, ...]]:
         """Give all rows, or those that were written after the revision `since`."""
         if since is None:
-            return session.all(self._all)
+            return session.stream(self._all)
         return session.all(self._changed, {"revision": since})
 
     def write(self, session: Session, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, literal_column, select, tuple_
 
 from pushrelay.runs import Outcome, Run
-from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.run_documents import unpack_run
 from pushrelay.store.schema import LISTED, PLACE, UNFINISHED, runs
+from pushrelay.store.statements import Statement, sql
 
 RUNNING = "running"
 ABANDONED = "abandoned"
@@ -77,7 +78,9 @@ def find_runs(database: Database, ids: Iterable[bytes]) -> dict[bytes, Run]:
     return {id_: unpack_run(row[0]) for id_, row in rows.items() if row is not None}
 
 
-def _read(database: Database, statement: str, values: dict[str, Any]) -> list[Run]:
+def _read(
+    database: Database, statement: Statement, values: dict[str, Any]
+) -> list[Run]:
     try:
         with database.reading() as session:
             documents = [document for (document,) in session.all(statement, values)]
@@ -121,7 +124,7 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
 
 
 @cache
-def _listing(names: frozenset[str]) -> str:
+def _listing(names: frozenset[str]) -> Statement:
     conditions = [each for name, each in _CONDITIONS.items() if name in names]
     return sql(
         select(runs.c.document)

@@ -23,9 +23,10 @@ from sqlalchemy import (
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.runs import REMEMBERED
-from pushrelay.store.engine import Database, DatabaseErrors, sql, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.schema import LET_GO, LISTED, run_evidence, runs
+from pushrelay.store.statements import Statement, sql
 
 AT_ONCE = 250
 """Runs in a transaction: 3 ms of small ones, 10 to 30 ms of those with 20 kB each."""
@@ -38,7 +39,7 @@ _OLD = runs.c.reported_at < bindparam("before")
 _THIS = runs.c.id == bindparam("id")
 
 
-def _find_old(some: ColumnElement[bool]) -> str:
+def _find_old(some: ColumnElement[bool]) -> Statement:
     return sql(
         select(runs.c.id)
         .where(some, _OLD)
@@ -109,7 +110,7 @@ def _prune_documents(database: Database, now: int, max_age: int) -> Iterator[int
 
 
 def _prune_old(
-    database: Database, find: str, change: str, before: int
+    database: Database, find: Statement, change: Statement, before: int
 ) -> Iterator[int]:
     values = {"before": before, "most": AT_ONCE}
     while ids := _read(database, find, values):
@@ -123,16 +124,12 @@ def _surplus(database: Database, keep: int, since: int) -> Iterator[bytes]:
         yield from _read(database, _SURPLUS, {"job": job_id(job), "keep": keep})
 
 
-def _read(database: Database, query: str, values: dict[str, Any]) -> list[bytes]:
+def _read(database: Database, query: Statement, values: dict[str, Any]) -> list[bytes]:
     with database.reading() as session:
         return [value for (value,) in session.all(query, values)]
 
 
-def _write(database: Database, change: str, rows: list[dict[str, Any]]) -> int:
-    with (
-        database.write_lock(),
-        closing(database.open_writer()) as session,
-        session.transaction(),
-    ):
+def _write(database: Database, change: Statement, rows: list[dict[str, Any]]) -> int:
+    with closing(database.open_writer()) as session, session.transaction():
         session.run_many(change, rows)
     return len(rows)

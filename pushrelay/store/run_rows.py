@@ -14,11 +14,11 @@ from sqlalchemy import bindparam, delete, func, literal_column, select, tuple_
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.run_evidence import Neighbour
 from pushrelay.runs import End, Outcome, Run
-from pushrelay.store.engine import sql, upsert
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.run_documents import pack_run, unpack_run
 from pushrelay.store.schema import LET_GO, LISTED, PLACE, RAN, run_evidence, runs
 from pushrelay.store.session import Session
+from pushrelay.store.statements import Statement, sql, upsert
 
 _FOR_EVER = 2**63 - 1
 
@@ -35,7 +35,7 @@ _GET = sql(
 _KEY_OF = sql(
     select(run_evidence.c.grouping_key).where(run_evidence.c.id == bindparam("id"))
 )
-_UPSERT = sql(upsert(runs))
+_UPSERT = upsert(runs)
 # Each by an index of its own.
 _OF_JOB = runs.c.job == bindparam("job")
 _END_LISTED = sql(delete(runs).where(LISTED, _OF_JOB))
@@ -157,7 +157,7 @@ class KeyHistory:
         [[number, first]] = self._session.all(_FAILURES_AFTER, values)
         return number, first
 
-    def _first(self, statement: str, place: dict[str, Any]) -> Neighbour | None:
+    def _first(self, statement: Statement, place: dict[str, Any]) -> Neighbour | None:
         found = self._session.first(statement, place)
         return None if found is None else Neighbour(*found)
 

@@ -2,6 +2,7 @@
 
 commits: the store clock. Insert-only; its newest row is the clock, and the pair
     (revision, nonce) tells a view whether it still belongs to this history.
+write_lock: one row, which writers on a server lock.
 groups: a row a group. A deleted group is the same row, emptied, so that views learn
     of the deletion from its revision. Only groups that are pushed to in mode accumulate
     have `running_totals`.
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -52,6 +54,12 @@ commits = Table(
     Column("revision", REVISION, primary_key=True, autoincrement=False),
     Column("nonce", LargeBinary(16), nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+write_lock = Table(
+    "write_lock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
 )
 
 groups = Table(

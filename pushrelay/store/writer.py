@@ -35,7 +35,6 @@ from pushrelay.store.engine import (
     DatabaseErrors,
     NotAllowed,
     TooLarge,
-    sql,
     unavailable,
 )
 from pushrelay.store.pruning import prune
@@ -48,6 +47,7 @@ from pushrelay.store.reader import (
 from pushrelay.store.receipts import Receipt, write_receipts
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,6 @@ class Writer:
         """
         try:
             with (
-                self._database.write_lock(),
                 closing(self._database.open_writer()) as session,
                 session.transaction(),
             ):
@@ -203,7 +202,7 @@ class Writer:
         try:
             answers = self._commit([write for _, write in batch])
         except (*DatabaseErrors, OSError) as error:
-            refused = isinstance(error, (TooLarge, NotAllowed))
+            refused = isinstance(error, (*TooLarge, *NotAllowed))
             if refused and len(batch) > 1:
                 return self._answers_one_by_one(batch)
             shown = _not_storable(error) if refused else unavailable(error)
@@ -233,8 +232,7 @@ class Writer:
         started = time.monotonic()
         attempt = _Attempt(secrets.token_bytes(16))
         try:
-            with self._database.write_lock():
-                self._write(writes, attempt)
+            self._write(writes, attempt)
         except DatabaseErrors:
             self._disconnect()
             if attempt.changes is None or not self._was_committed(attempt.nonce):
@@ -273,12 +271,15 @@ class Writer:
     def _was_committed(self, nonce: bytes) -> bool:
         # Only with the lock is the answer final: until then the transaction whose
         # confirmation was lost may still be on its way.
-        with self._database.write_lock(), self._database.reading() as session:
+        with (
+            closing(self._database.open_writer()) as session,
+            session.transaction(),
+        ):
             return is_committed(session, nonce)
 
     def _connect(self) -> Session:
         kept = self._session
-        if kept is not None and not self._database.is_current(kept):
+        if kept is not None and not kept.is_current:
             self._disconnect()
         if self._session is None:
             self._session = self._database.open_writer()

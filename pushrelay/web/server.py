@@ -20,7 +20,7 @@ from pushrelay.errors import InvalidRules, StartupError
 from pushrelay.job_rules import read_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
 from pushrelay.web.interpreter import collect_garbage_rarely
@@ -146,7 +146,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         """Make the application; called in the worker, so nothing is shared with it."""
         collect_garbage_rarely()
         settings = self.settings
-        database = Database(settings.database_url, settings.database_sync)
+        database = open_database(settings.database_url, settings.database_sync)
         telemetry = Telemetry()
         policies = _current_policies(settings, self._policies, telemetry)
         relay = Relay(

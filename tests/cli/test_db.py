@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
+from databases import database_url
+from sqlalchemy import make_url
 
 from pushrelay.cli.main import cli
 from pushrelay.store.migrate import HEAD
@@ -43,7 +46,7 @@ def test_check_refuses_a_database_without_tables(tmp_path: Path) -> None:
     database.touch()
     result = run("check", database)
     assert result.exit_code == 1
-    assert "run `pushrelay db upgrade`" in result.output
+    assert "run `pushrelay db upgrade --database.url=...`" in result.output
 
 
 def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
@@ -53,3 +56,25 @@ def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "mysql is not supported" in result.output
     assert "secret" not in result.output
+
+
+@pytest.mark.postgres
+def test_a_database_on_a_server_is_looked_after(tmp_path: Path) -> None:
+    url = database_url(tmp_path, has_tables=False)
+
+    def run(command: str) -> str:
+        result = CliRunner().invoke(cli, ["db", command, f"--database.url={url}"])
+        assert str(make_url(url).password) not in result.output
+        return f"{result.exit_code} {result.output}"
+
+    parsed = make_url(url)
+    name = f"postgresql://postgres@127.0.0.1:{parsed.port}/{parsed.database}"
+    assert run("check") == (
+        f"1 Error: the database has schema none, this version needs {HEAD}; "
+        "run `pushrelay db upgrade --database.url=...`\n"
+    )
+    assert run("current") == "0 "
+    assert run("upgrade") == f"0 {name} upgraded to schema {HEAD}\n"
+    assert run("upgrade") == f"0 {name} is already at schema {HEAD}\n"
+    assert run("current") == f"0 {HEAD}\n"
+    assert run("check") == f"0 {name} is at schema {HEAD}\n"

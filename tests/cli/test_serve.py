@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from databases import database_in, database_url
+from sqlalchemy import make_url
 
 from pushrelay.cli import serve as serve_module
 from pushrelay.cli.main import cli
 from pushrelay.config import Limits, Settings
+from pushrelay.store.migrate import current_schema, upgrade
 
 HOUR = 3600 * 10**9
 
@@ -98,3 +101,23 @@ def test_a_duration_that_would_hide_all_or_is_none_is_a_clear_error(
     assert output.startswith(f"Error: {flag.partition('=')[0]}: ")
     assert problem in output
     assert served == []
+
+
+@pytest.mark.postgres
+def test_a_database_on_a_server_is_not_upgraded_by_the_way(
+    tmp_path: Path, served: list[Settings]
+) -> None:
+    url = database_url(tmp_path, has_tables=False)
+    database = database_in(tmp_path)
+
+    def run() -> str:
+        return CliRunner().invoke(cli, ["serve", f"--database.url={url}"]).output
+
+    assert "run `pushrelay db upgrade --database.url=...`" in run()
+    assert current_schema(database) is None
+    assert served == []
+    upgrade(database)
+    assert str(make_url(url).password) not in run()
+    assert served[0].database_url == url
+    assert served[0].flags["database.url"] == str(make_url(url))
+    database.close()

@@ -18,7 +18,7 @@ from exposition_page import read_page
 from metric_messages import CONTENT_TYPE, read_delimited
 from relay_process import RelayProcess, Response, StartRelay
 
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 
 HOUR = 3600 * 10**9
 ALLOWED = "DELETE, GET, OPTIONS, POST, PUT"
@@ -132,7 +132,7 @@ def test_expressions_that_hang_others_are_answered(relay: RelayProcess) -> None:
 
 
 def test_what_was_pushed_after_a_dry_run_is_spared(relay: RelayProcess) -> None:
-    database = Database(f"sqlite:///{relay.database}", "normal")
+    database = open_database(f"sqlite:///{relay.database}", "normal")
     pushed_at = time.time_ns() - HOUR
     with closing(database):
         old = [group_of("x 1", key_of(job), pushed_at=pushed_at) for job in "abc"]

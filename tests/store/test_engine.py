@@ -1,20 +1,29 @@
 from __future__ import annotations
 
-import os
 import sqlite3
+import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import commit, new_database
-from sqlalchemy import text
+from builders import commit, write_locked
+from sqlalchemy import insert, text
 from sqlalchemy.exc import OperationalError
 
 from pushrelay.errors import StartupError, StoreUnavailable
-from pushrelay.store.engine import Database, DatabaseErrors, unavailable
+from pushrelay.store.engine import Database, DatabaseErrors, open_database, unavailable
+from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
+
+COUNT = text("SELECT count(*) FROM commits")
+NOTHING = sql(text("SELECT * FROM nothing"))
+
+
+def count_commits(session: Session) -> int:
+    [[count]] = session.all(sql(COUNT))
+    return int(count)
 
 
 @pytest.mark.parametrize(
@@ -22,78 +31,48 @@ from pushrelay.store.session import Session
     [
         ("data/relay.db", "not a database URL"),
         ("", "not a database URL"),
-        ("postgresql://u:secret@h/d", "postgresql is not supported"),
+        ("mysql://u:secret@h/d", "mysql is not supported; write sqlite:///FILE"),
         ("sqlite://", "needs a file"),
         ("sqlite:///", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
     ],
 )
-def test_a_url_that_names_no_sqlite_file_is_refused(url: str, words: str) -> None:
-    with pytest.raises(StartupError, match=words):
-        Database(url)
+def test_a_url_that_names_no_database_is_refused(url: str, words: str) -> None:
+    with pytest.raises(StartupError, match=words) as raised:
+        open_database(url)
+    assert "secret" not in str(raised.value)
 
 
 def test_the_password_of_a_malformed_url_is_not_shown() -> None:
     with pytest.raises(StartupError) as raised:
-        Database("post gres://user:secret@host/db")
+        open_database("post gres://user:secret@host/db")
     assert "secret" not in str(raised.value)
 
 
 def test_an_unknown_sync_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="full, normal"):
-        Database(f"sqlite:///{tmp_path}/x.db", "off")
+        open_database(f"sqlite:///{tmp_path}/x.db", "off")
 
 
-def test_the_path_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert Database("sqlite:///data/x.db").path == tmp_path / "data" / "x.db"
-
-
-def test_the_directory_is_made_once(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/a/b/x.db")
-    assert database.create()
-    assert (tmp_path / "a" / "b").is_dir()
-    database.path.touch()
-    assert not database.create()
-
-
-def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    database = Database(f"sqlite:///{tmp_path}/file/x.db")
-    with pytest.raises(StartupError, match="cannot make the database"):
-        database.create()
-
-
-@pytest.mark.parametrize(("sync", "level"), [("full", 2), ("normal", 1)])
-def test_writers_use_the_log_and_the_sync_mode(
-    tmp_path: Path, sync: str, level: int
+def test_a_driver_that_is_not_installed_is_said(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    database = new_database(tmp_path, sync)
-    with database.connect_writer() as writer:
-        assert writer.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert writer.execute(text("PRAGMA synchronous")).scalar() == level
-    database.close()
+    for module in ("postgresql", "postgres_session"):
+        monkeypatch.delitem(sys.modules, f"pushrelay.store.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StartupError, match=r"pip install 'pushrelay\[postgres\]'"):
+        open_database("postgresql://host/db")
 
 
 def test_a_snapshot_sees_one_state(database: Database) -> None:
-    count = text("SELECT count(*) FROM commits")
-    with database.snapshot() as reader, database.connect_writer() as writer:
-        before = reader.execute(count).scalar()
-        with writer.begin():
-            writer.execute(text("INSERT INTO commits VALUES (1, x'00', 0)"))
-        assert reader.execute(count).scalar() == before == 1
     with database.snapshot() as reader:
-        assert reader.execute(count).scalar() == 2
-
-
-def test_a_writing_transaction_holds_the_lock_from_its_beginning(
-    database: Database,
-) -> None:
-    with database.connect_writer() as writer, writer.begin():
-        other = sqlite3.connect(database.path, timeout=0, isolation_level=None)
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-        other.close()
+        before = reader.execute(COUNT).scalar()
+        with database.migrating() as writer:
+            row = {"revision": 1, "nonce": b"", "at": 0}
+            writer.execute(insert(commits), row)
+        assert reader.execute(COUNT).scalar() == before == 1
+    with database.snapshot() as reader:
+        assert reader.execute(COUNT).scalar() == 2
 
 
 def test_the_write_lock_is_held_by_one_at_a_time(database: Database) -> None:
@@ -103,7 +82,7 @@ def test_the_write_lock_is_held_by_one_at_a_time(database: Database) -> None:
     def work() -> None:
         nonlocal inside, most
         for _ in range(50):
-            with database.write_lock():
+            with write_locked(database):
                 inside += 1
                 most = max(most, inside)
                 inside -= 1
@@ -117,62 +96,26 @@ def test_the_write_lock_is_held_by_one_at_a_time(database: Database) -> None:
 
 
 def test_the_write_lock_is_released_by_an_error(database: Database) -> None:
-    with pytest.raises(ValueError, match="oops"), database.write_lock():
+    with pytest.raises(ValueError, match="oops"), write_locked(database):
         raise ValueError("oops")
-    with database.write_lock():
+    with write_locked(database):
         pass
 
 
-@pytest.fixture
-def replace(database: Database, tmp_path: Path) -> Callable[[], None]:
-    """Puts another database, with two commits, in the place of `database`."""
-    (tmp_path / "other").mkdir()
-    other = new_database(tmp_path / "other")
-    commit(other)
-    other.close()
+def test_nobody_writes_while_the_schema_is_changed(database: Database) -> None:
+    written = threading.Event()
 
-    def replace() -> None:
-        for suffix in ("-wal", "-shm"):
-            database.path.with_name(database.path.name + suffix).unlink()
-        other.path.rename(database.path)
+    def write() -> None:
+        with write_locked(database):
+            written.set()
 
-    return replace
-
-
-def count_commits(session: Session) -> int:
-    [[count]] = session.all("SELECT count(*) FROM commits")
-    return int(count)
-
-
-def test_sessions_on_a_replaced_file_are_not_used(
-    database: Database, replace: Callable[[], None]
-) -> None:
-    writer = database.open_writer()
-    with database.reading() as kept:
-        assert count_commits(kept) == 1
-    assert database.is_current(writer)
-
-    replace()
-
-    assert not database.is_current(writer)
-    writer.close()
-    with database.reading() as reader:
-        assert reader is not kept
-        assert count_commits(reader) == 2
-    with closing(database.open_writer()) as writer:
-        assert database.is_current(writer)
-        assert count_commits(writer) == 2
-
-
-def test_connections_to_a_replaced_file_are_not_used(
-    database: Database, replace: Callable[[], None]
-) -> None:
-    count = text("SELECT count(*) FROM commits")
-    with database.snapshot() as reader, database.connect_writer() as writer:
-        assert reader.execute(count).scalar() == writer.execute(count).scalar() == 1
-    replace()
-    with database.snapshot() as reader, database.connect_writer() as writer:
-        assert reader.execute(count).scalar() == writer.execute(count).scalar() == 2
+    with database.migrating() as connection:
+        waits = threading.Thread(target=write)
+        waits.start()
+        assert connection.execute(COUNT).scalar() == 1
+        assert not written.wait(0.05)
+    waits.join()
+    assert written.is_set()
 
 
 def test_a_reader_is_kept_for_the_next_one_who_asks(database: Database) -> None:
@@ -188,41 +131,37 @@ def test_a_reader_is_kept_for_the_next_one_who_asks(database: Database) -> None:
 def test_a_kept_reader_sees_later_commits(database: Database) -> None:
     for count in range(1, 5):
         with database.reading() as reader:
-            reader.first("SELECT * FROM commits")
+            reader.first(sql(text("SELECT * FROM commits")))
             assert count_commits(reader) == count
         commit(database)
 
 
 def test_a_reader_that_failed_is_not_kept(database: Database) -> None:
     with pytest.raises(DatabaseErrors), database.reading() as failed:
-        failed.first("SELECT * FROM nothing")
+        failed.first(NOTHING)
     with database.reading() as reader:
         assert reader is not failed
         assert count_commits(reader) == 1
 
 
-def test_a_missing_file_is_an_error_of_the_database(database: Database) -> None:
-    database.close()
-    database.path.unlink()
-    with pytest.raises(DatabaseErrors), database.reading():
-        pass
-    with pytest.raises(DatabaseErrors):
-        database.open_writer()
+def test_a_writer_is_used_again_after_an_error_of_another_kind(
+    database: Database,
+) -> None:
+    def write_and_fail(writer: Session) -> None:
+        writer.run(sql(insert(commits)), {"revision": 1, "nonce": b"", "at": 0})
+        assert count_commits(writer) == 2
+        raise ZeroDivisionError
 
-
-def test_no_connection_is_left_after_closing(database: Database) -> None:
-    with database.reading(), database.reading():
-        pass
-    database.close()
-    open_files = {
-        os.path.realpath(f"/proc/self/fd/{number}")
-        for number in os.listdir("/proc/self/fd")
-    }
-    assert str(database.path) not in open_files
+    with closing(database.open_writer()) as writer:
+        with pytest.raises(ZeroDivisionError), writer.transaction():
+            write_and_fail(writer)
+        assert writer.is_current
+        with writer.transaction():
+            assert count_commits(writer) == 1
 
 
 def test_the_drivers_words_reach_the_user() -> None:
-    error = OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
+    error = OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O\nerror"))
     shown = unavailable(error)
     assert isinstance(shown, StoreUnavailable)
     assert str(shown) == "the database is unavailable: disk I/O error"

@@ -122,7 +122,7 @@ def test_a_pushed_group_survives_the_database(tmp_path: Path, body: str) -> None
     key = key_of("\x00\n\x7f", instance="", **{"label é": "value\x00"})
     group = group_of(body, key, revision=5, pushed_at=2**62 + 1, failed_at=3)
     database = new_database(tmp_path)
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(insert(groups), to_row(group))
     with database.snapshot() as connection:
         row = connection.execute(select(groups)).one()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -14,19 +13,22 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from databases import database_in, database_url
+from sqlalchemy import inspect, select, text
 
 from pushrelay.errors import StartupError
 from pushrelay.store.engine import Database
 from pushrelay.store.migrate import HEAD, current_schema, require_head, upgrade
-from pushrelay.store.schema import metadata
+from pushrelay.store.schema import commits, metadata
+from pushrelay.store.sqlite import SqliteDatabase
 
 REPOSITORY = Path(__file__).parents[2]
 UPGRADE = """
 import os, sys
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.store.migrate import upgrade
-database = Database(sys.argv[1])
+database = open_database(sys.argv[1])
 sys.stdin.readline()
 if len(sys.argv) > 2:
     os.setuid(int(sys.argv[2]))
@@ -39,17 +41,23 @@ except StartupError as error:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/relay.db")
+    database = database_in(tmp_path, has_tables=False)
     database.create()
     yield database
     database.close()
 
 
-def start_upgrade(database: Database, *user: str) -> subprocess.Popen[str]:
-    """Start another process that upgrades `database` once it is told to; user: the id
+@pytest.fixture
+def file(database: Database) -> Path:
+    assert isinstance(database, SqliteDatabase)
+    return database.path
+
+
+def start_upgrade(url: str, *user: str) -> subprocess.Popen[str]:
+    """Start another process that upgrades a database once it is told to; user: the id
     of one to become before."""
     return subprocess.Popen(
-        [sys.executable, "-c", UPGRADE, str(database.url), *user],
+        [sys.executable, "-c", UPGRADE, url, *user],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -67,21 +75,34 @@ def test_a_fresh_database_gets_the_newest_schema(database: Database) -> None:
 
 def test_a_second_upgrade_does_nothing(database: Database) -> None:
     upgrade(database)
-    before = database.path.stat()
+    with database.snapshot() as connection:
+        before = connection.execute(select(commits)).all()
     assert not upgrade(database)
-    assert database.path.stat().st_mtime_ns == before.st_mtime_ns
+    with database.snapshot() as connection:
+        assert connection.execute(select(commits)).all() == before
+
+
+@pytest.mark.sqlite
+def test_a_second_upgrade_does_not_touch_the_file(
+    database: Database, file: Path
+) -> None:
+    upgrade(database)
+    before = file.stat()
+    assert not upgrade(database)
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_the_clock_of_a_fresh_store_has_a_newest_row(database: Database) -> None:
     upgrade(database)
-    with sqlite3.connect(database.path) as connection:
-        rows = connection.execute("SELECT revision, length(nonce) FROM commits")
-        assert rows.fetchall() == [(0, 16)]
-    connection.close()
+    with database.snapshot() as connection:
+        rows = connection.execute(select(commits.c.revision, commits.c.nonce)).all()
+    assert [(revision, len(nonce)) for revision, nonce in rows] == [(0, 16)]
 
 
-def test_processes_that_upgrade_at_once_do_it_once(database: Database) -> None:
-    processes = [start_upgrade(database) for _ in range(2)]
+def test_processes_that_upgrade_at_once_do_it_once(
+    database: Database, tmp_path: Path
+) -> None:
+    processes = [start_upgrade(database_url(tmp_path)) for _ in range(2)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -90,16 +111,14 @@ def test_processes_that_upgrade_at_once_do_it_once(database: Database) -> None:
     assert [process.returncode for process in processes] == [0] * 2, answers
     assert sorted(out for out, _ in answers) == ["False\n", "True\n"]
     require_head(database)
-    with sqlite3.connect(database.path) as connection:
-        assert connection.execute("SELECT count(*) FROM commits").fetchone() == (1,)
-    connection.close()
+    with database.snapshot() as connection:
+        assert len(connection.execute(select(commits)).all()) == 1
 
 
 def test_a_newer_schema_is_refused_and_left_as_it_is(database: Database) -> None:
     upgrade(database)
-    with sqlite3.connect(database.path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    with database.migrating() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StartupError, match="schema 9999, which is newer"):
         upgrade(database)
     with pytest.raises(StartupError, match="schema 9999, which is newer"):
@@ -108,36 +127,39 @@ def test_a_newer_schema_is_refused_and_left_as_it_is(database: Database) -> None
 
 
 def test_a_schema_that_is_not_there_is_asked_for(database: Database) -> None:
-    with pytest.raises(StartupError, match=r"schema none.*pushrelay db upgrade"):
+    with pytest.raises(StartupError, match=r"schema none.*pushrelay db upgrade --data"):
         require_head(database)
 
 
+@pytest.mark.sqlite
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(
-    database: Database,
+    database: Database, file: Path
 ) -> None:
     content = b"precious notes, no database\n" * 100
-    database.path.write_bytes(content)
+    file.write_bytes(content)
     with pytest.raises(StartupError, match="file is not a database"):
         upgrade(database)
-    assert database.path.read_bytes() == content
+    assert file.read_bytes() == content
 
 
 def test_a_database_of_something_else_is_refused_and_left_as_it_is(
     database: Database,
 ) -> None:
-    with sqlite3.connect(database.path) as connection:
-        connection.execute("CREATE TABLE accounts (id INTEGER)")
-    connection.close()
-    content = database.path.read_bytes()
+    with database.migrating() as connection:
+        connection.execute(text("CREATE TABLE accounts (id INTEGER)"))
     with pytest.raises(StartupError, match="tables: accounts"):
         upgrade(database)
+    with database.snapshot() as connection:
+        assert inspect(connection).get_table_names() == ["accounts"]
+
+
+@pytest.mark.sqlite
+def test_a_directory_in_the_files_place_is_refused(
+    database: Database, file: Path
+) -> None:
     database.close()
-    assert database.path.read_bytes() == content
-
-
-def test_a_directory_in_the_files_place_is_refused(database: Database) -> None:
-    database.path.unlink()
-    database.path.mkdir()
+    file.unlink()
+    file.mkdir()
     with pytest.raises(StartupError, match="unable to open database file"):
         upgrade(database)
 
@@ -146,10 +168,9 @@ def test_a_directory_that_cannot_be_written_is_said() -> None:
     directory = Path(tempfile.mkdtemp())
     try:
         directory.chmod(0o555)
-        database = Database(f"sqlite:///{directory}/relay.db")
         # Nothing keeps root from writing.
         nobody = ("65534",) if os.geteuid() == 0 else ()
-        process = start_upgrade(database, *nobody)
+        process = start_upgrade(f"sqlite:///{directory}/relay.db", *nobody)
         _, error = process.communicate("\n", timeout=30)
         assert "cannot be used: unable to open database file" in error
         assert list(directory.iterdir()) == []

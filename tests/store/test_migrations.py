@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from builders import group_of, key_of
+from databases import database_in
 from sqlalchemy import column, insert, select, table
 
 from pushrelay.groups import Group
 from pushrelay.store import migrate
-from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import from_row, to_row
 from pushrelay.store.schema import groups
 
@@ -66,13 +66,13 @@ def contents(group: Group) -> object:
 def test_groups_of_the_first_schema_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = Database(f"sqlite:///{tmp_path}/relay.db")
+    database = database_in(tmp_path, has_tables=False)
     database.create()
     with monkeypatch.context() as patched:
         patched.setattr(migrate, "HEAD", "0001")
         migrate.upgrade(database)
     held = [group_of(body, key_of(f"{n}")) for n, body in enumerate(BODIES)]
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(insert(FIRST_GROUPS), [first_row(group) for group in held])
     assert migrate.upgrade(database)
     with database.snapshot() as connection:

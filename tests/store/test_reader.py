@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import commit, group_of, key_of
+from builders import NO_TABLE, commit, group_of, key_of
+from databases import database_in, database_url
 
 from pushrelay.changes import Emptied, GroupChange, Position
 from pushrelay.errors import StoreUnavailable
@@ -17,6 +18,7 @@ from pushrelay.store.engine import Database
 from pushrelay.store.reader import is_committed, read_changes, read_snapshot
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.sqlite import SqliteDatabase
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -62,7 +64,9 @@ def test_another_history_with_the_same_revision_is_read_whole(
     assert ids(changes.groups) == {key_of("kept").id, key_of("here").id}
 
 
+@pytest.mark.sqlite  # a file that another one takes the place of
 def test_a_restored_backup_is_read_whole(database: Database, tmp_path: Path) -> None:
+    assert isinstance(database, SqliteDatabase)
     commit(database, group_of(key=key_of("kept")))
     with (
         sqlite3.connect(database.path) as source,
@@ -91,7 +95,7 @@ def test_a_restored_backup_is_read_whole(database: Database, tmp_path: Path) -> 
 def test_a_position_whose_commit_was_pruned_is_read_whole(database: Database) -> None:
     old = commit(database, group_of(key=key_of("a")))
     commit(database, group_of(key=key_of("b")))
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(commits.delete().where(commits.c.revision <= old.revision))
     changes = read_snapshot(database, old)
     assert changes is not None
@@ -99,17 +103,19 @@ def test_a_position_whose_commit_was_pruned_is_read_whole(database: Database) ->
     assert len(changes.groups) == 2
 
 
-def test_the_commits_of_another_process_are_seen(database: Database) -> None:
+def test_the_commits_of_another_process_are_seen(
+    database: Database, tmp_path: Path
+) -> None:
     position = commit(database, group_of(key=key_of("a")))
     code = """
 import sys
 sys.path.insert(0, "tests")
 from builders import commit, group_of, key_of
-from pushrelay.store.engine import Database
-commit(Database(sys.argv[1]), group_of(key=key_of("b")))
+from pushrelay.store.engine import open_database
+commit(open_database(sys.argv[1]), group_of(key=key_of("b")))
 """
     subprocess.run(
-        [sys.executable, "-c", code, str(database.url)],
+        [sys.executable, "-c", code, database_url(tmp_path)],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         check=True,
@@ -131,7 +137,7 @@ def test_a_commit_is_found_by_its_nonce(database: Database) -> None:
 
 
 def test_a_store_that_lost_its_commits_is_unavailable(database: Database) -> None:
-    with database.connect_writer() as connection, connection.begin():
+    with database.migrating() as connection:
         connection.execute(commits.delete())
     with pytest.raises(StoreUnavailable, match="no commits"):
         read_snapshot(database, None)
@@ -179,8 +185,8 @@ def test_a_commit_between_the_looks_at_the_clock_is_read(
 
 
 def test_a_store_without_its_tables_is_unavailable(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database = database_in(tmp_path, has_tables=False)
     database.create()
-    with pytest.raises(StoreUnavailable, match="no such table"):
+    with pytest.raises(StoreUnavailable, match=NO_TABLE):
         read_snapshot(database, None)
     database.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders import new_database
+from sqlalchemy import func, select
 
 from pushrelay.store.receipts import (
     KEPT_SECONDS,
@@ -15,7 +16,9 @@ from pushrelay.store.receipts import (
     find_receipt,
     write_receipts,
 )
+from pushrelay.store.schema import receipts
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 DAY = KEPT_SECONDS * 10**9
 BODY = b"b" * 32
@@ -35,12 +38,12 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 def write(session: Session, *numbers: int, now: int) -> None:
     with session.transaction():
-        receipts = [Receipt(id_of(number), BODY, now) for number in numbers]
-        write_receipts(session, receipts, now)
+        new = [Receipt(id_of(number), BODY, now) for number in numbers]
+        write_receipts(session, new, now)
 
 
 def count(session: Session) -> int:
-    [[number]] = session.all("SELECT count(*) FROM receipts")
+    [[number]] = session.all(sql(select(func.count()).select_from(receipts)))
     return int(number)
 
 

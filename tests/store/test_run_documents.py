@@ -28,14 +28,18 @@ from pushrelay.runs import Run
 from pushrelay.schedule import Expectation
 from pushrelay.store.documents import pack, unpack
 from pushrelay.store.evidence_rows import (
+    EVIDENCE as EVIDENCE_ROWS,
+)
+from pushrelay.store.evidence_rows import (
+    evidence_of,
     pack_evidence,
-    read_evidence,
     unpack_evidence,
     write_evidence,
 )
 from pushrelay.store.expectation_rows import (
+    EXPECTATIONS,
+    expectation_of,
     pack_expected,
-    read_expectations,
     unpack_expected,
     write_expectations,
 )
@@ -49,6 +53,18 @@ def session(tmp_path: Path) -> Iterator[Session]:
     with closing(database.open_writer()) as session:
         yield session
     database.close()
+
+
+def read_evidence(session: Session, since: int | None = None) -> list[EvidenceChange]:
+    with session.transaction():
+        return list(map(evidence_of, EVIDENCE_ROWS.read(session, since)))
+
+
+def read_expectations(
+    session: Session, since: int | None = None
+) -> list[ExpectationRecord]:
+    with session.transaction():
+        return list(map(expectation_of, EXPECTATIONS.read(session, since)))
 
 
 @given(RUNS)
@@ -107,7 +123,7 @@ def test_the_last_evidence_of_a_key_counts(session: Session) -> None:
     last = replace(first, overlaps=2)
     other = RunEvidence(key_of("b"), 1)
     write_evidence(session, [first, other, last, Emptied(other.key.id, 1)])
-    found = {id_of(change): change for change in read_evidence(session, None)}
+    found = {id_of(change): change for change in read_evidence(session)}
     assert contents(found[first.key.id]) == contents(last)
     assert found[other.key.id] == Emptied(other.key.id, 1)
 
@@ -129,6 +145,6 @@ def test_the_last_expectation_of_a_job_counts(session: Session) -> None:
     last = ExpectationRecord(name, 1, expected)
     gone = ExpectationRecord("b", 2, None)
     write_expectations(session, [first, last, gone])
-    by_name = {record.job: record for record in read_expectations(session, None)}
+    by_name = {record.job: record for record in read_expectations(session)}
     assert by_name == {name: last, "b": gone}
     assert read_expectations(session, 1) == [gone]

@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import key_of
+from builders import NO_TABLE, key_of
+from databases import database_in
+from plans import assert_plan
 from run_builders import run_id, run_of
+from sqlalchemy import select
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.grouping_key import GroupingKey
@@ -22,6 +25,8 @@ from pushrelay.store.evidence_rows import write_evidence
 from pushrelay.store.run_list import find_run
 from pushrelay.store.run_pruning import KNOWN, prune_in_portions, prune_runs
 from pushrelay.store.run_rows import RunRows
+from pushrelay.store.schema import runs
+from pushrelay.store.statements import sql
 
 DAY = 24 * 3600 * 10**9
 NOW = 1000 * DAY
@@ -29,12 +34,12 @@ ALL = 10**6
 A, B = key_of("a"), key_of("b")
 
 
-def put(database: Database, *runs: Run, revision: int = 1) -> None:
-    """Store `runs`, and evidence of their keys."""
+def put(database: Database, *each: Run, revision: int = 1) -> None:
+    """Store runs, and evidence of their keys."""
     with closing(database.open_writer()) as session, session.transaction():
-        for run in runs:
+        for run in each:
             RunRows(session).put(run)
-        evidence = {run.key.id: RunEvidence(run.key, revision) for run in runs}
+        evidence = {run.key.id: RunEvidence(run.key, revision) for run in each}
         write_evidence(session, evidence.values())
 
 
@@ -45,7 +50,7 @@ def runs_of(key: GroupingKey, *numbers: int) -> list[Run]:
 
 def known(database: Database) -> set[bytes]:
     with database.reading() as session:
-        return {id_ for (id_,) in session.all("SELECT id FROM runs")}
+        return {id_ for (id_,) in session.all(sql(select(runs.c.id)))}
 
 
 def with_document(database: Database) -> set[bytes]:
@@ -108,8 +113,7 @@ def test_documents_may_be_kept_longer_than_runs_must_be_known(
 
 
 def test_a_run_that_is_reported_meanwhile_stays(database: Database) -> None:
-    runs = [run_of(n, NOW - 99 * DAY) for n in range(2)]
-    put(database, *runs)
+    put(database, *(run_of(n, NOW - 99 * DAY) for n in range(2)))
     read = run_pruning._read
 
     def read_and_be_overtaken(*arguments: object) -> list[bytes]:
@@ -159,9 +163,9 @@ def test_a_portion_is_quick(database: Database) -> None:
 
 
 def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path}/empty.db")
+    database = database_in(tmp_path, has_tables=False)
     database.create()
-    with pytest.raises(StoreUnavailable, match="no such table"):
+    with pytest.raises(StoreUnavailable, match=NO_TABLE):
         prune_runs(database, 1, DAY, NOW)
     database.close()
 
@@ -181,9 +185,6 @@ def test_a_database_that_fails_is_unavailable(tmp_path: Path) -> None:
 def test_all_is_looked_up_by_an_index(
     database: Database, statement: str, plan: str
 ) -> None:
-    sql = getattr(run_pruning, statement)
     values = {"before": 0, "most": 1, "job": b"", "keep": 1, "since": 0, "id": b""}
     with database.reading() as session:
-        steps = [row[3] for row in session.all(f"EXPLAIN QUERY PLAN {sql}", values)]
-    assert len(steps) == 1, steps
-    assert plan in steps[0]
+        assert_plan(session, getattr(run_pruning, statement), values, plan)

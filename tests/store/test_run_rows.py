@@ -14,18 +14,23 @@ from pathlib import Path
 
 import pytest
 from builders import key_of, new_database
-from hypothesis import given
+from databases import database_url
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import assert_plan
 from run_builders import run_id, run_of
+from sqlalchemy import func, select
 
 from pushrelay.run_evidence import History, Neighbour, RunEvidence
 from pushrelay.runs import End, Outcome, Run
-from pushrelay.store import run_rows
+from pushrelay.store import run_pruning, run_rows
 from pushrelay.store.books import Books
 from pushrelay.store.engine import Database
 from pushrelay.store.evidence_rows import write_evidence
 from pushrelay.store.run_rows import RunRows
+from pushrelay.store.schema import runs
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 REPOSITORY = Path(__file__).parents[2]
 A = key_of("a")
@@ -33,8 +38,13 @@ MOMENTS = st.integers(0, 9)
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = new_database(tmp_path_factory.mktemp("runs"))
+def directory(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp(database_kind)
+
+
+@pytest.fixture(scope="module")
+def database(directory: Path) -> Iterator[Database]:
+    database = new_database(directory)
     yield database
     database.close()
 
@@ -63,12 +73,12 @@ def rows(session: Session) -> RunRows:
 
 
 def count(session: Session) -> int:
-    [[number]] = session.all("SELECT count(*) FROM runs")
+    [[number]] = session.all(sql(select(func.count()).select_from(runs)))
     return int(number)
 
 
 def let_go(session: Session, run: Run) -> None:
-    session.run("UPDATE runs SET document = NULL WHERE id = :id", {"id": run.id})
+    session.run(run_pruning._LET_GO, {"id": run.id})
 
 
 # --- by id ---
@@ -122,13 +132,13 @@ def test_a_run_that_is_put_again_has_its_document_again(
 
 
 def test_ending_a_job_removes_all_its_runs(session: Session, rows: RunRows) -> None:
-    runs = [run_of(n, n, key=key_of("a", i=f"{n % 2}")) for n in range(6)]
+    of_job = [run_of(n, n, key=key_of("a", i=f"{n % 2}")) for n in range(6)]
     other = run_of(9, key=key_of("b"))
-    for run in [*runs, other]:
+    for run in [*of_job, other]:
         rows.put(run)
-    let_go(session, runs[0])
+    let_go(session, of_job[0])
     rows.end_job("a")
-    assert [rows.get(run.id) for run in runs] == [None] * 6
+    assert [rows.get(run.id) for run in of_job] == [None] * 6
     assert rows.get(other.id) == other
 
 
@@ -139,13 +149,13 @@ def test_ending_all_removes_all(session: Session, rows: RunRows) -> None:
     assert count(session) == 0
 
 
-def test_what_was_put_is_gone_after_a_kill(database: Database) -> None:
+def test_what_was_put_is_gone_after_a_kill(database: Database, directory: Path) -> None:
     code = """
 import os, sys
 from run_builders import run_of
-from pushrelay.store.engine import Database
+from pushrelay.store.engine import open_database
 from pushrelay.store.run_rows import RunRows
-session = Database(sys.argv[1]).open_writer()
+session = open_database(sys.argv[1]).open_writer()
 with session.transaction():
     rows = RunRows(session)
     rows.put(run_of(77))
@@ -154,7 +164,7 @@ with session.transaction():
 """
     path = f"{REPOSITORY}:{REPOSITORY / 'tests'}"
     killed = subprocess.run(
-        [sys.executable, "-c", code, str(database.url)],
+        [sys.executable, "-c", code, database_url(directory)],
         env={**os.environ, "PYTHONPATH": path},
         check=False,
         timeout=30,
@@ -221,6 +231,7 @@ ENDED = st.builds(
 ASKED = ENDED.filter(lambda run: run.end is not None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(ENDED, max_size=12, unique_by=lambda run: run.id),
     ASKED,
@@ -229,16 +240,16 @@ ASKED = ENDED.filter(lambda run: run.end is not None)
 def test_a_history_says_what_a_list_of_the_runs_would(
     database: Database, runs: list[Run], asked: Run, is_put: bool
 ) -> None:
-    runs = [run for run in runs if run.id != asked.id]
+    others = [run for run in runs if run.id != asked.id]
     with undone(database) as session:
         rows = RunRows(session)
-        for run in runs:
+        for run in others:
             rows.put(run)
             rows.put(replace(run, id=b"other".ljust(11) + run.id[11:], key=key_of("b")))
         if is_put:
             rows.put(asked)
         history: History = rows.of(A)
-        plain = PlainHistory(runs)
+        plain = PlainHistory(others)
         assert history.overlapping(asked) == plain.overlapping(asked)
         assert history.neighbours(asked) == plain.neighbours(asked)
         assert asked.end is not None
@@ -291,10 +302,7 @@ VALUES = {
 def test_all_is_looked_up_by_an_index(
     session: Session, statement: str, plan: str
 ) -> None:
-    sql = getattr(run_rows, statement)
-    steps = [row[3] for row in session.all(f"EXPLAIN QUERY PLAN {sql}", VALUES)]
-    assert len(steps) == 1, steps
-    assert plan in steps[0]
+    assert_plan(session, getattr(run_rows, statement), VALUES, plan)
 
 
 def best_of(times: int, do: Callable[[], object]) -> float:

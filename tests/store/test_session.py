@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert, select, text
 
-from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed, sql
+from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
 
 INSERT = sql(insert(commits))
-REVISIONS = "SELECT revision FROM commits ORDER BY revision"
+REVISIONS = sql(select(commits.c.revision).order_by(commits.c.revision))
 
 
 @pytest.fixture
@@ -32,7 +33,8 @@ def test_a_statement_is_run_for_each_row(session: Session) -> None:
 
 
 def test_the_only_row_is_found_if_there_is_one(session: Session) -> None:
-    query = "SELECT at FROM commits WHERE revision = :revision"
+    at_revision = commits.c.revision == bindparam("revision")
+    query = sql(select(commits.c.at).where(at_revision))
     session.run(INSERT, row(1))
     assert session.first(query, {"revision": 1}) == (0,)
     assert session.first(query, {"revision": 2}) is None
@@ -62,11 +64,12 @@ def test_what_fails_is_undone_as_a_whole(session: Session) -> None:
     assert list(session.all(REVISIONS)) == [(0,), (2,)]
 
 
+@pytest.mark.sqlite  # others say so when their transaction fails
 def test_a_transaction_that_the_database_gave_up_is_not_committed(
     session: Session,
 ) -> None:
     with pytest.raises(DatabaseErrors, match="no transaction"), session.transaction():
-        session.run("ROLLBACK", {})
+        session.run(sql(text("ROLLBACK")), {})
 
 
 def test_a_transaction_sees_one_state(session: Session, database: Database) -> None:
@@ -77,9 +80,29 @@ def test_a_transaction_sees_one_state(session: Session, database: Database) -> N
 
 
 def test_what_a_discarded_session_did_not_commit_is_undone(database: Database) -> None:
+    def insert_and_discard(session: Session) -> None:
+        session.run(INSERT, row(1))
+        assert len(list(session.all(REVISIONS))) == 2
+        session.discard()
+
     session = database.open_writer()
-    session.run("BEGIN IMMEDIATE", {})
-    session.run(INSERT, row(1))
-    session.discard()
+    with pytest.raises(DatabaseErrors), session.transaction():
+        insert_and_discard(session)
     with database.reading() as reader:
         assert list(reader.all(REVISIONS)) == [(0,)]
+
+
+def test_what_is_written_is_read_in_its_transaction(session: Session) -> None:
+    with session.transaction():
+        session.run(INSERT, row(1))
+        assert list(session.all(REVISIONS)) == [(0,), (1,)]
+
+
+def test_many_rows_are_read_one_after_the_other(session: Session) -> None:
+    with session.transaction():
+        session.run_many(INSERT, map(row, range(1, 500)))
+        # As when a history of its own is found under the write lock.
+        streams = [session.stream(REVISIONS) for _ in range(2)]
+        for stream in streams:
+            assert list(stream) == [(revision,) for revision in range(500)]
+    assert len(list(session.all(REVISIONS))) == 500

@@ -1,0 +1,252 @@
+"""A connection to a PostgreSQL server, and what bounds its transactions.
+
+Nothing of what must be right hangs on the state of a connection, which behind a pooler
+of transactions may be another one each time: each transaction says itself how it is
+isolated and how long it may take.
+
+What is written waits until something is read or committed, and then goes to the server
+together: a write that looks nothing up takes two round trips.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from pushrelay.store.engine import (
+    ConstraintBroken,
+    DriverError,
+    ValueTooLarge,
+    one_line,
+)
+from pushrelay.store.session import Values
+from pushrelay.store.statements import Statement
+
+LOCK_SECONDS = 5
+STATEMENT_SECONDS = 10
+IDLE_SECONDS = 5
+TRANSACTION_SECONDS = 30
+"""How long a transaction that writes may wait for the write lock, take for one of its
+statements, have nothing to do, and take in all: a relay that is frozen must not stop
+the others."""
+
+READ_SECONDS = 30
+"""How long a statement that reads may take."""
+
+LARGEST_BYTES = 1_000_000_000
+"""A larger value would break the connection, so that it looked as if to try again were
+worth while."""
+
+_ROWS = 200
+"""So many rows of a large result come at a time."""
+
+
+def _set(**settings: str) -> str:
+    """Return the query that sets these, to texts in SQL, for this transaction."""
+    each = [f"set_config('{name}', {to}, true)" for name, to in settings.items()]
+    return f"SELECT {', '.join(each)}"
+
+
+def begin_reading(_version: int) -> list[str]:
+    """Return what begins a transaction that reads."""
+    return [
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        _set(statement_timeout=f"'{READ_SECONDS}s'"),
+    ]
+
+
+def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
+    """Return what begins a transaction that writes, on a server of this version."""
+    settings = {
+        "lock_timeout": f"'{LOCK_SECONDS}s'",
+        "statement_timeout": f"'{STATEMENT_SECONDS}s'",
+        "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS}s'",
+        # There are five, of which one waits for nothing.
+        "synchronous_commit": (
+            "replace(current_setting('synchronous_commit'), 'off', 'on')"
+            if waits_for_disk
+            else "'off'"
+        ),
+    }
+    if version >= 17:
+        # While it waits for the rest of what it is to do, nothing else ends it.
+        settings["transaction_timeout"] = f"'{TRANSACTION_SECONDS}s'"
+    return [
+        # Whatever a role has for its default: each statement must see the last commit.
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+        _set(**settings),
+        "SELECT id FROM write_lock FOR UPDATE",
+    ]
+
+
+END_WRITING = [
+    # Else a commit that waits for a standby would be confirmed when that is late. It
+    # fails if the transaction has: COMMIT by itself would quietly undo it.
+    _set(statement_timeout="'0'"),
+    "COMMIT",
+]
+END_READING = ["COMMIT"]
+"""What ends them."""
+
+
+class _Task:
+    """What the server is to do, with `values`, or for each of a list of them.
+
+    cursor: has what came of it, once it is sent.
+    """
+
+    def __init__(self, sql: str, values: Values | list[Values] | None = None) -> None:
+        self.sql = sql
+        self.values = values
+        self.cursor: Any = None
+
+    def start(self, connection: psycopg.Connection[Any]) -> None:
+        if isinstance(self.values, list):
+            self.cursor = connection.cursor()
+            self.cursor.executemany(self.sql, self.values)
+        else:
+            self.cursor = connection.execute(self.sql, self.values, binary=True)
+
+
+class PostgresSession:
+    """A `Session` on `connection`, whose transactions `begin` and `end` bound;
+    `give_back` takes it when it is closed."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        begin: list[str],
+        end: list[str],
+        give_back: Callable[[PostgresSession], None],
+    ) -> None:
+        self._driver = connection
+        self._begin = begin
+        self._end = end
+        self._give_back = give_back
+        self._waiting: list[_Task] = []
+        self._in_transaction = False
+        self._pipelining = ExitStack()
+        self._pipeline = self._pipelining.enter_context(connection.pipeline())
+
+    @property
+    def is_current(self) -> bool:
+        # A server that has nothing to say is still there; one that has, says goodbye.
+        return not self._driver.closed and not _is_readable(self._driver.pgconn.socket)
+
+    def all(
+        self, statement: Statement, values: Values | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        return self._rows(self._ask(statement.postgresql, values))
+
+    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        self._ask(f"DECLARE many NO SCROLL CURSOR FOR {statement.postgresql}")
+        while rows := list(self._rows(self._ask(f"FETCH {_ROWS} FROM many"))):
+            yield from rows
+        self._ask("CLOSE many")
+
+    def first(
+        self, statement: Statement, values: Values | None = None
+    ) -> tuple[Any, ...] | None:
+        return next(self.all(statement, values), None)
+
+    def run(self, statement: Statement, values: Values) -> None:
+        _refuse_too_large(values)
+        self._ask(statement.postgresql, values)
+
+    def run_many(self, statement: Statement, rows: Iterable[Values]) -> None:
+        listed = list(rows)
+        for values in listed:
+            _refuse_too_large(values)
+        self._ask(statement.postgresql, listed)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._waiting = [_Task(sql) for sql in self._begin]
+        self._in_transaction = True
+        try:
+            yield
+            self._commit()
+        except BaseException:
+            self._undo()
+            raise
+        finally:
+            self._in_transaction = False
+
+    def close(self) -> None:
+        self._give_back(self)
+
+    def discard(self) -> None:
+        with suppress(psycopg.Error):
+            self._driver.close()
+        # What it tells of a connection that is closed is nothing new.
+        with suppress(psycopg.Error):
+            self._pipelining.close()
+
+    def _ask(self, sql: str, values: Values | list[Values] | None = None) -> _Task:
+        """Have something done: outside of a transaction at once."""
+        task = _Task(sql, values)
+        self._waiting.append(task)
+        if not self._in_transaction:
+            self._send()
+        return task
+
+    def _rows(self, task: _Task) -> Iterator[tuple[Any, ...]]:
+        if task.cursor is None:
+            self._send()
+        yield from task.cursor.fetchall()
+
+    def _send(self) -> None:
+        """Have done what waits."""
+        tasks, self._waiting = self._waiting, []
+        with driver_errors():
+            for task in tasks:
+                task.start(self._driver)
+            # Only a server that is told that this is all looks at the time that a
+            # transaction has nothing to do.
+            self._pipeline.sync()
+
+    def _commit(self) -> None:
+        self._waiting += [_Task(sql) for sql in self._end]
+        self._send()
+
+    def _undo(self) -> None:
+        self._waiting = []
+        with suppress(psycopg.Error):
+            # It tells again of what has failed.
+            self._pipeline.sync()
+        with suppress(psycopg.Error):
+            self._driver.rollback()
+        if self._driver.info.transaction_status != TransactionStatus.IDLE:
+            self.discard()
+
+
+def _refuse_too_large(values: Values) -> None:
+    for value in values.values():
+        if isinstance(value, bytes) and len(value) > LARGEST_BYTES:
+            raise ValueTooLarge(f"{len(value)} bytes in one value")
+
+
+def _is_readable(socket: int) -> bool:
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Let errors of the driver be those that the store knows."""
+    try:
+        yield
+    except psycopg.Error as error:
+        # What follows in others may have the values in it.
+        told = error.diag.message_primary or one_line(error) or type(error).__name__
+        if isinstance(error, (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)):
+            raise ValueTooLarge(told) from error
+        if isinstance(error, psycopg.IntegrityError):
+            raise ConstraintBroken(told) from error
+        raise DriverError(told) from error
