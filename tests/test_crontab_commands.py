@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pushrelay.crontab import adopt
@@ -126,4 +126,6 @@ SHELL_PIECES = st.sampled_from(
 @given(st.lists(SHELL_PIECES, max_size=10).map("".join))
 @settings(max_examples=150, deadline=None)
 def test_any_command_does_the_same(directory: Path, text: str) -> None:
+    # What is on both sides of a pipe runs at the same time.
+    assume(not ("| read" in text and ">f" in text))
     assert_same("show " + text, directory, "/bin/sh")
