@@ -15,13 +15,13 @@ with the Python of the same venv.
     make bench-exec ARGS='--quick'
     make bench-exec ARGS='--output benchmarks/RESULTS-exec.md'
 
-Conclusion (2026-11-26, two CPUs that other work kept busy; three runs, of which
-RESULTS-exec.md has the last): what is added before a command starts is 1.1 to 1.2 x of
-`python3 -c pass`; 2 ms of that are ours, the rest is Python's own start. A job of
-100 ms takes 16 to 21 ms longer with its report delivered, 6 to 8 ms of them after its
-end. What delivers is imported beside the job, which with the rest takes 40 ms of
-processor time, the largest part for `http.client` and what that imports: a job that is
-over sooner waits for it, and `true` takes 2.1 to 2.3 x as long as with `chronic`.
+Conclusion (2026-11-26, two quiet CPUs; RESULTS-exec.md has the table): what is added
+before a command starts is 8 ms, 1.06 x of `python3 -c pass`; nearly all of it is
+Python's own start. On a busy machine it was up to 1.25 x. A job of 100 ms takes 13 ms
+longer with its report delivered, on a busy machine 16 to 21. What delivers is imported
+beside the job, which with the rest takes 40 ms of processor time, the largest part for
+`http.client` and what that imports: a job that is over sooner waits for it, and `true`
+takes 2 x as long as with `chronic`.
 """
 
 from __future__ import annotations
