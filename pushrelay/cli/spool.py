@@ -18,8 +18,9 @@ from pushrelay.cli.remote import Unavailable, dry_run, relay_url, require_yes, y
 from pushrelay.cli.sparkline import OUTCOME_COLOURS
 from pushrelay.cli.tables import Cell, name, show, table, terminal_columns, word
 from pushrelay.cli.times import moment
-from pushrelay.client import ANSWER_SECONDS, CONNECT_SECONDS, RelayClient
+from pushrelay.client import ANSWER_SECONDS, CONNECT_SECONDS
 from pushrelay.errors import InvalidURL, RelayUnavailable
+from pushrelay.relay_url import parse_relay_url
 from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.spool import Entry, Spool
@@ -144,8 +145,7 @@ def _show_losses(waiting: list[Entry], refused: list[Entry]) -> None:
 def _url_of(written: str) -> str:
     """Return the URL of a relay as it stands in the spool. Raises click.UsageError."""
     try:
-        with RelayClient(written) as relay:
-            return relay.url
+        return parse_relay_url(written).shown
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error
 

@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from pushrelay.client import RelayClient
 from pushrelay.durations import format_duration
 from pushrelay.errors import Misuse, PushrelayError
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.relay_url import parse_relay_url
 from pushrelay.run_documents import parse_run
 from pushrelay.schedule import Expectation, next_slot, zone_of
 from pushrelay.wrapper.documents import Run
@@ -111,6 +111,6 @@ def _slots(expectation: Expectation) -> Iterator[str]:
 
 def _shown(url: str) -> str:
     try:
-        return RelayClient(url).url
+        return parse_relay_url(url).shown
     except PushrelayError as error:
         raise Misuse(str(error)) from None

@@ -203,13 +203,13 @@ class Reporter:
 
     def _keep(self, reports: list[Report], reason: str) -> None:
         """Keep `reports`, which were not delivered for this reason."""
-        from pushrelay.client import RelayClient
+        from pushrelay.relay_url import parse_relay_url
         from pushrelay.wrapper.spool import Spool
 
         try:
-            spool = Spool(self._directories)
+            spool, url = Spool(self._directories), parse_relay_url(self._url).shown
             for report in reports:
-                spool.keep(report, RelayClient(self._url).url, time.time())
+                spool.keep(report, url, time.time())
         except InvalidURL:
             self.remarks.append(f"the report is lost: {reason}")
         except OSError as error:

@@ -23,6 +23,7 @@ from pushrelay.wrapper.signals import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage as Usage
+    from signal import struct_siginfo as SignalInfo
 
 _SECOND = 1e9
 _LOOK_AGAIN = 0.05
@@ -108,10 +109,13 @@ class Supervisor:
         left = None if self._next is None else self._next - time.monotonic()
         waits = [seconds for seconds in (left, most) if seconds is not None]
         signal = self._signals.wait(min(waits, default=None))
-        if signal is None:
-            if self._next is not None and time.monotonic() >= self._next:
-                self._escalate()
-            return
+        if signal is not None:
+            self._deal_with(signal)
+        # Also behind a signal: they may come without a pause.
+        if self._next is not None and time.monotonic() >= self._next:
+            self._escalate()
+
+    def _deal_with(self, signal: SignalInfo) -> None:
         if signal.si_signo == SIGCHLD:
             self._see_children()
         sent = is_sent(signal)
