@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import NoResultFound
 
 from pushrelay.changes import Changes, Position
-from pushrelay.store.change_rows import read_since
+from pushrelay.store.change_rows import ask_for_some, read_since, some_changes
 from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
@@ -16,6 +16,15 @@ from pushrelay.store.statements import sql
 
 ReadChanges = Callable[[Position | None], Changes | None]
 """`read_changes` on some connection."""
+
+FEW = 1_000
+"""So many changed rows of a kind are few: to read them takes some hundredths of a
+second."""
+
+
+class FarBehind(Exception):
+    """It takes long to read what happened since: it is much, or all."""
+
 
 _NEWEST = sql(
     select(commits.c.revision, commits.c.nonce).where(
@@ -45,12 +54,32 @@ def read_changes(session: Session, since: Position | None) -> Changes | None:
     was pruned, or this is another history (a restored backup). `session` must be
     in one transaction that sees one state.
     """
-    position = newest_position(session)
-    if position == since:
-        return None
+    try:
+        return read_few_changes(session, since)
+    except FarBehind:
+        position = newest_position(session)
     if since is not None and not _is_stored(session, since):
         since = None
     return read_since(session, since, position)
+
+
+def read_few_changes(
+    session: Session, since: Position | None, most: int = FEW
+) -> Changes | None:
+    """Do `read_changes` for fewer than `most` rows of a kind. Raises FarBehind."""
+    position = newest_position(session)
+    if position == since:
+        return None
+    if since is None:
+        raise FarBehind
+    # Asked for together, where the database is far away.
+    nonce = session.all(_NONCE_OF, {"revision": since.revision})
+    asked = ask_for_some(session, since, most)
+    is_stored = list(nonce) == [(since.nonce,)]
+    changes = some_changes(since, position, asked, most)
+    if changes is None or not is_stored:
+        raise FarBehind
+    return changes
 
 
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:

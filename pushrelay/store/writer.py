@@ -13,23 +13,16 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from sqlalchemy import insert
 
-from pushrelay.changes import (
-    Changes,
-    EvidenceChange,
-    ExpectationRecord,
-    GroupChange,
-    JobRecord,
-    Position,
-)
+from pushrelay.changes import Changes, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.books import Books
 from pushrelay.store.change_rows import write_changes
+from pushrelay.store.decisions import Decider
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -39,12 +32,13 @@ from pushrelay.store.engine import (
 )
 from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
-    ReadChanges,
+    FEW,
+    FarBehind,
     is_committed,
     newest_position,
-    read_changes,
+    read_few_changes,
 )
-from pushrelay.store.receipts import Receipt, write_receipts
+from pushrelay.store.receipts import write_receipts
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
@@ -55,39 +49,10 @@ MAX_BATCH = 256
 MAX_QUEUE = 1000
 """As many writes wait at most, as with the Pushgateway."""
 
-
-@dataclass(slots=True)
-class Decision:
-    """What a batch comes to: an answer for each write, and what changes in the store.
-
-    An answer that is an exception is raised to whoever asked for the write.
-    receipts: of the pushes among them that have an idempotency key.
-    """
-
-    answers: list[Any] = field(default_factory=list)
-    changes: list[GroupChange] = field(default_factory=list)
-    jobs: list[JobRecord] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
-    runs: list[EvidenceChange] = field(default_factory=list)
-    expectations: list[ExpectationRecord] = field(default_factory=list)
-
-    @property
-    def is_change(self) -> bool:
-        """Whether views have to learn of it."""
-        return bool(self.changes or self.jobs or self.runs or self.expectations)
-
-
-class Decider(Protocol):
-    """Gives writes their meaning. All methods are called on the writer's thread."""
-
-    def catch_up(self, read: ReadChanges) -> Position:
-        """Take over what others wrote, as `read` tells it; return where that led."""
-
-    def decide(self, writes: list[Any], revision: int, books: Books) -> Decision:
-        """Say what `writes`, in this order, do to the store at `revision`."""
-
-    def committed(self, changes: Changes) -> None:
-        """Take over what was written."""
+READ_UNDER_LOCK = (FEW, 4 * FEW, 16 * FEW)
+"""As many changed rows of others are read at most while nobody else can write, each
+time that it is tried. Where there are more, they are read without the lock before the
+next time, so that those to come are of this moment."""
 
 
 class Ticket(Protocol):
@@ -109,12 +74,15 @@ class Writer:
         database: Database,
         decider: Decider,
         deliver: Deliver,
+        refresh: Callable[[], None],
         observe: Callable[[float, int], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._database = database
         self._decider = decider
         self._deliver = deliver
+        # Has the decider catch up by a reading without the lock.
+        self._refresh = refresh
         self._queue: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._session: Session | None = None
@@ -201,6 +169,9 @@ class Writer:
         tickets = [ticket for ticket, _ in batch]
         try:
             answers = self._commit([write for _, write in batch])
+        except StoreUnavailable as error:
+            log.error("writes failed: %s", error)
+            answers = [error] * len(batch)
         except (*DatabaseErrors, OSError) as error:
             refused = isinstance(error, (*TooLarge, *NotAllowed))
             if refused and len(batch) > 1:
@@ -244,9 +215,25 @@ class Writer:
         return attempt.answers
 
     def _write(self, writes: list[Any], attempt: _Attempt) -> None:
+        for most in READ_UNDER_LOCK:
+            try:
+                self._write_next(writes, attempt, most)
+            except FarBehind:
+                # The others need not wait for it.
+                self._refresh()
+            else:
+                return
+        raise StoreUnavailable(
+            "the other relays of the database write more than this one can read"
+        )
+
+    def _write_next(self, writes: list[Any], attempt: _Attempt, most: int) -> None:
+        """Write at the next revision; `most`: see READ_UNDER_LOCK. Raises FarBehind."""
         session = self._connect()
         with session.transaction():
-            since = self._decider.catch_up(partial(read_changes, session))
+            since = self._decider.catch_up(
+                lambda since: read_few_changes(session, since, most)
+            )
             revision = since.revision + 1
             now = self._clock()
             decision = self._decider.decide(writes, revision, Books(session, now))
