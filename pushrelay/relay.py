@@ -41,8 +41,6 @@ from pushrelay.writes import (
     Write,
 )
 
-WRITE_DEADLINE_SECONDS = 15.0
-
 
 class Relay:
     """A store, the view of it, and what may be done with them.
@@ -62,6 +60,7 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._clock = clock
+        self._write_seconds = (limits or Limits()).write_seconds
         self._database = database
         self._view = View(policies)
         self._decider = ViewDecider(self._view, clock, limits)
@@ -74,7 +73,7 @@ class Relay:
             telemetry.commit,
             clock,
         )
-        self._health = StoreHealth(self._refresh, self._writer)
+        self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
@@ -113,6 +112,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self.runs.stop()
         self._database.close()
 
     async def push(self, push: Push | PushAll) -> bool:
@@ -236,7 +236,7 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(WRITE_DEADLINE_SECONDS, _give_up, answer)
+        deadline = self._loop.call_later(self._write_seconds, _give_up, answer)
         try:
             return await answer
         finally:

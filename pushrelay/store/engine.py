@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Integer, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from pushrelay.config import Limits
 from pushrelay.errors import StartupError, StoreUnavailable
 from pushrelay.store.session import Session
 
@@ -55,6 +56,10 @@ class Database(Protocol):
     name: str
     is_shared: bool
 
+    def is_silent(self) -> bool:
+        """Whether somebody has waited for its next word for so long that whoever asks
+        anew, on another connection, may be answered before."""
+
     def exists(self) -> bool:
         """Whether there is one; what is shared is taken to be there."""
 
@@ -83,10 +88,13 @@ class Database(Protocol):
         """Close all connections that are not in use."""
 
 
-def open_database(url: str, sync: str = "full") -> Database:
+def open_database(
+    url: str, sync: str = "full", write_seconds: float = Limits().write_seconds
+) -> Database:
     """Return the database at `url`, an SQLAlchemy URL; nothing is opened yet.
 
     sync: "full" makes a commit survive a power cut, "normal" a crash of the process.
+    write_seconds: how long to wait for a server that says nothing to a write.
 
     Raises StartupError for what is no such URL.
     """
@@ -112,7 +120,7 @@ def open_database(url: str, sync: str = "full") -> Database:
                 "install it: pip install 'pushrelay[postgres]'"
             ) from error
 
-        return PostgresDatabase(parsed, sync)
+        return PostgresDatabase(parsed, sync, write_seconds)
     raise StartupError(f"--database.url: {kind} is not supported; {_WRITE}")
 
 

@@ -10,7 +10,9 @@ together: a write that looks nothing up takes two round trips.
 
 from __future__ import annotations
 
+import logging
 import select
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -25,16 +27,19 @@ from pushrelay.store.engine import (
     ValueTooLarge,
     one_line,
 )
+from pushrelay.store.postgres_connection import PatientConnection
 from pushrelay.store.session import Values
 from pushrelay.store.statements import Statement
 
-LOCK_SECONDS = 5
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 7
 STATEMENT_SECONDS = 10
 IDLE_SECONDS = 5
 TRANSACTION_SECONDS = 30
 """How long a transaction that writes may wait for the write lock, take for one of its
 statements, have nothing to do, and take in all: a relay that is frozen must not stop
-the others."""
+the others, and those who wait for the lock outlast it."""
 
 READ_SECONDS = 30
 """How long a statement that reads may take."""
@@ -56,6 +61,11 @@ def _set(**settings: str) -> str:
     return f"SELECT {', '.join(each)}"
 
 
+def _time(seconds: float) -> str:
+    """Return `seconds` for a setting in milliseconds, of which 0 means no limit."""
+    return f"'{max(1, round(seconds * 1000))}'"
+
+
 def begin_reading(_version: int) -> list[str]:
     """Return what begins a transaction that reads."""
     return [
@@ -64,11 +74,12 @@ def begin_reading(_version: int) -> list[str]:
     ]
 
 
-def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
-    """Return what begins a transaction that writes, on a server of this version."""
+def begin_writing(version: int, waits_for_disk: bool, seconds: float) -> list[str]:
+    """Return what begins a transaction that writes, on a server of this version, for
+    those who wait for it for so many seconds."""
     settings = {
-        "lock_timeout": f"'{LOCK_SECONDS}s'",
-        "statement_timeout": f"'{STATEMENT_SECONDS}s'",
+        "lock_timeout": _time(min(LOCK_SECONDS, seconds / 2)),
+        "statement_timeout": _time(min(STATEMENT_SECONDS, seconds)),
         "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS}s'",
         # There are five, of which one waits for nothing.
         "synchronous_commit": (
@@ -97,6 +108,15 @@ END_WRITING = [
 END_READING = ["COMMIT"]
 """What ends them."""
 
+_END_FROZEN = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE relation = 'write_lock'::regclass AND mode = 'RowShareLock' AND granted
+    AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+    AND clock_timestamp() - state_change > %(silence)s * interval '1 second'
+"""
+"""Ends a transaction whose relay is frozen amid sending what it is to do: the server
+waits for the rest, which counts as work."""
+
 
 class _Task:
     """What the server is to do, with `values`, or for each of a list of them.
@@ -123,7 +143,7 @@ class PostgresSession:
 
     def __init__(
         self,
-        connection: psycopg.Connection[Any],
+        connection: PatientConnection,
         begin: list[str],
         end: list[str],
         give_back: Callable[[PostgresSession], None],
@@ -172,17 +192,22 @@ class PostgresSession:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        began = time.monotonic()
         self._waiting = [_Task(sql) for sql in self._begin]
         self._lock = next((t for t in self._waiting if t.sql == _LOCK), None)
         self._in_transaction = True
         try:
             yield
             self._commit()
-        except BaseException:
+        except BaseException as error:
             self._undo()
-            raise
-        finally:
             self._in_transaction = False
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                self._end_frozen()
+            raise
+        self._in_transaction = False
+        if self._driver.overtake is not None:
+            self._driver.overtake(time.monotonic() - began)
 
     def close(self) -> None:
         self._give_back(self)
@@ -232,6 +257,15 @@ class PostgresSession:
             self._driver.rollback()
         if self._driver.info.transaction_status != TransactionStatus.IDLE:
             self.discard()
+
+    def _end_frozen(self) -> None:
+        """Let go of the write lock, as far as who has it is frozen."""
+        with suppress(DriverError):
+            ended = list(self._rows(self._ask(_END_FROZEN, {"silence": IDLE_SECONDS})))
+            if ended:
+                log.warning(
+                    "ended %d transactions of relays that were frozen", len(ended)
+                )
 
 
 def _refuse_too_large(values: Values) -> None:

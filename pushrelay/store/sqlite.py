@@ -125,6 +125,9 @@ class SqliteDatabase:
         # Those of `reading` that nobody uses now.
         self._idle: list[SqliteSession] = []
 
+    def is_silent(self) -> bool:
+        return False
+
     def exists(self) -> bool:
         return self.path.exists()
 

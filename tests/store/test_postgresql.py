@@ -113,7 +113,7 @@ def test_a_transaction_says_what_it_may_take(url: URL) -> None:
     with closing(database.open_writer()) as session:
         with session.transaction():
             assert setting(session, "transaction_isolation") == "read committed"
-            assert setting(session, "lock_timeout") == "5s"
+            assert setting(session, "lock_timeout") == "7s"
             assert setting(session, "statement_timeout") == "10s"
             assert setting(session, "idle_in_transaction_session_timeout") == "5s"
         # Another one may have the connection next.
