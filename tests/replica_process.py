@@ -13,12 +13,12 @@ class Replica(RelayProcess):
 
     def __init__(self, directory: Path, url: str, *flags: str) -> None:
         super().__init__(directory, *flags)
-        self._url = url
+        self.url = url
 
     def command(self) -> list[str]:
         return [
             *(sys.executable, *self.program, "serve"),
             f"--web.listen-address={self.address}",
-            f"--database.url={self._url}",
+            f"--database.url={self.url}",
             *self.flags,
         ]
