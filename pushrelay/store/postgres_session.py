@@ -41,6 +41,8 @@ TRANSACTION_SECONDS = 30
 statements, have nothing to do, and take in all: a relay that is frozen must not stop
 the others, and those who wait for the lock outlast it."""
 
+NEARLY_ALL = 0.75
+
 READ_SECONDS = 30
 """How long a statement that reads may take."""
 
@@ -80,7 +82,7 @@ def begin_writing(version: int, waits_for_disk: bool, seconds: float) -> list[st
     settings = {
         "lock_timeout": _time(min(LOCK_SECONDS, seconds / 2)),
         "statement_timeout": _time(min(STATEMENT_SECONDS, seconds)),
-        "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS}s'",
+        "idle_in_transaction_session_timeout": _time(min(IDLE_SECONDS, seconds / 3)),
         # There are five, of which one waits for nothing.
         "synchronous_commit": (
             "replace(current_setting('synchronous_commit'), 'off', 'on')"
@@ -203,7 +205,7 @@ class PostgresSession:
             self._undo()
             self._in_transaction = False
             if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                self._end_frozen()
+                self._end_frozen(time.monotonic() - began)
             raise
         self._in_transaction = False
         if self._driver.overtake is not None:
@@ -258,14 +260,13 @@ class PostgresSession:
         if self._driver.info.transaction_status != TransactionStatus.IDLE:
             self.discard()
 
-    def _end_frozen(self) -> None:
-        """Let go of the write lock, as far as who has it is frozen."""
+    def _end_frozen(self, waited: float) -> None:
+        """End the transaction that has the lock if it was silent nearly all the time
+        for which that was waited for, in seconds."""
         with suppress(DriverError):
-            ended = list(self._rows(self._ask(_END_FROZEN, {"silence": IDLE_SECONDS})))
-            if ended:
-                log.warning(
-                    "ended %d transactions of relays that were frozen", len(ended)
-                )
+            task = self._ask(_END_FROZEN, {"silence": waited * NEARLY_ALL})
+            for _ in self._rows(task):
+                log.warning("ended the transaction of a relay that was frozen")
 
 
 def _refuse_too_large(values: Values) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from weakref import WeakSet
 
+import psycopg
 from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
@@ -96,9 +98,11 @@ class _Pool:
         return PostgresSession(driver, begin, self._end, self._take_back)
 
     def close(self) -> None:
-        """Close those that nobody uses, and others when they are given back."""
+        """Close those that nobody uses, and others when they are given back: soon, for
+        nothing is to be waited for any more."""
         self._is_closed = True
         self.close_idle()
+        self._give_up(0)
 
     def close_idle(self) -> None:
         """Close those that nobody uses."""
@@ -223,7 +227,7 @@ class PostgresDatabase:
 
     def _connect(self) -> PatientConnection:
         _, asked = self._engine.dialect.create_connect_args(self._engine.url)
-        with driver_errors():
+        with driver_errors(), _no_traces():
             connection = PatientConnection.connect(
                 **{**_CONNECTION, **asked}, autocommit=True
             )
@@ -234,6 +238,17 @@ class PostgresDatabase:
         """Trust none that nobody uses: what one of them is sent may be lost as well."""
         self._readers.close_idle()
         self._writers.close_idle()
+
+
+@contextmanager
+def _no_traces() -> Iterator[None]:
+    """Let go at once of what the driver leaves to the garbage collector when it cannot
+    connect: the socket."""
+    try:
+        yield
+    except psycopg.Error as error:
+        clear_frames(error.__traceback__)
+        raise
 
 
 def _name(url: URL) -> str:
