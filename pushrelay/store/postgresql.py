@@ -27,6 +27,7 @@ from pushrelay.store.postgres_session import (
     driver_errors,
 )
 from pushrelay.store.schema import write_lock
+from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Session
 
 OLDEST_VERSION = 13
@@ -69,6 +70,7 @@ class _Pool:
         connect: Callable[[], PatientConnection],
         begin: Callable[[int], list[str]],
         end: list[str],
+        clock: ServerClock,
         patience: float,
         are_in_turn: bool = False,
     ) -> None:
@@ -77,6 +79,7 @@ class _Pool:
         self._end = end
         self._patience = patience
         self._are_in_turn = are_in_turn
+        self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[PostgresSession] = []
         self._connections: WeakSet[PatientConnection] = WeakSet()
@@ -95,7 +98,7 @@ class _Pool:
         with self._lock:
             self._connections.add(driver)
         begin = self._begin(driver.info.server_version // 10_000)
-        return PostgresSession(driver, begin, self._end, self._take_back)
+        return PostgresSession(driver, begin, self._end, self._take_back, self._clock)
 
     def close(self) -> None:
         """Close those that nobody uses, and others when they are given back: soon, for
@@ -159,16 +162,28 @@ class PostgresDatabase:
             use_native_hstore=False,
         )
         waits_for_disk = sync == "full"
+        clock = self._clock = ServerClock()
         self._readers = _Pool(
-            self._connect, begin_reading, END_READING, READ_SECONDS + LATE_SECONDS
+            self._connect,
+            begin_reading,
+            END_READING,
+            clock,
+            READ_SECONDS + LATE_SECONDS,
         )
         self._writers = _Pool(
             self._connect,
             lambda version: begin_writing(version, waits_for_disk, write_seconds),
             END_WRITING,
+            clock,
             write_seconds + LATE_SECONDS,
             are_in_turn=True,
         )
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    def clock_skew(self) -> int:
+        return self._clock.skew()
 
     def is_silent(self) -> bool:
         return self._readers.is_silent() or self._writers.is_silent()
