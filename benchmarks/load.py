@@ -224,14 +224,20 @@ def has_wrk() -> bool:
 
 
 def throughput(
-    port: int, seconds: float, directory: Path, connections: int = CONNECTIONS
+    port: int,
+    seconds: float,
+    directory: Path,
+    connections: int = CONNECTIONS,
+    groups: int = CONNECTIONS,
 ) -> float:
-    """Return the pushes per second that so many busy connections get through."""
+    """Return the pushes per second that so many busy connections get through, to so
+    many groups in turn."""
     template = directory / "push.template"
     template.write_text(push_template())
     script = Path(__file__).with_name("push.lua")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", f"-s{script}"]
-    command += [f"http://127.0.0.1:{port}", "--", str(template), str(time.time_ns())]
+    command += [f"http://127.0.0.1:{port}", "--", str(template)]
+    command += [str(time.time_ns()), str(groups)]
     report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in report or "Socket errors" in report:
         raise RuntimeError(f"pushes failed under load:\n{report}")

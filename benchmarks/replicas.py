@@ -32,7 +32,6 @@ from targets import (
     AFTER_OTHER,
     AFTER_OWN,
     LONG_SNAPSHOT,
-    SHARED_THROUGHPUT,
     SPREAD,
     failed,
     push_row,
@@ -48,19 +47,20 @@ Written by `make bench-replicas ARGS='--output benchmarks/RESULTS-replicas.md'`.
 {facts}
 
 Each figure is the median of the rounds' medians, with the range of the rounds in
-parentheses. The replicas share a PostgreSQL database of {groups:,} groups of 25 samples
+parentheses. The replicas share a PostgreSQL database of 5,000 groups of 25 samples
 in 10 families; it waits for the disk at every commit. Server, replicas and clients run
 on the same CPUs: the throughput of more replicas is that of the same CPUs with more to
 do, and says nothing of machines of their own. The processor time of a push does.
 
 A push has other values than the one before, and comes over a connection that stays
-open. For the throughput, each replica has its share of {connections} connections, which
-push to the same 8 groups. While a snapshot is held open, as by a backup, they push for
-a time before anything is measured.
+open. For the throughput, each replica has its share of the connections, which push to
+all groups in turn. While a snapshot is held open, as by a backup, 8 connections push
+for a time before anything is measured.
 """
 
 GROUPS = 5_000
 REPLICAS = (1, 2, 3)
+MANY_CONNECTIONS = 64
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,14 @@ class Shared:
         for replica in used:
             self._warm_up(replica)
         if load.has_wrk():
-            self._throughput(used, at)
+            for connections in (CONNECTIONS, MANY_CONNECTIONS):
+                self._throughput(used, at, connections)
         self._scrapes(used, at)
         self._note_pushes(SPREAD, at, self._push_times(used[0], None))
         self._note_pushes("all to one group", at, self._push_times(used[0], 0))
         with self._server.snapshot():
-            self._load(used)
+            if load.has_wrk():
+                self._load(used, CONNECTIONS)
             for of, target in ((SPREAD, None), ("all to one group", 0)):
                 times = self._push_times(used[0], target)
                 self._note_pushes(f"{of}, {LONG_SNAPSHOT}", at, times)
@@ -127,7 +129,7 @@ class Shared:
             connection.ask(self._pushes.next())
             repeat(lambda: connection.time(SCRAPE), 0, 2, 2)
 
-    def _throughput(self, used: list[Replica], at: str) -> None:
+    def _throughput(self, used: list[Replica], at: str, connections: int) -> None:
         """Note the pushes of all, their commits, and the processor time of each."""
         relays = [replica.processes() for replica in used]
 
@@ -136,22 +138,22 @@ class Shared:
             return replicas, self._server.processor_seconds()
 
         before, commits = spent(), self._server.commits()
-        rate = self._load(used)
+        rate = self._load(used, connections)
         after, seconds = spent(), self._effort.wrk
         made = self._server.commits() - commits
-        self.report.rate(SHARED_THROUGHPUT, at, rate)
-        self.report.rate("commits meanwhile", at, made / seconds)
+        self.report.rate(f"push throughput, {connections} connections in all", at, rate)
+        self.report.rate(f"commits, {connections} connections", at, made / seconds)
         for of, begin, end in zip(("replicas", "database"), before, after, strict=True):
-            row = f"processor time of the {of} for each of these pushes"
+            row = f"processor time of the {of} for a push, {connections} connections"
             self.report.time(row, at, (end - begin) / (rate * seconds))
 
-    def _load(self, used: list[Replica]) -> float:
+    def _load(self, used: list[Replica], connections: int) -> float:
         """Push as fast as can be; return how often, in a second, that was."""
-        shares = [len(range(n, CONNECTIONS, len(used))) for n in range(len(used))]
+        shares = [len(range(n, connections, len(used))) for n in range(len(used))]
 
         def push(replica: Replica, share: int) -> float:
             seconds, directory = self._effort.wrk, replica.directory
-            return load.throughput(replica.port, seconds, directory, share)
+            return load.throughput(replica.port, seconds, directory, share, GROUPS)
 
         with ThreadPoolExecutor(len(used)) as threads:
             return sum(threads.map(push, used, shares))
@@ -208,9 +210,7 @@ def main() -> int:
     verdicts = shared(run.report)
     print(run.report.text(facts, verdicts))
     if options.output:
-        about = ABOUT.replace("{groups:,}", f"{GROUPS:,}")
-        about = about.replace("{connections}", str(CONNECTIONS))
-        options.output.write_text(run.report.markdown(about, facts, verdicts))
+        options.output.write_text(run.report.markdown(ABOUT, facts, verdicts))
     return int(failed(verdicts))
 
 

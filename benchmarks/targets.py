@@ -26,7 +26,6 @@ RESTART = "restart to ready"
 FIRST_NEW_SERIES = 20_000
 FEW_NEW_SERIES = f"memory after {FIRST_NEW_SERIES:,} pushes of new series"
 ALL_NEW_SERIES = "memory after all pushes of new series"
-SHARED_THROUGHPUT = f"push throughput, {CONNECTIONS} connections in all"
 AFTER_OWN = "scrape with gzip, after a push to the same replica"
 AFTER_OTHER = "scrape with gzip, after a push to another replica"
 LONG_SNAPSHOT = "while a snapshot is held open"
