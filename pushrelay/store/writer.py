@@ -68,7 +68,7 @@ class Writer:
         deliver: Deliver,
         refresh: Callable[[], None],
         observe: Callable[[float, int], None],
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
     ) -> None:
         self._database = database
         self._decider = decider

@@ -45,7 +45,12 @@ class Replica:
         self.expected: dict[str, JobExpectation] = {}
         self.answers: SimpleQueue[list[tuple[Any, Any]]] = SimpleQueue()
         self.writer = Writer(
-            database, self, self.answers.put, self.refresh, lambda *_: None
+            database,
+            self,
+            self.answers.put,
+            self.refresh,
+            lambda *_: None,
+            database.now,
         )
 
     def write(self, *writes: Write) -> list[Any]:
