@@ -21,7 +21,8 @@ from pushrelay.store.session import Session
 _GROUPS = RevisedRows(groups, groups.c, groups.c.families)
 _COLUMNS = groups.c.keys()
 
-_Rows = Iterable[tuple[Any, ...]]
+Rows = Iterable[tuple[Any, ...]]
+"""Those of a query, which may still have to be run."""
 
 REVISED = (_GROUPS, JOBS, EVIDENCE, EXPECTATIONS)
 
@@ -41,13 +42,13 @@ def read_since(session: Session, since: Position | None, position: Position) -> 
     return _changes(since, position, [each.read(session, revision) for each in REVISED])
 
 
-def ask_for_some(session: Session, since: Position, most: int) -> list[_Rows]:
+def ask_for_some(session: Session, since: Position, most: int) -> list[Rows]:
     """Ask for what was written after `since`, up to `most` rows of each kind."""
     return [each.read_some(session, since.revision, most) for each in REVISED]
 
 
 def some_changes(
-    since: Position, position: Position, asked: list[_Rows], most: int
+    since: Position, position: Position, asked: list[Rows], most: int
 ) -> Changes | None:
     """Return what `ask_for_some` asked for, None if `most` was too little."""
     found = [list(rows) for rows in asked]
@@ -57,7 +58,7 @@ def some_changes(
 
 
 def _changes(
-    since: Position | None, position: Position, found: Sequence[_Rows]
+    since: Position | None, position: Position, found: Sequence[Rows]
 ) -> Changes:
     groups, jobs, evidence, expectations = found
     return Changes(

@@ -43,7 +43,6 @@ def upgrade(database: Database) -> bool:
                 return _put_back_lock_row(connection)
             _refuse_unknown(current)
             _run_migrations(connection)
-            _put_back_lock_row(connection)
     except (*DatabaseErrors, OSError) as error:
         raise _unusable(database, error) from error
     return True
