@@ -20,21 +20,27 @@ STEP_SECONDS = 0.1
 SUSPICIOUS_SECONDS = 1.0
 """From so much silence on, other connections are not trusted either."""
 
+LAST_CHANCE_SECONDS = 0.3
+
 
 class PatientConnection(psycopg.Connection[Any]):
     """A connection on which the server may be silent for `patience` seconds.
 
-    silence: for how long it has been, while it is waited for. is_given_up: whether
-    another thread knows that no answer will come. suspect: called when the silence
-    becomes suspicious, on the thread that waits. overtake: called when a transaction
-    has succeeded, with the seconds it took.
+    silence: for how long it has been, while it is waited for. suspect: called when the
+    silence becomes suspicious, on the thread that waits. overtake: called when a
+    transaction has succeeded, with the seconds it took.
     """
 
     patience = float("inf")
     silence = 0.0
-    is_given_up = False
     suspect: Callable[[], None] | None = None
     overtake: Callable[[float], None] | None = None
+    _latest = float("inf")
+
+    def give_up(self) -> None:
+        """Wait no longer, unless an answer comes now; called by another thread, which
+        knows that there is none."""
+        self._latest = self.silence + LAST_CHANCE_SECONDS
 
     def wait(
         self,
@@ -51,7 +57,7 @@ class PatientConnection(psycopg.Connection[Any]):
             while True:
                 ready = yield wanted
                 if ready:
-                    self.silence = 0.0
+                    self._heard()
                     wanted = waiting.send(ready)
                 else:
                     wanted = self._endure(waiting, ready)
@@ -59,13 +65,17 @@ class PatientConnection(psycopg.Connection[Any]):
             result: Result = end.value
             return result
         finally:
-            self.silence = 0.0
+            self._heard()
+
+    def _heard(self) -> None:
+        self.silence = 0.0
+        self._latest = float("inf")
 
     def _endure(self, waiting: Generator[Any, Any, Any], ready: Any) -> Any:
         before, self.silence = self.silence, self.silence + STEP_SECONDS
         if before < SUSPICIOUS_SECONDS <= self.silence and self.suspect is not None:
             self.suspect()
-        if self.silence < self.patience and not self.is_given_up:
+        if self.silence < min(self.patience, self._latest):
             return waiting.send(ready)
         said = f"the server has not answered for {self.silence:.0f} seconds"
         self.pgconn.finish()

@@ -131,7 +131,7 @@ class _Pool:
         for so long that it is suspicious."""
         for connection in self._all():
             if connection.silence > max(seconds, SUSPICIOUS_SECONDS):
-                connection.is_given_up = True
+                connection.give_up()
 
     def _all(self) -> list[PatientConnection]:
         with self._lock:
