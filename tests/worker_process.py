@@ -8,13 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from relay_process import RelayProcess
+from waiting import wait_until
 
 
 def worker_of(relay: RelayProcess) -> int:
-    """Return the process id of the relay's worker."""
+    """Return the process id of the relay's worker, when there is one."""
     pid = master_of(relay)
-    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    wait_until(lambda: len(children.read_text().split()) == 1, "that there is a worker")
+    return int(children.read_text())
 
 
 def master_of(relay: RelayProcess) -> int:
