@@ -49,6 +49,8 @@ _CONNECTION = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "application_name": "pushrelay",
+    # Else that of a database is used, which may be none: text would come as bytes.
+    "client_encoding": "UTF8",
     # What a standby shows may be late, and it takes nothing.
     "target_session_attrs": "primary",
     # Poolers of transactions lend another connection, which has prepared nothing.
