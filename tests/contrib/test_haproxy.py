@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from canned_server import Asked, Canned, CannedServer
 from databases import database_url
 from exposition_page import value
 from haproxy_process import HaproxyProcess, require_haproxy
@@ -221,6 +222,24 @@ def losing(*ways: TcpProxy) -> Iterator[None]:
     yield
     for way, before in zip(ways, open_, strict=True):
         way.before = before
+
+
+def test_what_a_relay_did_not_answer_is_not_tried_again(tmp_path: Path) -> None:
+    require_haproxy()
+
+    def answer(asked: Asked) -> Canned:
+        if asked.method == "POST":
+            raise ConnectionAbortedError
+        return Canned()
+
+    with ExitStack() as end:
+        servers = [end.enter_context(CannedServer(answer)) for _ in range(2)]
+        addresses = [server.address for server in servers]
+        balancer = end.enter_context(HaproxyProcess(tmp_path, addresses))
+        assert balancer.post("/metrics/job/x?mode=add", COUNTED).status == 502
+        asked = [asked for server in servers for asked in server.asked]
+    [push] = [each for each in asked if each.method == "POST"]
+    assert push.headers["x-forwarded-for"] == "127.0.0.1"
 
 
 def test_without_any_relay_clients_are_told_when_to_come_again(tmp_path: Path) -> None:
