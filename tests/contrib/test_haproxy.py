@@ -161,12 +161,13 @@ def test_groups_may_be_called_like_those(balancer: HaproxyProcess) -> None:
 
 
 def test_a_relay_that_ends_loses_nothing(site: Site, balancer: HaproxyProcess) -> None:
-    with pushing(balancer, "ended"):
-        for relay in site.relays:
-            assert relay.stop() == 0
-            balancer.wait_until_ready(1)
-            relay.start()
-            balancer.wait_until_ready(2)
+    ended, _ = site.relays
+    with pushing(balancer, "ended", clients=16):
+        assert ended.stop() == 0
+        balancer.wait_until_ready(1)
+        balancer.page()
+        ended.start()
+        balancer.wait_until_ready(2)
 
 
 def test_without_a_relay_that_was_killed_all_goes_on(
