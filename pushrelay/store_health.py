@@ -39,12 +39,13 @@ class StoreHealth:
         self,
         read: Callable[[], None],
         writer: Writer,
-        is_silent: Callable[[], bool] = lambda: False,
+        is_silent: Callable[[], bool],
     ) -> None:
         self._writer = writer
         self._reader = SecondChance(read, "refresher", is_silent)
         self._prober = SecondChance(writer.probe, "prober", is_silent)
         self._is_readable = self._is_writable = True
+        self._is_stopped = False
 
     @property
     def is_up(self) -> bool:
@@ -53,6 +54,7 @@ class StoreHealth:
 
     def stop(self) -> None:
         """Ask no more."""
+        self._is_stopped = True
         self._reader.stop()
         self._prober.stop()
 
@@ -61,19 +63,21 @@ class StoreHealth:
         reading = self._begin_reading()
         if reading is None:
             return False
-        done = await _wait(_quiet(reading), self._patience)
-        return self._end_reading(done, reading)
+        patience = self._patience
+        done = await _wait(_quiet(reading), patience)
+        return self._end_reading(reading, done, patience)
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
         reading = self._begin_reading()
         if reading is None:
             return False
+        patience = self._patience
         try:
-            reading.exception(self._patience)
+            reading.exception(patience)
         except TimeoutError:
-            return self._end_reading(False, reading)
-        return self._end_reading(True, reading)
+            return self._end_reading(reading, False, patience)
+        return self._end_reading(reading, True, patience)
 
     def read(self) -> None:
         """Have it read, however long that takes, on a thread that may wait. Raises
@@ -124,13 +128,17 @@ class StoreHealth:
         """How long a scrape waits for it, which other scrapes may have done before."""
         return CLOCK_DEADLINE_SECONDS if self._is_readable else AGAIN_SECONDS
 
-    def _end_reading(self, done: bool, reading: Future[None]) -> bool:
+    def _end_reading(self, reading: Future[None], done: bool, patience: float) -> bool:
+        """Take over how `reading` ended, or that it has not in so many seconds."""
+        if not done:
+            reading.add_done_callback(self._read_late)
+            if patience < CLOCK_DEADLINE_SECONDS:
+                # It may be slow only, and was found so meanwhile.
+                return False
         error = reading.exception() if done else None
         if error is not None and not isinstance(error, StoreUnavailable):
             log.error("reading the store failed", exc_info=error)
         was_readable, self._is_readable = self._is_readable, done and error is None
-        if not done:
-            reading.add_done_callback(self._read_late)
         if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
         elif self._is_readable and not was_readable:
@@ -147,7 +155,8 @@ class StoreHealth:
     def _answers_again(self) -> None:
         log.info("the database answers again")
         self._is_writable = True
-        self._probe()
+        if not self._is_stopped:
+            self._probe()
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:
