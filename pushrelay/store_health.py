@@ -45,7 +45,8 @@ class StoreHealth:
         self._reader = SecondChance(read, "refresher", is_silent)
         self._prober = SecondChance(writer.probe, "prober", is_silent)
         self._is_readable = self._is_writable = True
-        self._is_stopped = False
+        # Whether the writer may still wait for an answer that is lost.
+        self._is_in_doubt = False
 
     @property
     def is_up(self) -> bool:
@@ -54,7 +55,6 @@ class StoreHealth:
 
     def stop(self) -> None:
         """Ask no more."""
-        self._is_stopped = True
         self._reader.stop()
         self._prober.stop()
 
@@ -89,7 +89,7 @@ class StoreHealth:
         if not self._writer.is_running:
             raise StoreUnavailable("the thread that writes has ended; see the log")
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
-        if has_committed and self.is_up:
+        if has_committed and self.is_up and not self._is_in_doubt:
             return
         probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
@@ -101,20 +101,18 @@ class StoreHealth:
     def look_for_recovery(self) -> None:
         """Find out whether it takes writes again, if it did not; whoever asks later
         knows."""
-        if not self._is_writable:
-            self._probe()
+        if not self._is_writable or self._is_in_doubt:
+            probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
+            probe.add_done_callback(self._probed)
 
     def note_write(self, error: BaseException | None) -> None:
         """Take over how a write ended."""
         self._is_writable = not isinstance(error, StoreUnavailable)
-
-    def _probe(self) -> None:
-        """Find out whether it takes writes; whoever asks later knows."""
-        probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
-        probe.add_done_callback(self._probed)
+        self._is_in_doubt = self._is_in_doubt and not self._is_writable
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
         self._is_writable = not probe.cancelled() and probe.exception() is None
+        self._is_in_doubt = self._is_in_doubt and not self._is_writable
 
     def _begin_reading(self) -> Future[None] | None:
         """Return the reading to wait for; None while an earlier one hangs."""
@@ -154,9 +152,7 @@ class StoreHealth:
 
     def _answers_again(self) -> None:
         log.info("the database answers again")
-        self._is_writable = True
-        if not self._is_stopped:
-            self._probe()
+        self._is_writable = self._is_in_doubt = True
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

@@ -72,9 +72,12 @@ class PatientConnection(psycopg.Connection[Any]):
         self._latest = float("inf")
 
     def _endure(self, waiting: Generator[Any, Any, Any], ready: Any) -> Any:
-        before, self.silence = self.silence, self.silence + STEP_SECONDS
-        if before < SUSPICIOUS_SECONDS <= self.silence and self.suspect is not None:
+        silence = self.silence + STEP_SECONDS
+        is_new = self.silence < SUSPICIOUS_SECONDS <= silence
+        if is_new and self.suspect is not None:
+            # Before others see that it is so, and take another connection.
             self.suspect()
+        self.silence = silence
         if self.silence < min(self.patience, self._latest):
             return waiting.send(ready)
         said = f"the server has not answered for {self.silence:.1f} s"

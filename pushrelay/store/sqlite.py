@@ -167,7 +167,7 @@ class SqliteDatabase:
             os.close(descriptor)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, newest: bool = False) -> Iterator[Session]:
         session = self._idle_reader() or self._session(self._readers, _BEGIN)
         try:
             yield session

@@ -22,7 +22,7 @@ from worker_process import connections_of, master_of, worker_of
 
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
 
-MOST_AT_REST = 5
+MOST_AT_REST = 7
 MOST_LISTS = 4
 MOST = 11
 """See operations.md."""
