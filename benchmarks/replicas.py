@@ -32,6 +32,7 @@ from targets import (
     AFTER_OTHER,
     AFTER_OWN,
     LONG_SNAPSHOT,
+    ONE_GROUP,
     SPREAD,
     failed,
     push_row,
@@ -114,11 +115,11 @@ class Shared:
                 self._throughput(used, at, connections)
         self._scrapes(used, at)
         self._note_pushes(SPREAD, at, self._push_times(used[0], None))
-        self._note_pushes("all to one group", at, self._push_times(used[0], 0))
+        self._note_pushes(ONE_GROUP, at, self._push_times(used[0], 0))
         with self._server.snapshot():
             if load.has_wrk():
                 self._load(used, CONNECTIONS)
-            for of, target in ((SPREAD, None), ("all to one group", 0)):
+            for of, target in ((SPREAD, None), (ONE_GROUP, 0)):
                 times = self._push_times(used[0], target)
                 self._note_pushes(f"{of}, {LONG_SNAPSHOT}", at, times)
         # As the server itself would do in a minute.
