@@ -12,7 +12,7 @@ from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.postgres_connection import PatientConnection
+from pushrelay.store.postgres_connection import PatientConnection, driver_errors
 from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
     END_READING,
@@ -20,7 +20,6 @@ from pushrelay.store.postgres_session import (
     READ_SECONDS,
     begin_reading,
     begin_writing,
-    driver_errors,
 )
 from pushrelay.store.schema import write_lock
 from pushrelay.store.server_clock import ServerClock
