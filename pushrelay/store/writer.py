@@ -172,9 +172,9 @@ class Writer:
 
     def _take_over(self) -> None:
         """Let the decider have the last commit, if it has not."""
-        changes, self._committed = self._committed, None
-        if changes is not None:
-            self._decider.committed(changes)
+        if self._committed is not None:
+            self._decider.committed(self._committed)
+            self._committed = None
 
     def _commit(self, batch: Batch, add_more: AddMore) -> list[Any]:
         self._take_over()
