@@ -1,0 +1,32 @@
+"""The database that a command works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from pushrelay.errors import PushrelayError
+from pushrelay.store.engine import Database, open_database
+
+
+@contextmanager
+def database_at(url: str) -> Iterator[Database]:
+    """Open the database at `url`, which need not be there. Whatever stands in the way
+    of the block ends the command."""
+    try:
+        database = open_database(url)
+        yield database
+        database.close()
+    except PushrelayError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def existing_database(url: str) -> Iterator[Database]:
+    """Do so with one that must be there."""
+    with database_at(url) as database:
+        if not database.exists():
+            raise click.ClickException(f"there is no database {database.name}")
+        yield database
