@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from pushrelay.cli.databases import database_at, existing_database
 from pushrelay.cli.options import database_url
 from pushrelay.store import migrate
+from pushrelay.store.check import Check
 
 
 @click.group()
@@ -37,8 +40,22 @@ def current(database_url: str) -> None:
 
 @db.command()
 @database_url
-def check(database_url: str) -> None:
-    """Exit with 1 unless the schema is what this version works with."""
+@click.pass_context
+def check(context: click.Context, database_url: str) -> None:
+    """Look for what is wrong in the database; exit with 1 if anything is.
+
+    Relays may go on serving it. Nothing is changed: each line says what is wrong where,
+    and what to do.
+    """
     with existing_database(database_url) as database:
-        migrate.require_head(database)
-        click.echo(f"{database.name} is at schema {migrate.HEAD}")
+        look, found = Check(database, time.time_ns()), 0
+        for fault in look.faults():
+            click.echo(fault)
+            found += 1
+        rows = ", ".join(f"{number} {name}" for name, number in look.rows.items())
+        verdict = f"{found} faults" if found else "nothing is wrong"
+        click.echo(
+            f"{database.name} at schema {migrate.HEAD} and revision {look.revision}, "
+            f"with {rows or 'no rows'}: {verdict}"
+        )
+        context.exit(1 if found else 0)

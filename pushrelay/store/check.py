@@ -1,0 +1,156 @@
+"""Looks for what is wrong in a database, and changes nothing.
+
+What is there for a while until someone removes it is no fault: deletions that views may
+still ask for, old receipts and runs, and what is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Table, inspect, select, text
+
+from pushrelay.store import row_checks
+from pushrelay.store.change_rows import REVISED
+from pushrelay.store.clock_checks import Clock, lock_faults
+from pushrelay.store.engine import Database, DatabaseErrors, one_line
+from pushrelay.store.fault import CLOCK_REMEDY, FILE_REMEDY, ROW_REMEDY, Fault
+from pushrelay.store.migrate import require_head
+from pushrelay.store.row_checks import Row, broken
+from pushrelay.store.run_ends import RunEnds
+from pushrelay.store.schema import (
+    expectations,
+    groups,
+    jobs,
+    metadata,
+    receipts,
+    run_evidence,
+    runs,
+)
+from pushrelay.store.session import Session
+from pushrelay.store.sqlite import SqliteDatabase
+from pushrelay.store.statements import sql
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How rows of a table are called, and looked into."""
+
+    name: Callable[[Row], str]
+    check: row_checks.Check
+
+
+_KINDS = {
+    groups: _Kind(row_checks.key_of, row_checks.group_faults),
+    jobs: _Kind(row_checks.job_of, row_checks.job_faults),
+    expectations: _Kind(row_checks.job_of, row_checks.expectation_faults),
+    receipts: _Kind(row_checks.id_of, row_checks.receipt_faults),
+    run_evidence: _Kind(row_checks.key_of, row_checks.evidence_faults),
+    # After the evidence, which runs are compared with.
+    runs: _Kind(row_checks.run_of, row_checks.run_faults),
+}
+_CONTENT = {rows.table: rows.content.name for rows in REVISED}
+
+
+class Check:
+    """One look at `database`, of which relays may write another state meanwhile.
+
+    now: by its clock, Unix nanoseconds. rows: how many were looked at, by table.
+    """
+
+    def __init__(self, database: Database, now: int) -> None:
+        self.rows: Counter[str] = Counter()
+        self._database = database
+        self._clock = Clock(now)
+        self._ends = RunEnds(now)
+
+    @property
+    def revision(self) -> int | None:
+        """The one that was looked at; None if there is none."""
+        return self._clock.newest
+
+    def faults(self) -> Iterator[Fault]:
+        """Look, and tell what is wrong as it is found. Raises StartupError where the
+        schema is not the one of this version."""
+        require_head(self._database)
+        try:
+            missing = list(self._missing())
+            yield from missing
+            if not missing:
+                with self._database.reading() as session, session.transaction():
+                    yield from self._faults(session)
+        except DatabaseErrors as error:
+            reason = f"cannot be read any further: {one_line(error)}"
+            yield Fault("database", "", reason, FILE_REMEDY)
+
+    def _missing(self) -> Iterator[Fault]:
+        with self._database.snapshot() as connection:
+            inspector = inspect(connection)
+            for table in metadata.sorted_tables:
+                if not inspector.has_table(table.name):
+                    yield _missing(table, "is not there")
+                    continue
+                columns = inspector.get_columns(table.name)
+                indexes = inspector.get_indexes(table.name)
+                have = {each["name"] for each in (*columns, *indexes)}
+                for wanted in (*table.columns, *table.indexes):
+                    if wanted.name not in have:
+                        yield _missing(table, f"lacks {wanted.name}")
+
+    def _faults(self, session: Session) -> Iterator[Fault]:
+        if isinstance(self._database, SqliteDatabase):
+            yield from _file_faults(session)
+        yield from lock_faults(session)
+        yield from self._clock.faults(session)
+        for table, kind in _KINDS.items():
+            for values in session.stream(sql(select(table))):
+                self.rows[table.name] += 1
+                row = dict(zip(table.c.keys(), values, strict=True))
+                yield from self._row_faults(table, kind, row)
+        for key, what in self._ends.missing():
+            yield Fault(run_evidence.name, key, what, _RUN_REMEDY)
+
+    def _row_faults(self, table: Table, kind: _Kind, row: Row) -> Iterator[Fault]:
+        sound = True
+        for what in broken(kind.check, row):
+            sound = False
+            yield Fault(table.name, kind.name(row), what, ROW_REMEDY)
+        for what in broken(lambda row: self._clock_faults(table, row), row):
+            yield Fault(table.name, kind.name(row), what, CLOCK_REMEDY)
+        if table is run_evidence and sound:
+            self._ends.expect(row)
+        elif table is runs and sound:
+            for what in self._ends.compare(row):
+                yield Fault(table.name, kind.name(row), what, _RUN_REMEDY)
+
+    def _clock_faults(self, table: Table, row: Row) -> Iterator[str]:
+        oldest, newest = self._clock.oldest, self._clock.newest
+        if table is receipts:
+            yield from self._clock.future(row["at"])
+        if table not in _CONTENT or oldest is None or newest is None:
+            return
+        revision, content = row["revision"], row[_CONTENT[table]]
+        if not 0 <= revision <= newest:
+            yield f"was written by commit {revision}, and the newest is {newest}"
+        elif content is None and revision < oldest:
+            yield (
+                f"was deleted by commit {revision}, which went without it: the oldest "
+                f"is {oldest}"
+            )
+
+
+_RUN_REMEDY = "report the end of the run, or retire its job"
+_INTEGRITY = sql(text("PRAGMA integrity_check"))
+
+
+def _file_faults(session: Session) -> Iterator[Fault]:
+    for (line,) in list(session.all(_INTEGRITY)):
+        if line != "ok":
+            yield Fault("database", "", f"is damaged: {line}", FILE_REMEDY)
+
+
+def _missing(table: Table, what: str) -> Fault:
+    remedy = "back it up if that is still possible, and restore into an empty database"
+    return Fault(table.name, "", what, remedy)

@@ -1,0 +1,90 @@
+"""What can be wrong with the store clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from pushrelay.store.fault import CLOCK_REMEDY, Fault
+from pushrelay.store.schema import commits, write_lock
+from pushrelay.store.session import Session
+from pushrelay.store.statements import sql
+
+TOLERANCE = 300 * 10**9
+"""So far, in nanoseconds, may clocks of hosts be apart, or be put back."""
+
+_COMMITS = sql(select(commits).order_by(commits.c.revision))
+_LOCKS = sql(select(write_lock))
+
+
+def lock_faults(session: Session) -> Iterator[Fault]:
+    """Check the row that writers lock."""
+    ids = sorted([id_ for (id_,) in session.all(_LOCKS)])
+    if not ids:
+        yield Fault(
+            "write_lock",
+            "",
+            "has no row, so that writers on a server do not wait for each other",
+            "stop the relays and run: INSERT INTO write_lock (id) VALUES (1)",
+        )
+    elif ids != [1]:
+        yield Fault(
+            "write_lock",
+            "",
+            f"has the rows {', '.join(map(str, ids))}",
+            "stop the relays and run: DELETE FROM write_lock WHERE id <> 1",
+        )
+
+
+class Clock:
+    """Looks through the commits.
+
+    now: by the clock of the database, Unix nanoseconds. oldest, newest: of their
+    revisions, once that is done.
+    """
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self.oldest: int | None = None
+        self.newest: int | None = None
+
+    def faults(self, session: Session) -> Iterator[Fault]:
+        """Check them."""
+        nonces: dict[bytes, int] = {}
+        at_before = 0
+        for revision, nonce, at in session.stream(_COMMITS):
+            for what in self._faults(revision, nonce, at, at_before):
+                yield _fault(revision, what)
+            if (other := nonces.setdefault(nonce, revision)) != revision:
+                yield _fault(revision, f"has the nonce of commit {other}")
+            self.oldest = revision if self.oldest is None else self.oldest
+            self.newest, at_before = revision, at
+        if self.newest is None:
+            yield _fault(None, "there are none, so that no relay can read the store")
+
+    def _faults(
+        self, revision: int, nonce: bytes, at: int, at_before: int
+    ) -> Iterator[str]:
+        if self.newest is not None and revision != self.newest + 1:
+            yield f"comes right after commit {self.newest}: those between are missing"
+        if len(nonce) != 16:
+            yield f"has a nonce of {len(nonce)} bytes instead of 16"
+        yield from self.future(at)
+        if at < at_before - TOLERANCE:
+            yield f"was made {_seconds(at_before - at)} before the commit before it"
+
+    def future(self, at: int) -> Iterator[str]:
+        """Say so if it is not yet that time."""
+        if at > self._now + TOLERANCE:
+            yield f"was made {_seconds(at - self._now)} in the future"
+
+
+def _fault(revision: int | None, what: str) -> Fault:
+    return Fault(
+        "commits", "" if revision is None else str(revision), what, CLOCK_REMEDY
+    )
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds // 10**9} s"
