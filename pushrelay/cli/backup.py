@@ -25,7 +25,9 @@ def backup(file: str, database_url: str) -> None:
         if file == "-":
             stream = sys.stdout.buffer
             if stream.isatty():
-                raise click.UsageError("a terminal shows no backup; redirect it")
+                raise click.UsageError(
+                    "a terminal shows no backup; write it to a file or a pipe"
+                )
             made = write_backup(database, stream)
         else:
             made = back_up(database, Path(file))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import click
 
@@ -16,9 +16,8 @@ def database_at(url: str) -> Iterator[Database]:
     """Open the database at `url`, which need not be there. Whatever stands in the way
     of the block ends the command."""
     try:
-        database = open_database(url)
-        yield database
-        database.close()
+        with closing(open_database(url)) as database:
+            yield database
     except PushrelayError as error:
         raise click.ClickException(str(error)) from error
 

@@ -53,9 +53,7 @@ def check(context: click.Context, database_url: str) -> None:
             click.echo(fault)
             found += 1
         rows = ", ".join(f"{number} {name}" for name, number in look.rows.items())
+        at = f"schema {migrate.HEAD} and revision {look.revision}"
         verdict = f"{found} faults" if found else "nothing is wrong"
-        click.echo(
-            f"{database.name} at schema {migrate.HEAD} and revision {look.revision}, "
-            f"with {rows or 'no rows'}: {verdict}"
-        )
+        click.echo(f"{database.name} is at {at}, with {rows or 'no rows'}: {verdict}")
         context.exit(1 if found else 0)

@@ -113,15 +113,14 @@ class Check:
             yield Fault(run_evidence.name, key, what, _RUN_REMEDY)
 
     def _row_faults(self, table: Table, kind: _Kind, row: Row) -> Iterator[Fault]:
-        sound = True
-        for what in broken(kind.check, row):
-            sound = False
+        found = list(broken(kind.check, row))
+        for what in found:
             yield Fault(table.name, kind.name(row), what, ROW_REMEDY)
         for what in broken(lambda row: self._clock_faults(table, row), row):
             yield Fault(table.name, kind.name(row), what, CLOCK_REMEDY)
-        if table is run_evidence and sound:
+        if table is run_evidence and not found:
             self._ends.expect(row)
-        elif table is runs and sound:
+        elif table is runs:
             for what in self._ends.compare(row):
                 yield Fault(table.name, kind.name(row), what, _RUN_REMEDY)
 

@@ -49,7 +49,7 @@ def run_of(row: Row) -> str:
 
 def id_of(row: Row) -> str:
     """Return the id of `row`, which says nothing to people."""
-    return _shown(row, str)
+    return _shown(row, lambda: "")
 
 
 def _shown(row: Row, show: Callable[[], str]) -> str:
@@ -58,7 +58,7 @@ def _shown(row: Row, show: Callable[[], str]) -> str:
     except Exception:  # noqa: BLE001  # a row may hold anything
         shown = ""
     id_ = row["id"]
-    return shown or f"id {id_.hex() if isinstance(id_, bytes) else id_!r}"
+    return shown or f"id {id_.hex() if isinstance(id_, bytes) else repr(id_)}"
 
 
 def group_faults(row: Row) -> Iterator[str]:

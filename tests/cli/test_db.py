@@ -29,7 +29,10 @@ def test_current_and_check_tell_the_schema(tmp_path: Path) -> None:
     database = tmp_path / "relay.db"
     run("upgrade", database)
     assert run("current", database).output == f"{HEAD}\n"
-    assert run("check", database).output == f"{database} is at schema {HEAD}\n"
+    assert run("check", database).output == (
+        f"{database} is at schema {HEAD} and revision 0, with no rows: nothing is "
+        "wrong\n"
+    )
 
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
@@ -77,4 +80,6 @@ def test_a_database_on_a_server_is_looked_after(tmp_path: Path) -> None:
     assert run("upgrade") == f"0 {name} upgraded to schema {HEAD}\n"
     assert run("upgrade") == f"0 {name} is already at schema {HEAD}\n"
     assert run("current") == f"0 {HEAD}\n"
-    assert run("check") == f"0 {name} is at schema {HEAD}\n"
+    assert run("check") == (
+        f"0 {name} is at schema {HEAD} and revision 0, with no rows: nothing is wrong\n"
+    )
