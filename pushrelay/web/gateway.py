@@ -84,7 +84,7 @@ class Gateway:
             **self._pushes.handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
-            **Pings(settings, bodies, reports).handlers,
+            **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
             "import": Importing(settings, relay).take_over,
             "metrics": self._metrics,
