@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from pushrelay.cli.databases import database_at, existing_database
@@ -48,7 +46,7 @@ def check(context: click.Context, database_url: str) -> None:
     and what to do.
     """
     with existing_database(database_url) as database:
-        look, found = Check(database, time.time_ns()), 0
+        look, found = Check(database), 0
         for fault in look.faults():
             click.echo(fault)
             found += 1

@@ -25,15 +25,17 @@ from pushrelay import __version__
 from pushrelay.errors import BackupError, StartupError
 from pushrelay.store.backup_seal import Digest, Seal, SealedTable
 from pushrelay.store.engine import Database, DatabaseErrors, one_line, unavailable
-from pushrelay.store.kept_rows import KEPT, Row, portions
+from pushrelay.store.kept_rows import KEPT, NEWEST, Row, portions
 from pushrelay.store.migrate import require_head, upgrade
-from pushrelay.store.reader import newest_position
 from pushrelay.store.schema import commits
 from pushrelay.store.sqlite import SqliteDatabase
 from pushrelay.store.statements import sql
 
 SEALS = Table("backup", MetaData(), Column("seal", Text))
 """Has one row."""
+
+# Of a store that has lost its clock, the rest can be saved.
+_NEWEST = sql(select(commits.c.revision).where(NEWEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,13 @@ def _backup_in(
 def _fill(new: _NewBackup, database: Database) -> BackedUp:
     try:
         with database.reading() as session, session.transaction():
-            revision = newest_position(session).revision
+            newest = session.first(_NEWEST)
             for table, kept in KEPT.items():
                 rows = session.stream(sql(select(table).where(kept)))
                 new.fill(table, portions(rows))
     except DatabaseErrors as error:
         raise unavailable(error) from error
-    return BackedUp(revision, new.rows, new.seal())
+    return BackedUp(newest[0] if newest else 0, new.rows, new.seal())
 
 
 class _NewBackup:

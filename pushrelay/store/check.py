@@ -18,6 +18,7 @@ from pushrelay.store.clock_checks import Clock, lock_faults
 from pushrelay.store.engine import Database, DatabaseErrors, one_line
 from pushrelay.store.fault import CLOCK_REMEDY, FILE_REMEDY, ROW_REMEDY, Fault
 from pushrelay.store.migrate import require_head
+from pushrelay.store.reader import learn_time
 from pushrelay.store.row_checks import Row, broken
 from pushrelay.store.run_ends import RunEnds
 from pushrelay.store.schema import (
@@ -57,19 +58,17 @@ _CONTENT = {rows.table: rows.content.name for rows in REVISED}
 class Check:
     """One look at `database`, of which relays may write another state meanwhile.
 
-    now: by its clock, Unix nanoseconds. rows: how many were looked at, by table.
+    now: as `Database.now`. rows: how many were looked at, by table. revision: of what
+    was looked at, if there is one.
     """
 
-    def __init__(self, database: Database, now: int) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], int] | None = None
+    ) -> None:
         self.rows: Counter[str] = Counter()
         self._database = database
-        self._clock = Clock(now)
-        self._ends = RunEnds(now)
-
-    @property
-    def revision(self) -> int | None:
-        """The one that was looked at; None if there is none."""
-        return self._clock.newest
+        self.revision: int | None = None
+        self._now = now or database.now
 
     def faults(self) -> Iterator[Fault]:
         """Look, and tell what is wrong as it is found. Raises StartupError where the
@@ -103,7 +102,11 @@ class Check:
         if isinstance(self._database, SqliteDatabase):
             yield from _file_faults(session)
         yield from lock_faults(session)
+        learn_time(session)
+        now = self._now()
+        self._clock, self._ends = Clock(now), RunEnds(now)
         yield from self._clock.faults(session)
+        self.revision = self._clock.newest
         for table, kind in _KINDS.items():
             for values in session.stream(sql(select(table))):
                 self.rows[table.name] += 1

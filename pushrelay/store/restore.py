@@ -8,7 +8,6 @@ whatever somebody found before counts as changed since.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from pushrelay.store.backup_reader import Backup
 from pushrelay.store.engine import Database, DatabaseErrors, one_line
 from pushrelay.store.kept_rows import KEPT, portions
 from pushrelay.store.migrate import prepare
+from pushrelay.store.reader import learn_time
 from pushrelay.store.schema import commits
 
 
@@ -42,19 +42,21 @@ def restore(database: Database, backup: Backup, *, replace: bool = False) -> Res
     """
     database.create()
     try:
+        with database.reading() as session:
+            learn_time(session)
         with database.migrating() as connection:
             prepare(connection)
             if not replace:
                 _require_empty(connection, database)
-            return _restore(connection, backup)
+            return _restore(connection, backup, database.now())
     except (*DatabaseErrors, OSError) as error:
         raise BackupError(
             f"the database {database.name} was left as it was: {one_line(error)}"
         ) from error
 
 
-def _restore(connection: Connection, backup: Backup) -> Restored:
-    [(of, *_)] = backup.rows(commits)
+def _restore(connection: Connection, backup: Backup, now: int) -> Restored:
+    of = max([revision for revision, *_ in backup.rows(commits)], default=0)
     newest = connection.execute(select(func.max(commits.c.revision))).scalar()
     revision = max(of, newest or 0) + 1
     for table in KEPT:
@@ -64,11 +66,7 @@ def _restore(connection: Connection, backup: Backup) -> Restored:
         for table in KEPT
         if table is not commits
     }
-    commit = {
-        "revision": revision,
-        "nonce": secrets.token_bytes(16),
-        "at": time.time_ns(),
-    }
+    commit = {"revision": revision, "nonce": secrets.token_bytes(16), "at": now}
     connection.execute(insert(commits), commit)
     return Restored(revision, of, rows)
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from builders import commit, group_of, key_of, new_database
 from click.testing import CliRunner, Result
 from databases import database_url
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from pushrelay.cli.main import cli
 from pushrelay.store.migrate import HEAD
@@ -59,6 +60,29 @@ def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "mysql is not supported" in result.output
     assert "secret" not in result.output
+
+
+def test_check_tells_what_is_wrong_a_line_each(tmp_path: Path) -> None:
+    database = new_database(tmp_path)
+    key = key_of("a", instance="\n\x1b[0m")
+    commit(database, group_of("x 1", key), group_of("x 1", key_of("b")))
+    with database.migrating() as connection:
+        connection.execute(text("UPDATE commits SET at = 1 WHERE revision = 1"))
+        broken = text("UPDATE groups SET families = '' WHERE id = :id")
+        connection.execute(broken, {"id": key.id})
+    database.close()
+    result = run("check", tmp_path / "relay.db")
+    assert result.exit_code == 1
+    clock, group, verdict = result.output.splitlines()
+    assert clock.startswith("commits 1: was made ")
+    assert group.startswith('groups {job="a",instance="\\n\\x1b[0m"}: cannot be read: ')
+    assert group.endswith(
+        "; restore a backup, or delete the row and start the relays again"
+    )
+    assert verdict == (
+        f"{tmp_path}/relay.db is at schema {HEAD} and revision 1, with 2 groups: "
+        "2 faults"
+    )
 
 
 @pytest.mark.postgres
