@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pushrelay.cli.databases import existing_database
+from pushrelay.cli.databases import counted, existing_database
 from pushrelay.cli.options import database_url
 from pushrelay.store.backup import back_up, write_backup
 
@@ -34,11 +34,11 @@ def backup(file: str, database_url: str) -> None:
         into = "" if file == "-" else f" into {file}"
         click.echo(
             f"backed up {database.name} at revision {made.revision}{into}: "
-            f"{counted(made.rows)}, {made.size} bytes",
+            f"{shown(made.rows)}, {made.size:,} bytes",
             err=True,
         )
 
 
-def counted(rows: dict[str, int]) -> str:
+def shown(rows: dict[str, int]) -> str:
     """Return how many groups and runs there are among the `rows` of a backup."""
-    return f"{rows['groups']} groups, {rows['runs']} runs"
+    return f"{counted(rows['groups'], 'group')}, {counted(rows['runs'], 'run')}"

@@ -22,6 +22,11 @@ def database_at(url: str) -> Iterator[Database]:
         raise click.ClickException(str(error)) from error
 
 
+def counted(number: int, word: str) -> str:
+    """Return so many of what `word` is one of."""
+    return f"{number:,} {word}" + "s" * (number != 1)
+
+
 @contextmanager
 def existing_database(url: str) -> Iterator[Database]:
     """Do so with one that must be there."""

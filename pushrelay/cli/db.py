@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pushrelay.cli.databases import database_at, existing_database
+from pushrelay.cli.databases import counted, database_at, existing_database
 from pushrelay.cli.options import database_url
 from pushrelay.store import migrate
 from pushrelay.store.check import Check
@@ -50,8 +50,8 @@ def check(context: click.Context, database_url: str) -> None:
         for fault in look.faults():
             click.echo(fault)
             found += 1
-        rows = ", ".join(f"{number} {name}" for name, number in look.rows.items())
+        rows = ", ".join(f"{name} {number}" for name, number in look.rows.items())
         at = f"schema {migrate.HEAD} and revision {look.revision}"
-        verdict = f"{found} faults" if found else "nothing is wrong"
-        click.echo(f"{database.name} is at {at}, with {rows or 'no rows'}: {verdict}")
+        verdict = counted(found, "fault") if found else "nothing is wrong"
+        click.echo(f"{database.name} is at {at} ({rows or 'empty'}): {verdict}")
         context.exit(1 if found else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from pushrelay.cli.backup import counted
+from pushrelay.cli.backup import shown
 from pushrelay.cli.databases import database_at
 from pushrelay.cli.options import database_url, plain_option
 from pushrelay.store.backup_reader import Backup, open_backup, read_backup
@@ -34,7 +34,7 @@ def restore(file: str, database_url: str, replace: bool) -> None:
         click.echo(
             f"restored {database.name} at revision {restored.revision} from "
             f"{backup.name}, made {made_at:%Y-%m-%d %H:%M:%S} UTC by pushrelay "
-            f"{backup.made_by} at revision {restored.of}: {counted(restored.rows)}",
+            f"{backup.made_by} at revision {restored.of}: {shown(restored.rows)}",
             err=True,
         )
 

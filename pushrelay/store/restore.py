@@ -86,10 +86,10 @@ def _fill(connection: Connection, table: Table, backup: Backup, revision: int) -
 def _require_empty(connection: Connection, database: Database) -> None:
     held = {name: number for name, number in _held(connection) if number}
     if held:
-        shown = ", ".join(f"{number} {name}" for name, number in held.items())
+        shown = ", ".join(f"{name} {number}" for name, number in held.items())
         raise BackupError(
-            f"the database {database.name} is not empty: it has {shown}; "
-            "--replace lets the backup take their place"
+            f"the database {database.name} is not empty ({shown}); --replace lets the "
+            "backup take the place of what it has"
         )
 
 

@@ -41,15 +41,15 @@ def test_both_commands_say_what_they_did(
     made = call("backup", str(file), source)
     assert (made.returncode, made.stdout) == (0, "")
     assert made.stderr == (
-        f"backed up {tmp_path}/source/relay.db at revision 1 into {file}: 1 groups, "
-        f"0 runs, {file.stat().st_size} bytes\n"
+        f"backed up {tmp_path}/source/relay.db at revision 1 into {file}: 1 group, "
+        f"0 runs, {file.stat().st_size:,} bytes\n"
     )
     restored = call("restore", str(file), target)
     assert (restored.returncode, restored.stdout) == (0, "")
     assert re.fullmatch(
         rf"restored {tmp_path}/target/relay\.db at revision 2 from {file}, made "
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC by pushrelay "
-        rf"{re.escape(__version__)} at revision 1: 1 groups, 0 runs\n",
+        rf"{re.escape(__version__)} at revision 1: 1 group, 0 runs\n",
         restored.stderr,
     )
 
@@ -61,7 +61,9 @@ def test_backups_go_through_pipes(source: str, target: str, tmp_path: Path) -> N
         cwd=REPOSITORY,
     )
     assert made.returncode == 0
-    said = rf"backed up \S+ at revision 1: 1 groups, 0 runs, {len(made.stdout)} bytes\n"
+    said = (
+        rf"backed up \S+ at revision 1: 1 group, 0 runs, {len(made.stdout):,} bytes\n"
+    )
     assert re.fullmatch(said, made.stderr.decode())
     restored = run("restore", "-", target, stdin=made.stdout)
     assert restored.returncode == 0

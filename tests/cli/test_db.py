@@ -31,8 +31,7 @@ def test_current_and_check_tell_the_schema(tmp_path: Path) -> None:
     run("upgrade", database)
     assert run("current", database).output == f"{HEAD}\n"
     assert run("check", database).output == (
-        f"{database} is at schema {HEAD} and revision 0, with no rows: nothing is "
-        "wrong\n"
+        f"{database} is at schema {HEAD} and revision 0 (empty): nothing is wrong\n"
     )
 
 
@@ -80,8 +79,7 @@ def test_check_tells_what_is_wrong_a_line_each(tmp_path: Path) -> None:
         "; restore a backup, or delete the row and start the relays again"
     )
     assert verdict == (
-        f"{tmp_path}/relay.db is at schema {HEAD} and revision 1, with 2 groups: "
-        "2 faults"
+        f"{tmp_path}/relay.db is at schema {HEAD} and revision 1 (groups 2): 2 faults"
     )
 
 
@@ -105,5 +103,5 @@ def test_a_database_on_a_server_is_looked_after(tmp_path: Path) -> None:
     assert run("upgrade") == f"0 {name} is already at schema {HEAD}\n"
     assert run("current") == f"0 {HEAD}\n"
     assert run("check") == (
-        f"0 {name} is at schema {HEAD} and revision 0, with no rows: nothing is wrong\n"
+        f"0 {name} is at schema {HEAD} and revision 0 (empty): nothing is wrong\n"
     )

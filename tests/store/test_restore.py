@@ -138,8 +138,8 @@ def test_a_database_that_holds_anything_is_not_replaced_unasked(
     with pytest.raises(BackupError) as caught:
         restore(database, backup)
     assert str(caught.value) == (
-        f"the database {database.name} is not empty: it has 1 {table.name}; --replace "
-        "lets the backup take their place"
+        f"the database {database.name} is not empty ({table.name} 1); --replace lets "
+        "the backup take the place of what it has"
     )
     assert rows_of(database)["groups"] == []
     restore(database, backup, replace=True)
