@@ -121,6 +121,8 @@ def test_a_restored_database_begins_a_new_clock(
         assert [each.revision for each in changes.groups] == [after.revision]
     with other.snapshot() as connection:
         assert len(connection.execute(select(commits)).all()) == 1
+    restore_from(file, other, replace=True)
+    assert position_of(other).nonce != after.nonce
 
 
 @on_loop
@@ -164,7 +166,10 @@ def test_a_backup_takes_the_place_of_the_one_before_where_a_link_leads(
     link = file.with_name("newest.db")
     link.symlink_to(file.name)
     file.write_bytes(b"the one before")
-    back_up(database, link)
+    with file.open("rb") as before:
+        back_up(database, link)
+        # Whoever reads it still does so.
+        assert before.read() == b"the one before"
     assert link.is_symlink()
     assert file.read_bytes().startswith(b"SQLite format 3")
 

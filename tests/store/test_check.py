@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import commit, group_of, key_of
+from builders import commit, group_of, key_of, new_database
 from databases import database_in
 from full_store import fill_in
 from relay_use import SECOND, Clock, on_loop, open_relay, put
 from run_relays import HOUR, begun, ended, report
 from sound import check_sound, fault_of, faults_of
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from pushrelay.changes import Emptied
 from pushrelay.config import Freshness
 from pushrelay.errors import StartupError
 from pushrelay.policies import Policies
-from pushrelay.store import pruning
+from pushrelay.store import postgresql, pruning
 from pushrelay.store.backup import back_up
 from pushrelay.store.backup_reader import open_backup
 from pushrelay.store.check import Check
@@ -38,6 +39,7 @@ from pushrelay.store.schema import (
     runs,
     write_lock,
 )
+from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.sqlite import SqliteDatabase
 from pushrelay.writes import receipt_of
 
@@ -185,6 +187,31 @@ def test_clocks_of_hosts_may_be_apart_for_a_while(database: Database) -> None:
         f"commits 1: was made {seconds} s in the future; {CLOCK_REMEDY}",
         f"commits 2: was made {seconds} s before the commit before it; {CLOCK_REMEDY}",
     ]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_host_with_a_wrong_clock_takes_the_time_from_the_server(
+    hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_database(tmp_path).close()
+    wrong = partial(ServerClock, wall=lambda: time.time_ns() + hours * HOUR)
+    monkeypatch.setattr(postgresql, "ServerClock", wrong)
+    database = database_in(tmp_path)
+    assert faults_of(database) == []
+    back_up(database, tmp_path / "it.db")
+    database.close()
+    database = database_in(tmp_path)
+    with open_backup(tmp_path / "it.db", "it.db") as backup:
+        restore(database, backup)
+    database.close()
+    monkeypatch.undo()
+    check_sound(tmp_path)
+    database = database_in(tmp_path)
+    with database.snapshot() as connection:
+        at = connection.execute(select(commits.c.at)).scalar_one()
+    database.close()
+    assert abs(time.time_ns() - at) < 600 * SECOND
 
 
 # --- the database ---
