@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CLOCK_REMEDY = "back it up, and restore that with --replace: the clock begins anew"
+CLOCK_REMEDY = "back it up, and restore that in its place: the clock begins anew"
 ROW_REMEDY = "restore a backup, or delete the row and start the relays again"
 FILE_REMEDY = "stop the relays, move the database away, and restore a backup"
 

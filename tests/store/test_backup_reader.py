@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import re
@@ -11,12 +12,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from builders import new_database
+from builders import key_of, new_database
 from databases import database_in
-from full_store import fill_in
+from full_store import POLICIES, fill_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from relay_use import Clock
+from relay_use import Clock, open_relay, put, samples
+from sound import check_sound
 
 from pushrelay import __version__
 from pushrelay.errors import BackupError
@@ -196,3 +198,16 @@ def test_a_backup_goes_through_a_pipe(whole: Path, tmp_path: Path) -> None:
     half = io.BytesIO(stream.getvalue()[:50_000])
     with pytest.raises(BackupError, match="standard input is "), read_backup(half):
         pass
+
+
+def test_a_relay_can_serve_a_copy_of_a_backup(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "relay.db").write_bytes(whole.read_bytes())
+
+    async def serve() -> None:
+        async with open_relay(tmp_path, POLICIES) as relay:
+            assert await put(relay, key_of("new"), "x 1") is False
+            assert 'x{instance="",job="new"} 1' in await samples(relay)
+            assert len(relay.groups()) > 5
+
+    asyncio.run(serve())
+    check_sound(tmp_path)
