@@ -66,7 +66,7 @@ def write_backup(database: Database, stream: BinaryIO) -> BackedUp:
     """Write a backup of `database` to `stream`, which gets nothing before it is whole.
     Raises what `back_up` raises."""
     directory = Path(tempfile.gettempdir())
-    with _backup_in(directory, "standard output", database) as (made, backed_up):
+    with _backup_in(directory, "to standard output", database) as (made, backed_up):
         with made.open("rb") as file:
             shutil.copyfileobj(file, stream)
         stream.flush()
@@ -173,7 +173,7 @@ def _make_tables(path: Path, name: str) -> None:
     try:
         upgrade(database)
     except StartupError as error:
-        raise BackupError(f"the backup {name} cannot be written: {error}") from error
+        raise _unwritable(name, error.__cause__ or error) from error
     finally:
         database.close()
 
@@ -183,8 +183,12 @@ def _writing(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise BackupError(f"the backup {name} cannot be written: {reason}") from error
+        raise _unwritable(name, error) from error
+
+
+def _unwritable(name: str, error: BaseException) -> BackupError:
+    reason = getattr(error, "strerror", None) or one_line(error)
+    return BackupError(f"the backup {name} cannot be written: {reason}")
 
 
 def _sync_directory(path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
+import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from builders import commit, group_of, key_of, new_database
 from command import call, run, run_on_terminal
-from databases import database_url
+from databases import database_in, database_url
 from relay_process import REPOSITORY
 from sqlalchemy import make_url
 
@@ -73,6 +78,23 @@ def test_backups_go_through_pipes(source: str, target: str, tmp_path: Path) -> N
     assert re.match(r"Error: standard input is damaged: .*; use another", again.stderr)
 
 
+def test_a_pipe_that_nobody_reads_is_an_error(source: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "pushrelay", "backup", "-", source],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: the backup to standard output cannot be written: Broken pipe\n",
+    )
+
+
 def test_a_terminal_gets_no_backup(source: str) -> None:
     assert run_on_terminal("", "backup", "-", source) == (
         2,
@@ -115,24 +137,34 @@ def test_a_database_that_is_not_there_has_no_backup(
     assert not (tmp_path / "target").exists()
 
 
+@contextmanager
+def files_limited_to(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond so many bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("room", [40_000, 300_000])
 def test_a_disk_that_is_full_leaves_the_backup_before(
-    source: str, tmp_path: Path
+    room: int, source: str, tmp_path: Path
 ) -> None:
+    database = database_in(tmp_path / "source")
+    noise = [f'x{{noise="{secrets.token_hex(10_000)}"}} 1' for _ in range(50)]
+    commit(database, group_of("\n".join(noise), key_of("large")))
+    database.close()
     file = tmp_path / "backups" / "it.db"
     file.parent.mkdir()
     file.write_bytes(b"the one before")
-    pushrelay = f"{sys.executable} -m pushrelay backup {file} {source}"
-    # As many blocks of 1 kB as a file may have.
-    done = subprocess.run(
-        ["bash", "-c", f"ulimit -f 40; exec {pushrelay}"],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
+    with files_limited_to(room):
+        done = call("backup", str(file), source)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: the backup {file} cannot be written: disk I/O error\n",
     )
-    assert done.returncode == 1
-    assert re.fullmatch(
-        rf"Error: the backup {file} cannot be written: .*\n", done.stderr
-    ), done.stderr
     assert file.read_bytes() == b"the one before"
     assert list(file.parent.iterdir()) == [file]
 
