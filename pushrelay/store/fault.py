@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 CLOCK_REMEDY = "back it up, and restore that in its place: the clock begins anew"
 ROW_REMEDY = "restore a backup, or delete the row and start the relays again"
-FILE_REMEDY = "stop the relays, move the database away, and restore a backup"
+FILE_REMEDY = "stop the relays, and restore a backup into a new database"
 
 
 @dataclass(frozen=True, slots=True)

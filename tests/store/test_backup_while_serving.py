@@ -27,23 +27,29 @@ PUSHERS = 4
 BACKUPS = 2
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return database_url(tmp_path)
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory, database_kind: str) -> str:
+    return database_url(tmp_path_factory.mktemp(database_kind))
 
 
-@pytest.fixture
-def relays(tmp_path: Path, url: str) -> Iterator[list[Replica]]:
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, url: str) -> Iterator[list[Replica]]:
     """Two relays of one database."""
     with ExitStack() as running:
         relays = []
         for name in ("one", "two"):
-            directory = tmp_path / name
-            directory.mkdir()
-            relays.append(Replica(directory, url))
+            directory = tmp_path_factory.mktemp(name)
+            relays.append(Replica(directory, url, "--web.enable-admin-api"))
             running.callback(relays[-1].kill)
             relays[-1].start()
         yield relays
+
+
+@pytest.fixture
+def relays(both: list[Replica]) -> list[Replica]:
+    """These relays, without groups."""
+    both[0].wipe()
+    return both
 
 
 class Pusher:
