@@ -68,7 +68,13 @@ class Relay:
         self._view = View(policies)
         self._decider = ViewDecider(self._view, clock, limits)
         self._writer = Writer(
-            database, self._decider, self._deliver, telemetry.commit, clock
+            database,
+            self._decider,
+            self._deliver,
+            # Whoever scrapes at that moment waits for the same.
+            lambda: self._health.read(),
+            telemetry.commit,
+            clock,
         )
         self._health = StoreHealth(self._refresh, self._writer)
         self._beside = Beside(self._contents_of, self._write)

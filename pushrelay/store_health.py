@@ -65,6 +65,11 @@ class StoreHealth:
             return self._end_reading(False, reading)
         return self._end_reading(True, reading)
 
+    def read(self) -> None:
+        """Have it read, however long that takes, on a thread that may wait. Raises
+        StoreUnavailable."""
+        self._reader.request().result()
+
     async def require_ready(self) -> None:
         """Raise StoreUnavailable unless it takes writes."""
         if not self._writer.is_running:

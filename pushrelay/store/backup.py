@@ -26,7 +26,7 @@ from pushrelay.errors import BackupError, StartupError
 from pushrelay.store.backup_seal import Digest, Seal, SealedTable
 from pushrelay.store.engine import Database, DatabaseErrors, one_line, unavailable
 from pushrelay.store.kept_rows import KEPT, NEWEST, Row, portions
-from pushrelay.store.migrate import require_head, upgrade
+from pushrelay.store.migrate import require_schema, upgrade
 from pushrelay.store.schema import commits
 from pushrelay.store.sqlite import SqliteDatabase
 from pushrelay.store.statements import sql
@@ -88,7 +88,7 @@ def _backup_in(
 ) -> Iterator[tuple[Path, BackedUp]]:
     """Make a backup in a directory of its own in `directory`, which is removed in the
     end with all that is there still; people call it `name`."""
-    require_head(database)
+    require_schema(database)
     with (
         _writing(name),
         tempfile.TemporaryDirectory(prefix=".pushrelay-backup-", dir=directory) as own,

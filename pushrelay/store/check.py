@@ -17,7 +17,7 @@ from pushrelay.store.change_rows import REVISED
 from pushrelay.store.clock_checks import Clock, lock_faults
 from pushrelay.store.engine import Database, DatabaseErrors, one_line
 from pushrelay.store.fault import CLOCK_REMEDY, FILE_REMEDY, ROW_REMEDY, Fault
-from pushrelay.store.migrate import require_head
+from pushrelay.store.migrate import require_schema
 from pushrelay.store.reader import learn_time
 from pushrelay.store.row_checks import Row, broken
 from pushrelay.store.run_ends import RunEnds
@@ -73,7 +73,7 @@ class Check:
     def faults(self) -> Iterator[Fault]:
         """Look, and tell what is wrong as it is found. Raises StartupError where the
         schema is not the one of this version."""
-        require_head(self._database)
+        require_schema(self._database)
         try:
             missing = list(self._missing())
             yield from missing

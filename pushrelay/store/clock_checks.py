@@ -14,6 +14,9 @@ from pushrelay.store.statements import sql
 TOLERANCE = 300 * 10**9
 """So far, in nanoseconds, may clocks of hosts be apart, or be put back."""
 
+_PUT_BACK = "run `pushrelay db upgrade`, which puts it back"
+_REMOVE = "stop the relays and run: DELETE FROM write_lock WHERE id <> 1"
+
 _COMMITS = sql(select(commits).order_by(commits.c.revision))
 _LOCKS = sql(select(write_lock))
 
@@ -22,19 +25,12 @@ def lock_faults(session: Session) -> Iterator[Fault]:
     """Check the row that writers lock."""
     ids = sorted([id_ for (id_,) in session.all(_LOCKS)])
     if not ids:
-        yield Fault(
-            "write_lock",
-            "",
-            "has no row, so that writers on a server do not wait for each other",
-            "stop the relays and run: INSERT INTO write_lock (id) VALUES (1)",
-        )
+        what, remedy = "has no row, so that no relay can write", _PUT_BACK
     elif ids != [1]:
-        yield Fault(
-            "write_lock",
-            "",
-            f"has the rows {', '.join(map(str, ids))}",
-            "stop the relays and run: DELETE FROM write_lock WHERE id <> 1",
-        )
+        what, remedy = f"has the rows {', '.join(map(str, ids))}", _REMOVE
+    else:
+        return
+    yield Fault(write_lock.name, "", what, remedy)
 
 
 class Clock:

@@ -37,6 +37,11 @@ REVISION = BigInteger().with_variant(Integer, "sqlite")
 """The type of revisions. SQLite makes a primary key its row number only if it is
 spelled INTEGER."""
 
+NO_LOCK_ROW = (
+    "the table write_lock is empty, so that relays cannot take turns; run "
+    "`pushrelay db upgrade --database.url=...`, which puts its row back"
+)
+
 SYNC_MODES = ("full", "normal")
 
 

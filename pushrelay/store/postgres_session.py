@@ -19,6 +19,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from pushrelay.store.engine import (
+    NO_LOCK_ROW,
     ConstraintBroken,
     DriverError,
     ValueTooLarge,
@@ -45,6 +46,9 @@ worth while."""
 
 _ROWS = 200
 """So many rows of a large result come at a time."""
+
+
+_LOCK = "SELECT id FROM write_lock FOR UPDATE"
 
 
 def _set(**settings: str) -> str:
@@ -87,7 +91,7 @@ def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
         # Whatever a role has for its default: each statement must see the last commit.
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         _set(**settings),
-        "SELECT id FROM write_lock FOR UPDATE",
+        _LOCK,
     ]
 
 
@@ -139,6 +143,8 @@ class PostgresSession:
         self._give_back = give_back
         self._clock = clock
         self._waiting: list[_Task] = []
+        # What takes the write lock, in transactions that do.
+        self._lock: _Task | None = None
         self._in_transaction = False
         self._pipelining = ExitStack()
         self._pipeline = self._pipelining.enter_context(connection.pipeline())
@@ -187,6 +193,7 @@ class PostgresSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._waiting = [_Task(sql) for sql in self._begin]
+        self._lock = next((t for t in self._waiting if t.sql == _LOCK), None)
         self._in_transaction = True
         try:
             yield
@@ -231,6 +238,8 @@ class PostgresSession:
             self._pipeline.sync()
 
     def _commit(self) -> None:
+        if self._lock is not None and not list(self._rows(self._lock)):
+            raise DriverError(NO_LOCK_ROW)
         self._waiting += [_Task(sql) for sql in self._end]
         self._send()
 

@@ -28,6 +28,7 @@ from pushrelay.store.check import Check
 from pushrelay.store.clock_checks import TOLERANCE
 from pushrelay.store.engine import Database
 from pushrelay.store.fault import CLOCK_REMEDY, FILE_REMEDY
+from pushrelay.store.migrate import upgrade
 from pushrelay.store.restore import restore
 from pushrelay.store.schema import (
     commits,
@@ -106,10 +107,12 @@ async def test_what_the_janitor_has_still_to_remove_is_no_fault(
 def test_the_row_that_writers_lock_must_be_there(database: Database) -> None:
     change(database, delete(write_lock))
     assert fault_of(database) == (
-        "write_lock: has no row, so that writers on a server do not wait for each "
-        "other; stop the relays and run: INSERT INTO write_lock (id) VALUES (1)"
+        "write_lock: has no row, so that no relay can write; run `pushrelay db "
+        "upgrade`, which puts it back"
     )
-    change(database, insert(write_lock).values(id=1), insert(write_lock).values(id=7))
+    assert upgrade(database)
+    assert faults_of(database) == []
+    change(database, insert(write_lock).values(id=7))
     assert fault_of(database).startswith("write_lock: has the rows 1, 7; stop the ")
     change(database, delete(write_lock).where(write_lock.c.id == 7))
     assert faults_of(database) == []

@@ -19,7 +19,7 @@ from pushrelay.store.backup import back_up
 from pushrelay.store.backup_reader import Backup, open_backup
 from pushrelay.store.engine import Database, open_database
 from pushrelay.store.kept_rows import Row
-from pushrelay.store.migrate import HEAD, current_schema, upgrade
+from pushrelay.store.migrate import HEAD, current_schema, require_head, upgrade
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.restore import restore
 from pushrelay.store.schema import (
@@ -30,6 +30,7 @@ from pushrelay.store.schema import (
     receipts,
     run_evidence,
     runs,
+    write_lock,
 )
 from pushrelay.store.sqlite import SqliteDatabase
 
@@ -196,6 +197,15 @@ def test_a_database_that_is_damaged_is_left_as_it_is(
     with pytest.raises(PushrelayError, match="not a database"):
         restore(bare, backup, replace=True)
     assert bare.path.read_bytes().startswith(b"precious")
+
+
+def test_the_row_that_writers_lock_is_put_back(
+    database: Database, backup: Backup
+) -> None:
+    with database.migrating() as connection:
+        connection.execute(write_lock.delete())
+    restore(database, backup)
+    require_head(database)
 
 
 def test_a_clock_that_is_lost_begins_anew(database: Database, backup: Backup) -> None:
