@@ -10,6 +10,9 @@ _DAY = 24 * 3600 * 10**9
 
 _RENDERED_TO_BODY = 4
 
+OWN_METRICS_PATH = "/-/metrics"
+"""Where a relay shows its own metrics, and nothing of what is stored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -55,6 +58,8 @@ class Settings:
     listen_addresses: `host:port` each; an empty host is every address.
     route_prefix: normalised, without a slash at its end; empty for none.
     external_path: the path of the external URL, likewise.
+    own_metrics: whether the page of what is stored has the relay's own metrics, too:
+        `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
     runs_max_age: for how long, nanoseconds.
     flags: every flag of the command line with its value as text.
@@ -65,6 +70,7 @@ class Settings:
     listen_addresses: tuple[str, ...] = (":9091",)
     systemd_socket: bool = False
     telemetry_path: str = "/metrics"
+    own_metrics: str = "auto"
     route_prefix: str = ""
     external_path: str = ""
     enable_lifecycle: bool = False

@@ -23,6 +23,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
+from pushrelay.model import MetricFamily
 from pushrelay.policies import Policies
 from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
@@ -48,6 +49,7 @@ class Relay:
     """A store, the view of it, and what may be done with them.
 
     now: what time it is, Unix nanoseconds, as all relays of the database tell it.
+    shows_own: whether the exposition has what is the relay's own, too.
 
     All coroutines must run on the event loop on which `start` was called.
     """
@@ -61,8 +63,11 @@ class Relay:
         limits: Limits | None = None,
         runs_keep: int = Settings().runs_keep,
         runs_max_age: int = Settings().runs_max_age,
+        *,
+        shows_own: bool = True,
     ) -> None:
         self.telemetry = telemetry
+        self._shows_own = shows_own
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
@@ -159,18 +164,29 @@ class Relay:
 
         If the database does not answer in time, with what was known last.
         """
-        await self.refresh()
-        await self._advance()
-        self._health.look_for_recovery()
-        return self._expose(self._view.snapshot(), format_)
+        snapshot = await self._newest_snapshot()
+        own = self._own_families(snapshot) if self._shows_own else ()
+        return Exposition(snapshot, own, format_)
+
+    async def own_exposition(self, format_: ScrapeFormat) -> Exposition:
+        """Return that of what is the relay's own, and of nothing else."""
+        snapshot = await self._newest_snapshot()
+        return Exposition(snapshot.emptied(), self._own_families(snapshot), format_)
 
     def require_alive(self) -> None:
         """Raise whatever stands in the way of serving what is known."""
         sample = self._view.snapshot().sample()
-        for _ in self._expose(sample, negotiate(None)).chunks():
+        own = self._own_families(sample)
+        for _ in Exposition(sample, own, negotiate(None)).chunks():
             pass
 
-    def _expose(self, snapshot: Snapshot, format_: ScrapeFormat) -> Exposition:
+    async def _newest_snapshot(self) -> Snapshot:
+        await self.refresh()
+        await self._advance()
+        self._health.look_for_recovery()
+        return self._view.snapshot()
+
+    def _own_families(self, snapshot: Snapshot) -> list[MetricFamily]:
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
@@ -178,8 +194,7 @@ class Relay:
             store_up=self._health.is_up,
             clock_skew=self._database.clock_skew() / 10**9,
         )
-        own = self.telemetry.families(gauges, time.monotonic())
-        return Exposition(snapshot, own, format_)
+        return self.telemetry.families(gauges, time.monotonic())
 
     async def refresh(self) -> bool:
         """Bring the view up to date; return whether the database answered in time."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from pushrelay import __version__
+from pushrelay.cli.ignored_flags import ignored_flags, warn_about_ignored_flags
 from pushrelay.cli.options import (
     LIMIT_HELP,
     database_url,
@@ -18,7 +19,13 @@ from pushrelay.cli.options import (
     option,
     utf8_names,
 )
-from pushrelay.config import Freshness, Limits, Settings, normalise_prefix
+from pushrelay.config import (
+    OWN_METRICS_PATH,
+    Freshness,
+    Limits,
+    Settings,
+    normalise_prefix,
+)
 from pushrelay.durations import parse_duration
 from pushrelay.errors import InvalidDuration, PushrelayError, StartupError
 from pushrelay.logs import FORMATS, LEVELS, configure_logging
@@ -60,6 +67,14 @@ log = logging.getLogger("pushrelay")
     help="Path under which metrics are exposed. Pushes always go to /metrics/job/....",
 )
 @option(
+    "--web.own-metrics",
+    "own_metrics",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    help="Whether the metrics of this process are on the page of --web.telemetry-path, "
+    "too, and not only at /-/metrics. auto: unless the database is on a server.",
+)
+@option(
     "--web.external-url",
     "external_url",
     default="",
@@ -92,11 +107,6 @@ log = logging.getLogger("pushrelay")
     help="TLS and basic auth. Not enforced yet, so serve refuses to start with one.",
 )
 @utf8_names
-@option(
-    "--push.disable-consistency-check/--no-push.disable-consistency-check",
-    "unchecked",
-    help="Accepted for compatibility and ignored: pushes are always checked.",
-)
 @option(
     "--config.file",
     "config_file",
@@ -145,20 +155,6 @@ log = logging.getLogger("pushrelay")
     help="How long they are kept.",
 )
 @option(
-    "--persistence.file",
-    "persistence_file",
-    default="",
-    metavar="FILE",
-    help="Accepted for compatibility and ignored: see --database.url.",
-)
-@option(
-    "--persistence.interval",
-    "persistence_interval",
-    default="5m0s",
-    metavar="DURATION",
-    help="Accepted for compatibility and ignored: every push is on disk at once.",
-)
-@option(
     "--log.level",
     "log_level",
     type=click.Choice(list(LEVELS)),
@@ -173,6 +169,7 @@ log = logging.getLogger("pushrelay")
     help="How log lines are written.",
 )
 @limits
+@ignored_flags
 @click.pass_context
 def serve(context: click.Context, /, **values: Any) -> None:
     """Run the relay. It takes pushes, keeps them and shows them to scrapers.
@@ -187,7 +184,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         flags["database.url"] = _without_password(values["database_url"])
         settings = _settings(values, flags)
         policies = _policies(settings)
-        _warn_about_ignored_flags(context)
+        warn_about_ignored_flags(context)
         _prepare_database(settings)
         _run(settings, policies)
     except PushrelayError as error:
@@ -208,7 +205,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         database_sync=values["database_sync"],
         listen_addresses=values["listen_addresses"],
         systemd_socket=values["systemd_socket"],
-        telemetry_path=normalise_prefix(values["telemetry_path"]) or "/",
+        telemetry_path=_telemetry_path(values["telemetry_path"]),
+        own_metrics=values["own_metrics"],
         route_prefix=normalise_prefix(prefix) if prefix else external_path,
         external_path=external_path,
         enable_lifecycle=values["enable_lifecycle"],
@@ -224,21 +222,14 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
     )
 
 
-_IGNORED = {
-    "persistence_file": "groups are kept in the database at --database.url; the "
-    "Pushgateway's file is not read",
-    "persistence_interval": "every acknowledged push is on disk already",
-    "unchecked": "every push is checked, at a cost that follows its own size, and is "
-    "answered with 200 once it is on disk",
-}
-
-
-def _warn_about_ignored_flags(context: click.Context) -> None:
-    for parameter in context.command.params:
-        name = str(parameter.name)
-        source = context.get_parameter_source(name)
-        if name in _IGNORED and source is not click.core.ParameterSource.DEFAULT:
-            log.warning("%s is ignored: %s", parameter.opts[0], _IGNORED[name])
+def _telemetry_path(written: str) -> str:
+    path = normalise_prefix(written) or "/"
+    if path == OWN_METRICS_PATH:
+        raise StartupError(
+            f"--web.telemetry-path: {path} is the page of the relay's own metrics; "
+            "choose another path"
+        )
+    return path
 
 
 def _prepare_database(settings: Settings) -> None:

@@ -21,10 +21,8 @@ from typing import Any
 from pushrelay.config import Settings
 from pushrelay.errors import PushrelayError
 from pushrelay.exposition.compression import check_encoding
-from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
-from pushrelay.view.exposition import Exposition
 from pushrelay.web.app import create_app
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import HTTPError
@@ -34,7 +32,6 @@ from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
-from pushrelay.web.parameters import Parameters
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
@@ -42,6 +39,7 @@ from pushrelay.web.reloading import Reloader
 from pushrelay.web.reports import Reports
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
+from pushrelay.web.scraping import Scraping
 from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
@@ -78,16 +76,15 @@ class Gateway:
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
         asked = ThreadPoolExecutor(ASKED_THREADS, thread_name_prefix="asked")
-        self._chooser = Streamer(asked, settings.limits.request_seconds)
-        chooser = self._chooser
+        chooser = Streamer(asked, settings.limits.request_seconds)
         self._handlers: Handlers = {
             **self._pushes.handlers,
+            **Scraping(relay, self._streamer, chooser).handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
             **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
             "import": Importing(settings, relay).take_over,
-            "metrics": self._metrics,
             "healthy": self._healthy,
             "ready": self._ready,
             "reload": self._reload,
@@ -202,35 +199,6 @@ class Gateway:
             # The head is out already; the server closes the connection.
             raise error
         await exchange.error(error)
-
-    async def _metrics(self, exchange: Exchange, _rest: str) -> None:
-        format_ = negotiate(exchange.header("accept"))
-        exposition = await self._relay.exposition(format_)
-        if exchange.query:
-            exposition = await self._chosen(exposition, exchange.parameters)
-        gzip = accepts_gzip(exchange.header("accept-encoding"))
-        chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
-        headers: Headers = (("Content-Type", format_.content_type),)
-        if gzip:
-            headers += (("Content-Encoding", "gzip"),)
-        if not exposition.is_small:
-            await self._streamer.send(exchange, 200, headers, chunks)
-            return
-        body = b"".join(chunks)
-        await exchange.begin(200, (*headers, ("Content-Length", str(len(body)))))
-        await exchange.send(body, more=False)
-
-    async def _chosen(
-        self, exposition: Exposition, parameters: Parameters
-    ) -> Exposition:
-        """Return the part of `exposition` that is asked for."""
-        if not parameters.all("match[]"):
-            return exposition
-
-        def choose() -> Exposition:
-            return exposition.only(parameters.selectors())
-
-        return await self._chooser.run(choose)
 
     async def _healthy(self, exchange: Exchange, _rest: str) -> None:
         self._relay.require_alive()

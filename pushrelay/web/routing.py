@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from pushrelay.config import Settings
+from pushrelay.config import OWN_METRICS_PATH, Settings
 
 METHODS = ("DELETE", "GET", "POST", "PUT")
 
@@ -88,6 +88,7 @@ class Router:
             _route("healthy", ("GET",), f"{prefix}/-/healthy"),
             _route("ready", ("GET",), f"{prefix}/-/ready"),
             _route("metrics", ("GET",), prefix + settings.telemetry_path),
+            _route("own_metrics", ("GET",), prefix + OWN_METRICS_PATH),
             _route("status", ("GET",), f"{prefix}/status"),
             _route("status", ("GET",), f"{prefix}/"),
             _route("static", ("GET",), f"{prefix}/static/", rest=True),

@@ -20,7 +20,7 @@ from pushrelay.errors import InvalidRules, StartupError
 from pushrelay.job_rules import read_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
-from pushrelay.store.engine import open_database
+from pushrelay.store.engine import Database, open_database
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
 from pushrelay.web.interpreter import collect_garbage_rarely
@@ -156,8 +156,17 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             limits=settings.limits,
             runs_keep=settings.runs_keep,
             runs_max_age=settings.runs_max_age,
+            shows_own=_shows_own(settings, database),
         )
         return Gateway(settings, relay, _terminate)
+
+
+def _shows_own(settings: Settings, database: Database) -> bool:
+    # A scraper that reaches replicas in turn would take each one's counters for resets
+    # of the other's.
+    if settings.own_metrics == "auto":
+        return not database.is_shared
+    return settings.own_metrics == "on"
 
 
 def _current_policies(

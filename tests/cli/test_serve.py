@@ -36,6 +36,15 @@ def test_the_telemetry_path_may_be_written_with_any_slashes(
     assert served[0].telemetry_path == "/own"
 
 
+@pytest.mark.parametrize("written", ["/-/metrics", "-/metrics/"])
+def test_the_telemetry_path_is_not_that_of_own_metrics(
+    tmp_path: Path, served: list[Settings], written: str
+) -> None:
+    output = run(tmp_path, f"--web.telemetry-path={written}")
+    assert "--web.telemetry-path: /-/metrics is the page of the relay's own" in output
+    assert served == []
+
+
 @pytest.mark.parametrize(
     ("flags", "prefix", "external_path"),
     [

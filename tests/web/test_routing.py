@@ -58,6 +58,9 @@ def cleaned(location: str) -> Redirected:
         ("PUT", "/metrics/instance/x", Unknown()),
         # Everything else.
         ("GET", "/metrics", Found("metrics")),
+        ("GET", "/-/metrics", Found("own_metrics")),
+        ("HEAD", "/-/metrics", GETS),
+        ("GET", "/-/Metrics", Redirected("/-/metrics", 301)),
         ("HEAD", "/metrics", GETS),
         ("PUT", "/metrics", GETS),
         ("OPTIONS", "/metrics", GETS),
