@@ -66,8 +66,8 @@ class Check:
         self, database: Database, now: Callable[[], int] | None = None
     ) -> None:
         self.rows: Counter[str] = Counter()
-        self._database = database
         self.revision: int | None = None
+        self._database = database
         self._now = now or database.now
 
     def faults(self) -> Iterator[Fault]:
@@ -82,7 +82,9 @@ class Check:
                     yield from self._faults(session)
         except DatabaseErrors as error:
             reason = f"cannot be read any further: {one_line(error)}"
-            yield Fault("database", "", reason, FILE_REMEDY)
+            yield Fault(
+                "database", "", reason, f"try again; if it stays so, {FILE_REMEDY}"
+            )
 
     def _missing(self) -> Iterator[Fault]:
         with self._database.snapshot() as connection:
@@ -103,34 +105,42 @@ class Check:
             yield from _file_faults(session)
         yield from lock_faults(session)
         learn_time(session)
-        now = self._now()
-        self._clock, self._ends = Clock(now), RunEnds(now)
-        yield from self._clock.faults(session)
-        self.revision = self._clock.newest
+        rows = _Rows(self._now())
+        yield from rows.clock.faults(session)
+        self.revision = rows.clock.newest
         for table, kind in _KINDS.items():
             for values in session.stream(sql(select(table))):
                 self.rows[table.name] += 1
                 row = dict(zip(table.c.keys(), values, strict=True))
-                yield from self._row_faults(table, kind, row)
-        for key, what in self._ends.missing():
+                yield from rows.faults(table, kind, row)
+        for key, what in rows.ends.missing():
             yield Fault(run_evidence.name, key, what, _RUN_REMEDY)
 
-    def _row_faults(self, table: Table, kind: _Kind, row: Row) -> Iterator[Fault]:
+
+class _Rows:
+    """Looks into rows, with what is known of others; now: Unix nanoseconds."""
+
+    def __init__(self, now: int) -> None:
+        self.clock = Clock(now)
+        self.ends = RunEnds(now)
+
+    def faults(self, table: Table, kind: _Kind, row: Row) -> Iterator[Fault]:
+        """Check a row of `table`."""
         found = list(broken(kind.check, row))
         for what in found:
             yield Fault(table.name, kind.name(row), what, ROW_REMEDY)
         for what in broken(lambda row: self._clock_faults(table, row), row):
             yield Fault(table.name, kind.name(row), what, CLOCK_REMEDY)
         if table is run_evidence and not found:
-            self._ends.expect(row)
+            self.ends.expect(row)
         elif table is runs:
-            for what in self._ends.compare(row):
+            for what in self.ends.compare(row):
                 yield Fault(table.name, kind.name(row), what, _RUN_REMEDY)
 
     def _clock_faults(self, table: Table, row: Row) -> Iterator[str]:
-        oldest, newest = self._clock.oldest, self._clock.newest
+        oldest, newest = self.clock.oldest, self.clock.newest
         if table is receipts:
-            yield from self._clock.future(row["at"])
+            yield from self.clock.future(row["at"])
         if table not in _CONTENT or oldest is None or newest is None:
             return
         revision, content = row["revision"], row[_CONTENT[table]]

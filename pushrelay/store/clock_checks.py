@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from sqlalchemy import select
 
 from pushrelay.store.fault import CLOCK_REMEDY, Fault
+from pushrelay.store.row_checks import Row, broken
 from pushrelay.store.schema import commits, write_lock
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
@@ -49,8 +51,10 @@ class Clock:
         """Check them."""
         nonces: dict[bytes, int] = {}
         at_before = 0
-        for revision, nonce, at in session.stream(_COMMITS):
-            for what in self._faults(revision, nonce, at, at_before):
+        for values in session.stream(_COMMITS):
+            row = dict(zip(commits.c.keys(), values, strict=True))
+            revision, nonce, at = values
+            for what in broken(partial(self._faults, at_before), row):
                 yield _fault(revision, what)
             if (other := nonces.setdefault(nonce, revision)) != revision:
                 yield _fault(revision, f"has the nonce of commit {other}")
@@ -59,9 +63,8 @@ class Clock:
         if self.newest is None:
             yield _fault(None, "there are none, so that no relay can read the store")
 
-    def _faults(
-        self, revision: int, nonce: bytes, at: int, at_before: int
-    ) -> Iterator[str]:
+    def _faults(self, at_before: int, row: Row) -> Iterator[str]:
+        revision, nonce, at = row["revision"], row["nonce"], row["at"]
         if self.newest is not None and revision != self.newest + 1:
             yield f"comes right after commit {self.newest}: those between are missing"
         if len(nonce) != 16:

@@ -165,7 +165,10 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     [
         (b"", "is empty"),
         (b"x 1\n", "is no backup of pushrelay"),
-        (gzip.compress(b"x", mtime=0), "is compressed; decompress it with gunzip first"),
+        (
+            gzip.compress(b"x", mtime=0),
+            "is compressed; decompress it with gunzip first",
+        ),
         (b"\x28\xb5\x2f\xfd..", "is compressed; decompress it with unzstd first"),
         (b"PGDMP\x01", "is a dump of PostgreSQL, which pg_restore reads"),
         (b"SQLite format 3\0" + bytes(1000), "is damaged: file is not a database"),
