@@ -121,11 +121,11 @@ class _NewBackup:
         self._path = path
         self._name = name
         self._tables: dict[str, SealedTable] = {}
-        # Whatever the umask is: what jobs push and print may be secret.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         _make_tables(path, name)
         self._connection = sqlite3.connect(path, isolation_level=None)
         with _writing(name):
+            # Whatever the umask is: what jobs push and print may be secret.
+            path.chmod(0o600)
             # The file is all there is to it, and nobody needs it before it is whole.
             self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.execute("PRAGMA synchronous = OFF")
@@ -171,6 +171,7 @@ class _NewBackup:
 def _make_tables(path: Path, name: str) -> None:
     database = SqliteDatabase(URL.create("sqlite", database=str(path)), "normal")
     try:
+        database.create()
         upgrade(database)
     except StartupError as error:
         raise _unwritable(name, error.__cause__ or error) from error
