@@ -11,7 +11,7 @@ together: a write that looks nothing up takes two round trips.
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -27,7 +27,7 @@ from pushrelay.store.engine import (
 )
 from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Values
-from pushrelay.store.statements import Statement
+from pushrelay.store.statements import Replacing, Statement
 
 LOCK_SECONDS = 5
 STATEMENT_SECONDS = 10
@@ -189,6 +189,10 @@ class PostgresSession:
         for values in listed:
             _refuse_too_large(values)
         self._ask(statement.postgresql, listed)
+
+    def replace(self, replacing: Replacing, rows: Sequence[Values]) -> None:
+        self.run(replacing.remove, {"ids": [row["id"] for row in rows]})
+        self.run_many(replacing.insert, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
