@@ -6,7 +6,7 @@ still ask for, old receipts and runs, and what is forgotten.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -123,6 +123,7 @@ class _Rows:
     def __init__(self, now: int) -> None:
         self.clock = Clock(now)
         self.ends = RunEnds(now)
+        self._ids: dict[Table, set[bytes]] = defaultdict(set)
 
     def faults(self, table: Table, kind: _Kind, row: Row) -> Iterator[Fault]:
         """Check a row of `table`."""
@@ -131,6 +132,9 @@ class _Rows:
             yield Fault(table.name, kind.name(row), what, ROW_REMEDY)
         for what in broken(lambda row: self._clock_faults(table, row), row):
             yield Fault(table.name, kind.name(row), what, CLOCK_REMEDY)
+        if row["id"] in self._ids[table]:
+            yield Fault(table.name, kind.name(row), "is there again", _ID_REMEDY)
+        self._ids[table].add(row["id"])
         if table is run_evidence and not found:
             self.ends.expect(row)
         elif table is runs:
@@ -153,6 +157,9 @@ class _Rows:
             )
 
 
+_ID_REMEDY = (
+    "delete all but its row of the highest revision, and start the relays again"
+)
 _RUN_REMEDY = "report the end of the run, or retire its job"
 _INTEGRITY = sql(text("PRAGMA integrity_check"))
 

@@ -28,6 +28,7 @@ from pushrelay.store.check import Check
 from pushrelay.store.clock_checks import TOLERANCE
 from pushrelay.store.engine import Database
 from pushrelay.store.fault import CLOCK_REMEDY, FILE_REMEDY
+from pushrelay.store.group_rows import to_row
 from pushrelay.store.migrate import upgrade
 from pushrelay.store.restore import restore
 from pushrelay.store.schema import (
@@ -194,6 +195,21 @@ def test_clocks_of_hosts_may_be_apart_for_a_while(database: Database) -> None:
         f"commits 1: was made {seconds} s in the future; {CLOCK_REMEDY}",
         f"commits 2: was made {seconds} s before the commit before it; {CLOCK_REMEDY}",
     ]
+
+
+@pytest.mark.postgres
+def test_a_group_that_is_there_twice_is_found(database: Database) -> None:
+    commit(database, group_of("x 1", key_of("a")))
+    again = to_row(group_of("x 1", key_of("a"), revision=0))
+    change(
+        database,
+        insert(groups).values(**again),
+        update(commits).values(at=time.time_ns()),
+    )
+    assert fault_of(database) == (
+        'groups {job="a"}: is there again; delete all but its row of the highest '
+        "revision, and start the relays again"
+    )
 
 
 @pytest.mark.postgres
