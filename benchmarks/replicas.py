@@ -9,10 +9,11 @@ status is 1 if one of it is missed.
     make bench-replicas ARGS='--quick'
     make bench-replicas ARGS='--output benchmarks/RESULTS-replicas.md'
 
-Conclusion (2026-11-26; RESULTS-replicas.md has the table): a scrape after a push to another
-replica takes 1.3 to 1.5 x that after an own one, and a snapshot that is held open changes
-nothing. On the same CPUs, three replicas push half as much as one or less: each of them
-takes over what the others wrote, and their commits have fewer pushes in them.
+Conclusion (2026-11-26; RESULTS-replicas.md has the table): a scrape after a push to
+another replica takes 1.3 to 1.6 x that after an own one. On the same CPUs, more
+replicas push less: each of them takes over what the others wrote, and with the same
+clients their commits have fewer pushes in them. That a snapshot changes nothing of what
+a push asks the database for, tests/store/test_long_snapshots.py counts.
 """
 
 from __future__ import annotations
