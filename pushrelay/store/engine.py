@@ -157,6 +157,6 @@ def unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"the database is unavailable: {one_line(error)}")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """Return what the driver says, without what SQLAlchemy adds."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
