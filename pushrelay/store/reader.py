@@ -109,7 +109,7 @@ def read_snapshot(database: Database, since: Position | None) -> Changes | None:
             with session.transaction():
                 return read_changes(session, since, is_likely=True)
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
 
 
 def is_committed(session: Session, nonce: bytes) -> bool:
