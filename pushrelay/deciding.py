@@ -21,12 +21,16 @@ from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
 
+HELD_UP_SECONDS = 1.0
+"""How long who shows the view waits for what is decided."""
+
 
 class ViewDecider:
     """Gives writes their meaning on the writer's thread, and keeps the view in step.
 
     The view is changed by one thread at a time: `_lock` orders all that do. It is not
-    held while the database is asked, for no scrape should wait for a disk.
+    held while the database is asked, for no scrape should wait for a disk; but for what
+    a decision looks up there, which scrapes do without if it takes long.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class ViewDecider:
         self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._is_advancing = False
+        self._deciding_since = float("inf")
 
     def catch_up(self, read: ReadChanges) -> Position:
         while True:
@@ -76,16 +81,23 @@ class ViewDecider:
 
     def is_due(self) -> bool:
         """Whether something is to be shown otherwise now."""
+        if time.monotonic() - self._deciding_since > HELD_UP_SECONDS:
+            return False
         # In this order: what is not due any more is being advanced, or is shown.
         return self._view.is_due(self._clock()) or self._is_advancing
 
     def advance(self) -> None:
-        """Let go stale, and let be forgotten, what is due; show what runs come to."""
-        while True:
-            with self._lock:
-                began = time.monotonic()
+        """Let go stale, and let be forgotten, what is due; show what runs come to.
+
+        It is done later if a decision takes long.
+        """
+        while self._lock.acquire(timeout=HELD_UP_SECONDS):
+            began = time.monotonic()
+            try:
                 if self._advance():
                     return
+            finally:
+                self._lock.release()
             # Others shall have as much of the interpreter as this.
             time.sleep(time.monotonic() - began)
 
@@ -105,10 +117,17 @@ class ViewDecider:
 
     def decide(self, writes: list[Write], revision: int, books: Books) -> Decision:
         with self._lock:
-            # Read here: who waited for the lock comes after a later moment.
-            self._view.advance(self._clock())
-            staging = Staging(self._view, revision, books)
-            batch = Batch(staging, self._view.standings.policies, self._limits)
-            for write in writes:
-                batch.add(write)
+            self._deciding_since = time.monotonic()
+            try:
+                return self._decide(writes, revision, books)
+            finally:
+                self._deciding_since = float("inf")
+
+    def _decide(self, writes: list[Write], revision: int, books: Books) -> Decision:
+        # Read here: who waited for the lock comes after a later moment.
+        self._view.advance(self._clock())
+        staging = Staging(self._view, revision, books)
+        batch = Batch(staging, self._view.standings.policies, self._limits)
+        for write in writes:
+            batch.add(write)
         return staging.decision

@@ -198,7 +198,11 @@ class Relay:
 
     async def refresh(self) -> bool:
         """Bring the view up to date; return whether the database answered in time."""
-        return await self._health.refresh()
+        is_new = await self._health.refresh()
+        if not is_new and self._writer.has_news:
+            # What was answered is seen, all the same.
+            await asyncio.to_thread(self._writer.take_over)
+        return is_new
 
     async def require_refresh(self) -> None:
         """Bring the view up to date. Raises StoreUnavailable."""
@@ -207,7 +211,10 @@ class Relay:
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
-        return self._health.refresh_blocking()
+        is_new = self._health.refresh_blocking()
+        if not is_new:
+            self._writer.take_over()
+        return is_new
 
     def groups(self) -> list[Group]:
         """Return all groups of the last refresh, sorted by grouping key; on a thread

@@ -52,6 +52,8 @@ class StoreHealth:
         self._reader = SecondChance(read, "refresher", is_silent)
         self._prober = SecondChance(self._probe, "prober", is_silent)
         self._is_readable = True
+        # Why the last reading that ended did not succeed.
+        self._unread: BaseException | None = None
         self._refused_at = _NEVER
         # The writer may still wait for an answer that was lost before.
         self._doubted_at = _NEVER
@@ -102,18 +104,25 @@ class StoreHealth:
         self._reader.request(CLOCK_DEADLINE_SECONDS).result()
 
     async def require_ready(self) -> None:
-        """Raise StoreUnavailable unless it takes writes."""
+        """Raise StoreUnavailable unless it takes writes, and what it has can be read:
+        pushes need both."""
         if not self._writer.is_running:
             raise StoreUnavailable("the thread that writes has ended; see the log")
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
         if has_committed and self.is_up and not self._is_in_doubt:
             return
         probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
-        if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
+        # A reading that is only slow is no reason.
+        done, _ = await asyncio.gather(
+            _wait(probe, CLOCK_DEADLINE_SECONDS), self.refresh()
+        )
+        if not done:
             self._refused_at = time.monotonic()
             raise StoreUnavailable("the database did not take a commit in time")
         self._probed(probe)
         probe.result()
+        if self._unread is not None:
+            raise StoreUnavailable(f"the database cannot be read: {self._unread}")
 
     def look_for_recovery(self) -> None:
         """Find out whether it takes writes again, if it did not; whoever asks later
@@ -154,9 +163,7 @@ class StoreHealth:
             if patience < CLOCK_DEADLINE_SECONDS:
                 # It may be slow only, and was found so meanwhile.
                 return False
-        error = reading.exception() if done else None
-        if error is not None and not isinstance(error, StoreUnavailable):
-            log.error("reading the store failed", exc_info=error)
+        error = self._note_reading(reading) if done else None
         was_readable, self._is_readable = self._is_readable, done and error is None
         if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
@@ -166,10 +173,19 @@ class StoreHealth:
 
     def _read_late(self, reading: Future[None]) -> None:
         """Wait for the next reading as for one of a database that answers."""
-        if not self._is_readable and not reading.cancelled():
-            self._is_readable = reading.exception() is None
-            if self._is_readable:
-                self._answers_again()
+        if reading.cancelled():
+            return
+        is_read = self._note_reading(reading) is None
+        if is_read and not self._is_readable:
+            self._is_readable = True
+            self._answers_again()
+
+    def _note_reading(self, reading: Future[None]) -> BaseException | None:
+        """Take over why `reading`, which has ended, did not succeed; return that."""
+        error = self._unread = reading.exception()
+        if error is not None and not isinstance(error, StoreUnavailable):
+            log.error("reading the store failed", exc_info=error)
+        return error
 
     def _answers_again(self) -> None:
         log.info("the database answers again")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from builders import (
 )
 from relay_use import (
     SECOND,
+    Clock,
     group,
     groups_of,
     open_relay,
@@ -33,7 +35,7 @@ from relay_use import (
 )
 from sqlalchemy import insert, text
 
-from pushrelay import deletions, store_health
+from pushrelay import deciding, deletions, store_health
 from pushrelay import relay as relay_module
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
@@ -45,8 +47,9 @@ from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
 from pushrelay.selector_parser import parse_selector
-from pushrelay.store import postgres_session, sqlite
+from pushrelay.store import books, postgres_session, sqlite
 from pushrelay.store.group_rows import to_row
+from pushrelay.store.receipts import Receipt
 from pushrelay.store.schema import commits, groups
 from pushrelay.telemetry import Telemetry
 
@@ -924,6 +927,9 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
             other.close()
             assert len(await samples(relay)) == 1
             assert not await is_up(relay)
+            # No push would be taken, either.
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                await relay.require_ready()
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(test())
@@ -946,6 +952,64 @@ def test_a_fault_of_ours_in_reading_leaves_the_last_page(
     with caplog.at_level(logging.ERROR):
         asyncio.run(test())
     assert "reading the store failed" in caplog.text
+
+
+def test_an_answered_push_is_seen_also_if_the_database_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StoreUnavailable("gone")
+
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            deliver = relay._writer._deliver
+
+            def deliver_and_rest(answers: list[tuple[Any, Any]]) -> None:
+                deliver(answers)
+                time.sleep(0.5)
+
+            monkeypatch.setattr(relay._writer, "_deliver", deliver_and_rest)
+            await put(relay, A, "x 1")
+            monkeypatch.setattr(relay_module, "read_snapshot", fail)
+            assert len(await samples(relay)) == 1
+            await put(relay, B, "x 1")
+            assert not await asyncio.to_thread(relay.refresh_blocking)
+            assert len(relay.groups()) == 2
+
+    asyncio.run(test())
+
+
+def test_a_push_that_waits_for_a_lookup_delays_no_scrape_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(deciding, "HELD_UP_SECONDS", 0.2)
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def hang(*_: Any) -> None:
+        asked.set()
+        assert goes_on.wait(60)
+
+    async def test() -> None:
+        async with open_relay(tmp_path, clock=clock) as relay:
+            await put(relay, A, "x 1", at=clock(), stale_after=SECOND)
+            before = await samples(relay)
+            monkeypatch.setattr(books, "find_receipt", hang)
+            receipt = Receipt(bytes(32), bytes(32), clock())
+            pushing = asyncio.create_task(put(relay, B, "x 1", receipt=receipt))
+            try:
+                assert await asyncio.to_thread(asked.wait, 30)
+                clock.go(2)
+                async with asyncio.timeout(20):
+                    for _ in range(20):
+                        assert await samples(relay) == before
+                    assert len(await asyncio.to_thread(relay.groups)) == 1
+            finally:
+                goes_on.set()
+            await pushing
+            [shown] = [s for s in await samples(relay) if s.startswith("x{")]
+            assert shown == 'x{instance="",job="b"} 1'
+
+    asyncio.run(test())
 
 
 @pytest.mark.usefixtures("impatient")

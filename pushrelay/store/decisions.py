@@ -40,7 +40,7 @@ class Decision:
 
 
 class Decider(Protocol):
-    """Gives writes their meaning. All methods are called on the writer's thread."""
+    """Gives writes their meaning, on the writer's thread."""
 
     def catch_up(self, read: ReadChanges) -> Position:
         """Take over what others wrote, as `read` tells it; return where that led."""
@@ -49,4 +49,4 @@ class Decider(Protocol):
         """Say what `writes`, in this order, do to the store at `revision`."""
 
     def committed(self, changes: Changes) -> None:
-        """Take over what was written."""
+        """Take over what was written; on any thread."""

@@ -79,6 +79,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._session: Session | None = None
         self._committed: Changes | None = None
+        self._taking_over = threading.Lock()
         self._others_wrote = False
         self._pruner = Pruner()
         # Told of each commit: its seconds and its number of writes.
@@ -128,6 +129,18 @@ class Writer:
             raise unavailable(self._database, error) from error
         self.committed_at = time.monotonic()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether the decider does not have the last commit."""
+        return self._committed is not None
+
+    def take_over(self) -> None:
+        """Let the decider have the last commit, if it has not; on any thread."""
+        with self._taking_over:
+            if self._committed is not None:
+                self._decider.committed(self._committed)
+                self._committed = None
+
     # --- the writer's thread ---
 
     def _run(self) -> None:
@@ -141,8 +154,8 @@ class Writer:
                 # Whatever it is, the next batch must have its turn.
                 log.exception("the answers to a batch of writes were lost")
             # While those who wait wake up: a scrape of theirs that comes before reads
-            # from the database what is new.
-            self._take_over()
+            # from the database what is new, or calls this itself.
+            self.take_over()
         self._disconnect()
 
     def _answers(self, batch: Batch, add_more: AddMore) -> list[tuple[Any, Any]]:
@@ -178,14 +191,8 @@ class Writer:
         # One write that cannot be stored must not fail the others.
         return [pair for entry in batch for pair in self._answers([entry], _add_none)]
 
-    def _take_over(self) -> None:
-        """Let the decider have the last commit, if it has not."""
-        if self._committed is not None:
-            self._decider.committed(self._committed)
-            self._committed = None
-
     def _commit(self, batch: Batch, add_more: AddMore) -> list[Any]:
-        self._take_over()
+        self.take_over()
         started = time.monotonic()
         attempt = _Attempt(secrets.token_bytes(16))
         try:
