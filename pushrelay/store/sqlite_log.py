@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from pushrelay.errors import StartupError
@@ -22,8 +24,9 @@ _MAGIC = 0x377F0682
 """What a log begins with; the last bit tells the byte order of its checksums."""
 
 _FRAME = struct.Struct(">4I8x")
-_LAST_FRAME = struct.Struct("=16xI")
-"""Where the index of a log tells the last frame that belongs to a commit."""
+_INDEX = struct.Struct("=16xI12x8s")
+"""Where the index of a log tells the last frame that belongs to a commit, and the salts
+of the log."""
 
 
 def log_of(path: Path) -> Path:
@@ -62,22 +65,23 @@ def require_all_commits(path: Path) -> None:
     """Raise Damaged for a log with commits that SQLite does not see behind damage.
 
     It must be open, and each commit have been on the disk before the next one began:
-    then a power cut leaves the traces of one at most.
+    then a power cut leaves the traces of one at most. Those that failed, as on a disk
+    that is full, leave traces of which none follows another.
     """
     header = _header(path)
     if len(header) < _HEADER.size or not any(header):
         return
     ends = _ends_of_commits(path, header)
-    index = path.with_name(path.name + "-shm").read_bytes()[: _LAST_FRAME.size]
-    # Somebody else may have begun the log anew meanwhile.
-    if _header(path) != header:
+    index = path.with_name(path.name + "-shm").read_bytes()[: _INDEX.size]
+    last, salts = _INDEX.unpack(index)
+    # Somebody else may begin the log anew meanwhile, the index first.
+    if _header(path) != header or salts != header[16:24]:
         return
-    [last] = _LAST_FRAME.unpack(index)
-    lost = sum(number > last for number in ends)
-    if lost > 1:
+    lost = [number for number in ends if number > last]
+    if any(_is_unbroken(path, header, *each) for each in pairwise(lost)):
         raise Damaged(
-            f"the write-ahead log {log_of(path)} is damaged, and {lost} commits are "
-            f"behind that; move it away with {path}, and restore a backup with "
+            f"the write-ahead log {log_of(path)} is damaged, and {len(lost)} commits "
+            f"are behind that; move it away with {path}, and restore a backup with "
             "`pushrelay restore`, or start once with --database.sync=normal to go on "
             "without them"
         )
@@ -101,15 +105,23 @@ def _header(path: Path) -> bytes:
 def _is_header(header: bytes) -> bool:
     if len(header) < _HEADER.size:
         return False
-    magic, *_, first, second = _HEADER.unpack(header)
-    if magic & ~1 != _MAGIC:
-        return False
-    words = struct.unpack(">6I" if magic & 1 else "<6I", header[:24])
-    a = b = 0
+    magic, *_ = _HEADER.unpack(header)
+    return bool(
+        magic & ~1 == _MAGIC
+        and _checksum(header, header[:24], bytes(8)) == header[24:32]
+    )
+
+
+def _checksum(header: bytes, content: bytes, before: bytes) -> bytes:
+    """Return the checksum of `content`, which comes after what has that of `before`, in
+    the log that begins with `header`."""
+    a, b = struct.unpack(">2I", before)
+    order = ">" if header[3] & 1 else "<"
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
     for one, other in zip(words[::2], words[1::2], strict=True):
         a = (a + one + b) & 0xFFFFFFFF
         b = (b + other + a) & 0xFFFFFFFF
-    return (a, b) == (first, second)
+    return struct.pack(">2I", a, b)
 
 
 def _ends_of_commits(path: Path, header: bytes) -> list[int]:
@@ -125,3 +137,21 @@ def _ends_of_commits(path: Path, header: bytes) -> list[int]:
             if pages and found == salts:
                 ends.append(number + 1)
     return ends
+
+
+def _is_unbroken(path: Path, header: bytes, first: int, last: int) -> bool:
+    """Whether each frame after the `first` one, up to the `last` one, was written
+    after the one before."""
+    return all(
+        _checksum(header, frame[:8] + frame[_FRAME.size :], before[16:24])
+        == frame[16:24]
+        for before, frame in pairwise(_frames(path, header, range(first, last + 1)))
+    )
+
+
+def _frames(path: Path, header: bytes, numbers: Iterable[int]) -> Iterator[bytes]:
+    size = _FRAME.size + _HEADER.unpack(header)[2]
+    with log_of(path).open("rb") as file:
+        for number in numbers:
+            file.seek(_HEADER.size + (number - 1) * size)
+            yield file.read(size)
