@@ -1,0 +1,276 @@
+"""Threads that write to relays and read from them, and note all of it."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from relay_process import HTTPClient
+from torture import requests
+from torture.history import History, Operation, Outcome, Scrape
+from torture.page import read_page
+from torture.requests import Request
+
+ANSWER_SECONDS = 5.0
+"""How long a client waits for an answer; then it does not know."""
+
+PATIENCE = 120.0
+"""How long it tries what it must know; then the run has failed."""
+
+_DOUBTFUL = (408, 502, 503, 504)
+_GROUPS = 2
+
+
+class Connection:
+    """A connection to `server` that is kept."""
+
+    def __init__(self, server: HTTPClient) -> None:
+        self._server = server
+        self._kept: http.client.HTTPConnection | None = None
+
+    def send(
+        self, method: str, target: str, body: str = "", headers: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Return status and text of the answer. Raises OSError and HTTPException."""
+        if self._kept is None:
+            self._kept = http.client.HTTPConnection(
+                self._server.host, self._server.port, timeout=ANSWER_SECONDS
+            )
+        try:
+            self._kept.request(method, target, body or None, headers or {})
+            response = self._kept.getresponse()
+            return response.status, response.read().decode()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
+
+
+class Client:
+    """Writes to cells of its own, one operation after the other.
+
+    servers: the first is asked, and the others in turn where it must be tried again.
+    """
+
+    def __init__(
+        self, number: int, servers: Sequence[HTTPClient], history: History, seed: int
+    ) -> None:
+        self._number = number
+        self._name = f"c{number}"
+        self._connections = [Connection(server) for server in servers]
+        self._history = history
+        self._chance = random.Random(f"{seed}/{number}")
+        self._values = count(1)
+        self._made = count(1)
+        self._groups = [self._new_instance() for _ in range(_GROUPS)]
+        self._contest = self._new_instance()
+
+    def run(self, is_over: Callable[[], bool]) -> None:
+        """Write until it is over."""
+        steps = (self._write, self._write, self._contend, self._add, self._report)
+        while not is_over():
+            self._chance.choice(steps)()
+        for connection in self._connections:
+            connection.close()
+
+    def _write(self) -> None:
+        number = self._chance.randrange(_GROUPS)
+        instance = self._groups[number]
+        fate = self._chance.random()
+        if fate < 0.2:
+            request = requests.delete(instance)
+        elif fate < 0.6:
+            request = requests.put(instance, self._value())
+        else:
+            request = requests.post(instance, self._value(), self._chance)
+        if self._once(request) is Outcome.UNKNOWN:
+            self._groups[number] = self._new_instance()
+            self._leave(requests.delete(instance))
+
+    def _contend(self) -> None:
+        instance = self._contest
+        if self._chance.random() < 0.4:
+            request = requests.delete(instance, "contests")
+        else:
+            request = requests.contest(instance, self._value(), self._chance)
+        if self._once(request) is Outcome.UNKNOWN:
+            self._contest = self._new_instance()
+            self._leave(requests.delete(instance, "contests"))
+
+    def _add(self) -> None:
+        self._until_known(
+            requests.add(self._name, self._chance.randrange(1, 100), self._chance)
+        )
+
+    def _report(self) -> None:
+        for request in requests.run(self._name):
+            self._until_known(request)
+
+    def _leave(self, request: Request) -> None:
+        """Have no more to do with a group of which nobody knows what is in it."""
+        self._until_known(request)
+
+    def _value(self) -> int:
+        """Return a value that nobody else ever writes."""
+        return next(self._values) * 100 + self._number
+
+    def _new_instance(self) -> str:
+        return f"{self._name}.{next(self._made)}"
+
+    def _once(self, request: Request) -> Outcome:
+        begun = time.monotonic()
+        outcome, told = self._try(self._connections[0], request)
+        self._note(request, begun, begun, outcome, told, 1)
+        return outcome
+
+    def _until_known(self, request: Request) -> None:
+        begun = last_begun = time.monotonic()
+        for tries in count(1):
+            connection = self._connections[(tries - 1) % len(self._connections)]
+            last_begun = time.monotonic()
+            outcome, told = self._try(connection, request)
+            if outcome is not Outcome.UNKNOWN:
+                self._note(request, begun, last_begun, outcome, told, tries)
+                return
+            assert last_begun - begun < PATIENCE, f"no answer at all: {request} {told}"
+            time.sleep(self._chance.uniform(0.02, 0.2))
+
+    def _try(self, connection: Connection, request: Request) -> tuple[Outcome, str]:
+        try:
+            status, text = connection.send(
+                request.method, request.target, request.body, request.headers
+            )
+        except (OSError, http.client.HTTPException) as error:
+            return Outcome.UNKNOWN, f"{type(error).__name__} {error}"
+        told = f"{status} {text[:200].strip()}"
+        if status == request.accepted:
+            return Outcome.ACKNOWLEDGED, str(status)
+        if status in _DOUBTFUL:
+            return Outcome.UNKNOWN, told
+        return Outcome.REFUSED, told
+
+    def _note(
+        self,
+        request: Request,
+        begun: float,
+        last_begun: float,
+        outcome: Outcome,
+        told: str,
+        tries: int,
+    ) -> None:
+        self._history.note(
+            Operation(
+                client=self._number,
+                kind=request.kind,
+                cell=request.cell,
+                pushed=request.pushed,
+                begun=begun,
+                ended=time.monotonic(),
+                outcome=outcome,
+                tries=tries,
+                last_begun=last_begun,
+                told=told,
+                id=request.id,
+            )
+        )
+
+
+class Scraper:
+    """Scrapes `server` again and again. process: tells which one it is now."""
+
+    def __init__(
+        self,
+        observer: str,
+        server: HTTPClient,
+        process: Callable[[], str | None],
+        history: History,
+    ) -> None:
+        self._observer = observer
+        self._connection = Connection(server)
+        self._process = process
+        self._history = history
+        self._cells: dict[str, tuple[tuple[str, str], ...]] = {}
+        self._strangers = count(1)
+
+    def run(self, is_over: Callable[[], bool], pause: float) -> None:
+        """Scrape until it is over, with pauses."""
+        while not is_over():
+            self.scrape()
+            time.sleep(pause)
+        self._connection.close()
+
+    def scrape(self, *, is_fresh: bool | None = None) -> str | None:
+        """Scrape once, and return the page if there is one. is_fresh: what is known
+        of that, if the page need not say it."""
+        process, begun = self._process(), time.monotonic()
+        try:
+            status, text = self._connection.send("GET", "/metrics")
+        except (OSError, http.client.HTTPException):
+            return None
+        ended = time.monotonic()
+        if status in _DOUBTFUL:
+            return None
+        assert status == 200, text
+        page = read_page(text)
+        if process is not None and process != self._process():
+            process = f"one of two, {next(self._strangers)}"
+        fresh = page.is_up is True if is_fresh is None else is_fresh
+        before, self._cells = self._cells, page.cells
+        gone = {cell: () for cell in before.keys() - page.cells.keys()}
+        changed = {c: now for c, now in page.cells.items() if before.get(c, ()) != now}
+        self._history.note(
+            Scrape(
+                self._observer,
+                process,
+                begun,
+                ended,
+                fresh,
+                page.revision,
+                changed | gone,
+                page.problems,
+            )
+        )
+        return text
+
+
+class Crew:
+    """Threads that all must end well."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+        self._failures: list[BaseException] = []
+        self._is_over = threading.Event()
+
+    def start(self, work: Callable[..., None], *of: object) -> None:
+        """Have `work` done, which is told whether it is over, and then `of`."""
+        thread = threading.Thread(target=self._run, args=(work, *of), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def require_well(self) -> None:
+        """Raise what any of them has raised."""
+        if self._failures:
+            raise AssertionError("a thread has failed") from self._failures[0]
+
+    def finish(self) -> None:
+        """Tell all that it is over, wait for them, and require that all are well."""
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(PATIENCE + 2 * ANSWER_SECONDS)
+            assert not thread.is_alive(), "a client hangs"
+        self.require_well()
+
+    def _run(self, work: Callable[..., None], *of: object) -> None:
+        try:
+            work(self._is_over.is_set, *of)
+        except BaseException as failure:
+            # Raised where somebody looks: a thread that dies tells nobody.
+            self._failures.append(failure)

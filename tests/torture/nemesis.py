@@ -1,0 +1,168 @@
+"""What is done to relays and their database while clients write and read."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from signal import SIGCONT, SIGSTOP
+
+from postgres_server import FAST, IMMEDIATE
+from torture.history import Fault, History, LostTail
+from torture.stage import PostgresStage, Stage, send_to_all_of
+
+Inflict = Callable[[], None]
+
+
+class RelayFaults:
+    """Faults of the relays on `stage`, for about `seconds` each."""
+
+    def __init__(self, stage: Stage, chance: random.Random, seconds: float) -> None:
+        self._replicas = stage.replicas
+        self._chance = chance
+        self._seconds = seconds
+
+    @property
+    def all(self) -> dict[str, Inflict]:
+        return {
+            "a replica killed (SIGKILL)": self._kill,
+            "a replica drained (SIGTERM)": self._drain,
+            "a replica frozen (SIGSTOP)": self._freeze,
+        }
+
+    def _kill(self) -> None:
+        replica = self._chance.choice(self._replicas)
+        replica.kill()
+        self._hold(0.3)
+        replica.start()
+
+    def _drain(self) -> None:
+        replica = self._chance.choice(self._replicas)
+        assert replica.stop() == 0, replica.log
+        self._hold(0.3)
+        replica.start()
+
+    def _freeze(self) -> None:
+        replica = self._chance.choice(self._replicas)
+        send_to_all_of(replica, SIGSTOP)
+        try:
+            self._hold(2)
+        finally:
+            send_to_all_of(replica, SIGCONT)
+
+    def _hold(self, share: float = 1.0) -> None:
+        time.sleep(self._seconds * share * self._chance.uniform(0.7, 1.3))
+
+
+class DatabaseFaults:
+    """Faults of the database of `stage`, and of the ways to it."""
+
+    def __init__(
+        self,
+        stage: PostgresStage,
+        chance: random.Random,
+        seconds: float,
+        history: History,
+    ) -> None:
+        self._stage = stage
+        self._cluster = stage.cluster
+        self._chance = chance
+        self._seconds = seconds
+        self._history = history
+
+    @property
+    def all(self) -> dict[str, Inflict]:
+        faults = {
+            "PostgreSQL restarted (fast)": lambda: self._restart(FAST),
+            "PostgreSQL restarted (immediate)": lambda: self._restart(IMMEDIATE),
+            "connections to the database cut": self._cut,
+            "connections to the database delayed": self._delay,
+        }
+        if self._stage.pgbouncer is not None:
+            return faults | {"pgbouncer restarted": self._restart_pgbouncer}
+        return faults | {
+            "a synchronous standby promoted": self._promote_synchronous,
+            "a standby promoted that was waited for": self._promote_waiting,
+            "a standby promoted without the last commits": self._promote_losing,
+        }
+
+    def _restart(self, how: int) -> None:
+        self._cluster.primary.stop(how)
+        self._hold(0.3)
+        self._cluster.primary.start()
+
+    def _restart_pgbouncer(self) -> None:
+        assert self._stage.pgbouncer is not None
+        self._stage.pgbouncer.stop()
+        self._hold(0.3)
+        self._stage.pgbouncer.start()
+
+    def _cut(self) -> None:
+        for _ in range(5):
+            for way in self._chance.sample(self._stage.ways, 2):
+                way.cut()
+            self._hold(0.2)
+
+    def _delay(self) -> None:
+        ways = self._chance.sample(self._stage.ways, 2)
+        for way in ways:
+            way.delay = self._chance.uniform(0.02, 0.1)
+        self._hold()
+        for way in ways:
+            way.delay = 0.0
+
+    def _promote_synchronous(self) -> None:
+        self._require_standby()
+        self._cluster.make_synchronous()
+        self._hold()
+        self._cluster.stop_primary(IMMEDIATE)
+        self._stage.block()
+        self._cluster.promote()
+        self._stage.unblock()
+
+    def _promote_waiting(self) -> None:
+        self._require_standby()
+        self._stage.block()
+        self._cluster.wait_for_replay()
+        self._cluster.fail_over(IMMEDIATE)
+        self._stage.unblock()
+
+    def _promote_losing(self) -> None:
+        self._require_standby()
+        safe_at = time.monotonic()
+        self._cluster.wait_for_replay()
+        self._cluster.cut_replication()
+        self._hold()
+        self._cluster.stop_primary(IMMEDIATE)
+        dead_at = time.monotonic()
+        self._stage.block()
+        self._cluster.promote()
+        revision, survived = self._stage.survived()
+        self._stage.unblock()
+        self._stage.settle()
+        settled_at = time.monotonic()
+        tail = LostTail(safe_at, dead_at, settled_at, revision, survived)
+        self._history.note(tail)
+
+    def _require_standby(self) -> None:
+        if self._cluster.former is not None:
+            self._cluster.add_standby()
+
+    def _hold(self, share: float = 1.0) -> None:
+        time.sleep(self._seconds * share * self._chance.uniform(0.7, 1.3))
+
+
+def schedule(faults: dict[str, Inflict], chance: random.Random) -> Iterator[str]:
+    """Yield names of faults for ever: all of them in some order, then in another."""
+    while True:
+        names = list(faults)
+        chance.shuffle(names)
+        yield from names
+
+
+def inflict(name: str, faults: dict[str, Inflict], stage: Stage, history: History) -> None:
+    """Have a fault, and wait until all is well again."""
+    begun = time.monotonic()
+    faults[name]()
+    stage.settle()
+    history.note(Fault(name, begun, time.monotonic()))

@@ -1,0 +1,128 @@
+"""A run: clients write, scrapers read, and faults happen, until time is up."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from relay_process import HTTPClient, RelayProcess
+from torture.clients import Client, Crew, Scraper
+from torture.history import Ending, History, Kind, Outcome
+from torture.nemesis import DatabaseFaults, RelayFaults, inflict, schedule
+from torture.page import without_own
+from torture.stage import PostgresStage, Stage, process_of
+
+CLIENTS = 16
+DIRECT = 4
+"""So many clients know a replica by itself, and the others the balancer."""
+
+LEAST = 20
+"""So many operations of each kind, and scrapes of each observer, tell something."""
+
+
+@dataclass
+class Plan:
+    """seconds: how long clients write, at least; every fault happens once even so.
+    fault_seconds, calm_seconds: how long a fault and the time between two are, about.
+    """
+
+    seconds: float
+    seed: int
+    fault_seconds: float = 1.0
+    calm_seconds: float = 0.5
+    pause: float = 0.15
+    say: Callable[[str], None] = field(default=lambda _: None)
+
+
+def play(stage: Stage, plan: Plan) -> History:
+    """Let everything happen on `stage`, which runs, and return what happened."""
+    history = History()
+    crew = Crew()
+    begun = time.monotonic()
+    scrapers = _scrapers(stage, history)
+    for number, scraper in enumerate(scrapers):
+        crew.start(scraper.run, plan.pause * (1 + number / 10))
+    for number in range(CLIENTS):
+        crew.start(Client(number, _servers(stage, number), history, plan.seed).run)
+    _torment(stage, history, plan, crew, begun + plan.seconds)
+    crew.finish()
+    stage.settle()
+    for number, (replica, scraper) in enumerate(
+        zip(stage.replicas, scrapers, strict=False)
+    ):
+        page = scraper.scrape(is_fresh=True)
+        assert page is not None, "a replica does not answer"
+        runs = _runs_of(replica)
+        history.note(Ending(f"replica {number}", without_own(page), runs))
+    return history
+
+
+def require_telling(history: History) -> None:
+    """Raise unless enough happened for the verdict to mean something."""
+    done = Counter(
+        operation.kind
+        for operation in history.operations
+        if operation.outcome is Outcome.ACKNOWLEDGED
+    )
+    assert all(done[kind] >= LEAST for kind in Kind), done
+    refused = sum(o.outcome is Outcome.REFUSED for o in history.operations)
+    assert refused >= LEAST, "no type was contested"
+    scrapes = Counter(scrape.observer for scrape in history.scrapes)
+    assert min(scrapes.values()) >= LEAST, scrapes
+    assert sum(scrape.is_fresh for scrape in history.scrapes) >= LEAST
+    assert len(history.endings) > 1
+    for ending in history.endings:
+        assert "torture_added_total" in ending.page
+        assert "contested_" in ending.page
+
+
+def _torment(
+    stage: Stage, history: History, plan: Plan, crew: Crew, until: float
+) -> None:
+    chance = random.Random(plan.seed)
+    faults = RelayFaults(stage, chance, plan.fault_seconds).all
+    if isinstance(stage, PostgresStage):
+        faults |= DatabaseFaults(stage, chance, plan.fault_seconds, history).all
+    for number, name in enumerate(schedule(faults, chance)):
+        if number >= len(faults) and time.monotonic() > until:
+            break
+        time.sleep(plan.calm_seconds)
+        crew.require_well()
+        plan.say(name)
+        inflict(name, faults, stage, history)
+
+
+def _servers(stage: Stage, number: int) -> list[HTTPClient]:
+    """Return whom a client asks, and whom else when it must try again."""
+    one: HTTPClient = stage.replicas[number % len(stage.replicas)]
+    if number < DIRECT:
+        return [one, stage.balancer]
+    return [stage.balancer, one]
+
+
+def _scrapers(stage: Stage, history: History) -> list[Scraper]:
+    scrapers = [
+        Scraper(f"replica {number}", replica, partial(process_of, replica), history)
+        for number, replica in enumerate(stage.replicas)
+    ]
+    balancer = Scraper("balancer", stage.balancer, lambda: None, history)
+    return [*scrapers, balancer]
+
+
+def _runs_of(replica: RelayProcess) -> list[tuple[str, str]]:
+    """Return the id and the state of each run that a replica lists."""
+    runs: list[tuple[str, str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        after = f"&cursor={cursor}" if cursor else ""
+        response = replica.get(f"/api/v1/runs?limit=1000{after}")
+        assert response.status == 200, response.text
+        data = json.loads(response.body)["data"]
+        runs += [(run["id"], run["state"]) for run in data["runs"]]
+        cursor = data["next"]
+    return runs
