@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, combinations
@@ -38,6 +38,12 @@ class Chain:
     def done_before(self, moment: float) -> int:
         """Return how many of the steps had been done then, for all who knew."""
         return self._numbers[bisect_left(self._ends, moment)]
+
+    def next_done(self, place: int) -> Operation | None:
+        """Return the first step after so many of which somebody knows that it was
+        done."""
+        number = bisect_right(self._numbers, place)
+        return self.steps[self._numbers[number] - 1] if number < len(self._numbers) else None
 
     def begun_before(self, moment: float) -> int:
         """Return how many of the steps may have been done then."""

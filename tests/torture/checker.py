@@ -18,6 +18,7 @@ from torture.history import (
     Outcome,
     Scrape,
 )
+from torture.moments import Moments
 from torture.page import EVERYBODY
 from torture.sightings import Sighting, Sightings
 from torture.violations import Violation, Wrong, shown, what_is_strange
@@ -76,6 +77,8 @@ class _Cells:
         self._operations: dict[str, list[Operation]] = defaultdict(list)
         for operation in sorted(history.operations, key=lambda each: each.begun):
             self._operations[operation.cell].append(operation)
+        self._scrapes = history.scrapes
+        self._moments = Moments()
         self._survivors: list[list[Operation]] = [[] for _ in self._tails]
         self._lost: list[list[Operation]] = [[] for _ in self._tails]
 
@@ -87,6 +90,7 @@ class _Cells:
                 yield Violation(Wrong.TORN, f"{cell} is shown, and nobody wrote it")
         for survivors, lost in zip(self._survivors, self._lost, strict=True):
             yield from _tail(survivors, lost)
+        yield from self._moments.check(self._scrapes)
 
     def _check_cell(self, cell: str) -> Iterator[Violation]:
         steps = steps_of(self._operations[cell])
@@ -104,6 +108,8 @@ class _Cells:
             problems = [_misfit(cell, chain, seen) for chain in chains]
             if all(problems):
                 yield from problems[:1]
+            elif len(chains) == 1:
+                self._moments.note(chains[0], seen)
             if tail is not None:
                 base = tail.survived.get(cell, ())
                 chain = next((c for c in chains if c.places(base)), chains[0])

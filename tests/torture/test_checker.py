@@ -264,6 +264,17 @@ def test_what_one_replica_showed_the_others_show() -> None:
     assert not found(pushed, one.sees(2, {GROUP: state(1)}), at_once)
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_page_is_of_one_moment(fresh: bool) -> None:
+    one = Observer()
+    pushed = [put(1, 1), put(2, 2, OTHER, lasts=5), put(3, 3)]
+    before = one.sees(2.9, {GROUP: state(1)}, fresh=fresh)
+    after = one.sees(8, {GROUP: state(3), OTHER: state(2)})
+    meanwhile = Observer().sees(3.2, {OTHER: state(2)}, fresh=False)
+    assert not found(*pushed, before, after)
+    assert found(*pushed, meanwhile) == [Wrong.MIXED]
+
+
 def test_the_revision_of_a_replica_does_not_go_back() -> None:
     one = Observer()
     pages = [one.sees(1, {}, revision=7), one.sees(2, {}, revision=6)]

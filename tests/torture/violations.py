@@ -18,6 +18,7 @@ class Wrong(str, Enum):
     SUM = "an addition or a run counts not once"
     STALE = "a scrape does not show what was acknowledged before it"
     BACK = "a scrape is older than one before it"
+    MIXED = "a page is of no one moment: it lacks an earlier commit than it shows"
     TYPES = "a name has two types"
     REFUSED = "an operation is refused that nothing stands against"
     DISAGREE = "replicas do not agree in the end"
