@@ -43,7 +43,11 @@ class Chain:
         """Return the first step after so many of which somebody knows that it was
         done."""
         number = bisect_right(self._numbers, place)
-        return self.steps[self._numbers[number] - 1] if number < len(self._numbers) else None
+        return (
+            self.steps[self._numbers[number] - 1]
+            if number < len(self._numbers)
+            else None
+        )
 
     def begun_before(self, moment: float) -> int:
         """Return how many of the steps may have been done then."""

@@ -78,7 +78,8 @@ class _Cells:
         for operation in sorted(history.operations, key=lambda each: each.begun):
             self._operations[operation.cell].append(operation)
         self._scrapes = history.scrapes
-        self._moments = Moments()
+        # What runs leave is shown a moment later than what was committed beside it.
+        self._moments = {of_runs: Moments() for of_runs in (False, True)}
         self._survivors: list[list[Operation]] = [[] for _ in self._tails]
         self._lost: list[list[Operation]] = [[] for _ in self._tails]
 
@@ -90,7 +91,8 @@ class _Cells:
                 yield Violation(Wrong.TORN, f"{cell} is shown, and nobody wrote it")
         for survivors, lost in zip(self._survivors, self._lost, strict=True):
             yield from _tail(survivors, lost)
-        yield from self._moments.check(self._scrapes)
+        for moments in self._moments.values():
+            yield from moments.check(self._scrapes)
 
     def _check_cell(self, cell: str) -> Iterator[Violation]:
         steps = steps_of(self._operations[cell])
@@ -109,7 +111,7 @@ class _Cells:
             if all(problems):
                 yield from problems[:1]
             elif len(chains) == 1:
-                self._moments.note(chains[0], seen)
+                self._moments[cell.startswith("runs ")].note(chains[0], seen)
             if tail is not None:
                 base = tail.survived.get(cell, ())
                 chain = next((c for c in chains if c.places(base)), chains[0])
@@ -210,7 +212,9 @@ def _between_observers(
 
 def _strange(cell: str, chain: Chain, sighting: Sighting) -> Violation:
     wrong = what_is_strange(sighting.contents, chain.states)
-    text = f"{cell}: {shown(sighting.contents)}, which it never was, in a {sighting.first}"
+    text = (
+        f"{cell}: {shown(sighting.contents)}, which it never was, in a {sighting.first}"
+    )
     number = chain.begun_before(sighting.first.ended)
     return Violation(wrong, text, tuple(chain.steps[max(0, number - 3) : number]))
 

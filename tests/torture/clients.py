@@ -1,18 +1,16 @@
-"""Threads that write to relays and read from them, and note all of it."""
+"""Threads that write to relays, and note what was answered."""
 
 from __future__ import annotations
 
 import http.client
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
 
 from relay_process import HTTPClient
 from torture import requests
-from torture.history import History, Operation, Outcome, Scrape
-from torture.page import read_page
+from torture.history import History, Operation, Outcome
 from torture.requests import Request
 
 ANSWER_SECONDS = 5.0
@@ -21,7 +19,9 @@ ANSWER_SECONDS = 5.0
 PATIENCE = 120.0
 """How long it tries what it must know; then the run has failed."""
 
-_DOUBTFUL = (408, 502, 503, 504)
+DOUBTFUL = (408, 502, 503, 504)
+"""Answers after which nobody knows whether it was done."""
+
 _GROUPS = 2
 
 
@@ -33,7 +33,11 @@ class Connection:
         self._kept: http.client.HTTPConnection | None = None
 
     def send(
-        self, method: str, target: str, body: str = "", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        body: str = "",
+        headers: dict[str, str] | None = None,
     ) -> tuple[int, str]:
         """Return status and text of the answer. Raises OSError and HTTPException."""
         if self._kept is None:
@@ -153,7 +157,7 @@ class Client:
         told = f"{status} {text[:200].strip()}"
         if status == request.accepted:
             return Outcome.ACKNOWLEDGED, str(status)
-        if status in _DOUBTFUL:
+        if status in DOUBTFUL:
             return Outcome.UNKNOWN, told
         return Outcome.REFUSED, told
 
@@ -181,96 +185,3 @@ class Client:
                 id=request.id,
             )
         )
-
-
-class Scraper:
-    """Scrapes `server` again and again. process: tells which one it is now."""
-
-    def __init__(
-        self,
-        observer: str,
-        server: HTTPClient,
-        process: Callable[[], str | None],
-        history: History,
-    ) -> None:
-        self._observer = observer
-        self._connection = Connection(server)
-        self._process = process
-        self._history = history
-        self._cells: dict[str, tuple[tuple[str, str], ...]] = {}
-        self._strangers = count(1)
-
-    def run(self, is_over: Callable[[], bool], pause: float) -> None:
-        """Scrape until it is over, with pauses."""
-        while not is_over():
-            self.scrape()
-            time.sleep(pause)
-        self._connection.close()
-
-    def scrape(self, *, is_fresh: bool | None = None) -> str | None:
-        """Scrape once, and return the page if there is one. is_fresh: what is known
-        of that, if the page need not say it."""
-        process, begun = self._process(), time.monotonic()
-        try:
-            status, text = self._connection.send("GET", "/metrics")
-        except (OSError, http.client.HTTPException):
-            return None
-        ended = time.monotonic()
-        if status in _DOUBTFUL:
-            return None
-        assert status == 200, text
-        page = read_page(text)
-        if process is not None and process != self._process():
-            process = f"one of two, {next(self._strangers)}"
-        fresh = page.is_up is True if is_fresh is None else is_fresh
-        before, self._cells = self._cells, page.cells
-        gone = {cell: () for cell in before.keys() - page.cells.keys()}
-        changed = {c: now for c, now in page.cells.items() if before.get(c, ()) != now}
-        self._history.note(
-            Scrape(
-                self._observer,
-                process,
-                begun,
-                ended,
-                fresh,
-                page.revision,
-                changed | gone,
-                page.problems,
-            )
-        )
-        return text
-
-
-class Crew:
-    """Threads that all must end well."""
-
-    def __init__(self) -> None:
-        self._threads: list[threading.Thread] = []
-        self._failures: list[BaseException] = []
-        self._is_over = threading.Event()
-
-    def start(self, work: Callable[..., None], *of: object) -> None:
-        """Have `work` done, which is told whether it is over, and then `of`."""
-        thread = threading.Thread(target=self._run, args=(work, *of), daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def require_well(self) -> None:
-        """Raise what any of them has raised."""
-        if self._failures:
-            raise AssertionError("a thread has failed") from self._failures[0]
-
-    def finish(self) -> None:
-        """Tell all that it is over, wait for them, and require that all are well."""
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join(PATIENCE + 2 * ANSWER_SECONDS)
-            assert not thread.is_alive(), "a client hangs"
-        self.require_well()
-
-    def _run(self, work: Callable[..., None], *of: object) -> None:
-        try:
-            work(self._is_over.is_set, *of)
-        except BaseException as failure:
-            # Raised where somebody looks: a thread that dies tells nobody.
-            self._failures.append(failure)

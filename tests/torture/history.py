@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 
 Contents = tuple[tuple[str, str], ...]
@@ -19,7 +19,7 @@ Contents = tuple[tuple[str, str], ...]
 if it is not there. Values of a family that differ are all named."""
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What an operation is to do to its cell."""
 
     PUT = "replace"
@@ -31,7 +31,7 @@ class Kind(str, Enum):
     FINISH = "finish a run"
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """UNKNOWN: it may have been done, or may yet be, once."""
 
     ACKNOWLEDGED = "acknowledged"

@@ -160,7 +160,9 @@ def schedule(faults: dict[str, Inflict], chance: random.Random) -> Iterator[str]
         yield from names
 
 
-def inflict(name: str, faults: dict[str, Inflict], stage: Stage, history: History) -> None:
+def inflict(
+    name: str, faults: dict[str, Inflict], stage: Stage, history: History
+) -> None:
     """Have a fault, and wait until all is well again."""
     begun = time.monotonic()
     faults[name]()

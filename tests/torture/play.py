@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from relay_process import HTTPClient, RelayProcess
-from torture.clients import Client, Crew, Scraper
+from torture.clients import Client
+from torture.crew import Crew
 from torture.history import Ending, History, Kind, Outcome
 from torture.nemesis import DatabaseFaults, RelayFaults, inflict, schedule
 from torture.page import without_own
+from torture.scrapers import Scraper
 from torture.stage import PostgresStage, Stage, process_of
 
 CLIENTS = 16
 DIRECT = 4
 """So many clients know a replica by itself, and the others the balancer."""
 
-LEAST = 20
+LEAST = 10
 """So many operations of each kind, and scrapes of each observer, tell something."""
 
 
@@ -52,13 +54,13 @@ def play(stage: Stage, plan: Plan) -> History:
     _torment(stage, history, plan, crew, begun + plan.seconds)
     crew.finish()
     stage.settle()
-    for number, (replica, scraper) in enumerate(
-        zip(stage.replicas, scrapers, strict=False)
-    ):
+    for replica, scraper in zip(stage.replicas, scrapers, strict=False):
         page = scraper.scrape(is_fresh=True)
         assert page is not None, "a replica does not answer"
         runs = _runs_of(replica)
-        history.note(Ending(f"replica {number}", without_own(page), runs))
+        history.note(Ending(scraper.observer, without_own(page), runs))
+    for scraper in scrapers:
+        scraper.close()
     return history
 
 

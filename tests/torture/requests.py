@@ -27,7 +27,7 @@ _PARTS = 4
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and what it means. accepted: the status of the answer when it is done."""
+    """A request, and what it means. accepted: the status that says that it is done."""
 
     kind: Kind
     cell: str

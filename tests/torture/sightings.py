@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from torture.history import Contents, History, LostTail, Scrape
 
@@ -73,7 +73,7 @@ class Sightings:
         starts = [number for number, _ in changes]
         border_starts = [number for number, _ in borders]
         cuts = sorted({*starts, *border_starts, len(scrapes)})
-        for start, stop in zip(cuts, cuts[1:], strict=False):
+        for start, stop in pairwise(cuts):
             contents = changes[bisect_right(starts, start) - 1][1]
             era = borders[bisect_right(border_starts, start) - 1][1]
             yield Sighting(contents, scrapes, start, stop, era)

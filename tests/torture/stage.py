@@ -189,5 +189,3 @@ def process_of(replica: HTTPClient) -> str:
 
 def _text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
-
-

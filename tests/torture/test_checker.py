@@ -1,4 +1,4 @@
-"""What the checker finds in histories with a fault that was planted, and in good ones."""
+"""What the checker finds in histories with a planted fault, and in good ones."""
 
 from __future__ import annotations
 
@@ -79,10 +79,15 @@ class Observer:
         self._cells: dict[str, Contents] = {}
 
     def sees(
-        self, at: float, cells: dict[str, Contents], *, fresh: bool = True, **more: object
+        self,
+        at: float,
+        cells: dict[str, Contents],
+        *,
+        fresh: bool = True,
+        **more: object,
     ) -> Scrape:
         before, self._cells = self._cells, cells
-        gone = {cell: () for cell in before.keys() - cells.keys()}
+        gone: dict[str, Contents] = dict.fromkeys(before.keys() - cells.keys(), ())
         changed = {c: now for c, now in cells.items() if before.get(c, ()) != now}
         scrape = Scrape(
             self.name, self.process, at, at + 0.1, fresh, None, changed | gone
@@ -127,9 +132,7 @@ def test_a_good_history_has_nothing_wrong() -> None:
 @pytest.mark.parametrize("shown", [state(1), state(2)], ids=["not done", "done"])
 def test_what_is_unknown_may_be_done_or_not(shown: Contents) -> None:
     one = Observer()
-    assert not found(
-        put(1, 1), put(2, 2, outcome=UNKNOWN), one.sees(9, {GROUP: shown})
-    )
+    assert not found(put(1, 1), put(2, 2, outcome=UNKNOWN), one.sees(9, {GROUP: shown}))
 
 
 def test_what_is_unknown_may_be_done_late() -> None:
@@ -247,7 +250,10 @@ def test_only_a_contested_type_may_be_refused() -> None:
 
 def test_a_replica_does_not_go_back() -> None:
     one = Observer()
-    pages = [one.sees(3, {GROUP: state(2)}), one.sees(4, {GROUP: state(1)}, fresh=False)]
+    pages = [
+        one.sees(3, {GROUP: state(2)}),
+        one.sees(4, {GROUP: state(1)}, fresh=False),
+    ]
     pushed = [put(1, 1), put(2, 2)]
     assert found(*pushed, *pages) == [Wrong.BACK]
     restarted = replace(pages[1], process="2")
@@ -257,9 +263,9 @@ def test_a_replica_does_not_go_back() -> None:
 def test_what_one_replica_showed_the_others_show() -> None:
     one, other = Observer(), Observer("replica 1", "2")
     pushed = put(1, 1, outcome=UNKNOWN)
-    assert found(
-        pushed, one.sees(2, {GROUP: state(1)}), other.sees(3, {})
-    ) == [Wrong.BACK]
+    assert found(pushed, one.sees(2, {GROUP: state(1)}), other.sees(3, {})) == [
+        Wrong.BACK
+    ]
     at_once = other.sees(2.05, {})
     assert not found(pushed, one.sees(2, {GROUP: state(1)}), at_once)
 

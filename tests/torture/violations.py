@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from torture.history import Contents, Operation
 
 
-class Wrong(str, Enum):
+class Wrong(StrEnum):
     """What a checker looks for, as the report names it."""
 
     LOST = "an acknowledged operation is lost"

@@ -1,0 +1,100 @@
+"""The report of a torture run, in Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from torture.checker import check
+from torture.history import History, Kind, LostTail, Operation, Outcome
+from torture.violations import Violation, Wrong
+
+
+@dataclass
+class Part:
+    """What happened on one stage. seconds: from the first operation to the last."""
+
+    name: str
+    history: History
+    violations: list[Violation] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.violations = check(self.history)
+
+    @property
+    def seconds(self) -> float:
+        operations = self.history.operations
+        begun = min(operation.begun for operation in operations)
+        return max(operation.ended for operation in operations) - begun
+
+
+def report(parts: Sequence[Part], seed: int) -> str:
+    """Return the report of `parts`, whose faults came from `seed`."""
+    names = [part.name for part in parts]
+    return "\n".join(
+        [
+            f"Seed {seed}. Of operations: acknowledged / refused / outcome unknown.",
+            "",
+            *_table("", names, _amounts(parts)),
+            "",
+            *_table("fault", names, _faults(parts)),
+            "",
+            *_table("violation", names, _verdicts(parts)),
+            "",
+        ]
+    )
+
+
+def _amounts(parts: Sequence[Part]) -> dict[str, list[str]]:
+    rows = {"seconds": [f"{part.seconds:.0f}" for part in parts]}
+    for kind in Kind:
+        rows[kind.value] = [_outcomes(part.history, kind) for part in parts]
+    again = [sum(o.tries > 1 for o in part.history.operations) for part in parts]
+    rows["tried again until acknowledged"] = [f"{each:,}" for each in again]
+    scrapes = [part.history.scrapes for part in parts]
+    fresh = [sum(scrape.is_fresh for scrape in each) for each in scrapes]
+    rows["scrapes"] = [f"{len(each):,}" for each in scrapes]
+    rows["scrapes that say that the store had answered"] = [f"{n:,}" for n in fresh]
+    rows["acknowledged in the tails that a standby lacked"] = [
+        f"{_acknowledged_in_tails(part.history):,}" for part in parts
+    ]
+    return rows
+
+
+def _outcomes(history: History, kind: Kind) -> str:
+    found = Counter(o.outcome for o in history.operations if o.kind is kind)
+    return " / ".join(f"{found[outcome]:,}" for outcome in Outcome)
+
+
+def _acknowledged_in_tails(history: History) -> int:
+    return sum(
+        _is_in(operation, tail)
+        for operation in history.operations
+        for tail in history.lost_tails
+    )
+
+
+def _is_in(operation: Operation, tail: LostTail) -> bool:
+    is_late = tail.safe_at < operation.begun and operation.ended < tail.dead_at
+    return operation.is_acknowledged and is_late
+
+
+def _faults(parts: Sequence[Part]) -> dict[str, list[str]]:
+    counts = [Counter(f.name for f in part.history.faults) for part in parts]
+    names = sorted({name for count in counts for name in count})
+    return {name: [str(count[name] or "") for count in counts] for name in names}
+
+
+def _verdicts(parts: Sequence[Part]) -> dict[str, list[str]]:
+    counts = [Counter(v.wrong for v in part.violations) for part in parts]
+    return {
+        wrong.value: [str(count[wrong] or "none") for count in counts]
+        for wrong in Wrong
+    }
+
+
+def _table(title: str, names: list[str], rows: dict[str, list[str]]) -> list[str]:
+    lines = [[title, *names], ["---"] * (1 + len(names))]
+    lines += [[row, *values] for row, values in rows.items()]
+    return [f"| {' | '.join(line)} |" for line in lines]
