@@ -6,6 +6,7 @@ import http.client
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from itertools import count
 
 from relay_process import HTTPClient
@@ -23,6 +24,8 @@ DOUBTFUL = (408, 502, 503, 504)
 """Answers after which nobody knows whether it was done."""
 
 _GROUPS = 2
+_IMPATIENT = 0.1
+"""How often a client that may try again does so at once, without waiting."""
 
 
 class Connection:
@@ -51,6 +54,16 @@ class Connection:
         except BaseException:
             self.close()
             raise
+
+    def send_and_leave(
+        self, method: str, target: str, body: str, headers: dict[str, str]
+    ) -> None:
+        """Send a request and wait for no answer. Raises OSError and HTTPException."""
+        asking = http.client.HTTPConnection(
+            self._server.host, self._server.port, timeout=ANSWER_SECONDS
+        )
+        with closing(asking):
+            asking.request(method, target, body, headers)
 
     def close(self) -> None:
         kept, self._kept = self._kept, None
@@ -140,6 +153,9 @@ class Client:
         for tries in count(1):
             connection = self._connections[(tries - 1) % len(self._connections)]
             last_begun = time.monotonic()
+            if tries == 1 and self._chance.random() < _IMPATIENT:
+                self._try_and_leave(connection, request)
+                continue
             outcome, told = self._try(connection, request)
             if outcome is not Outcome.UNKNOWN:
                 self._note(request, begun, last_begun, outcome, told, tries)
@@ -160,6 +176,12 @@ class Client:
         if status in DOUBTFUL:
             return Outcome.UNKNOWN, told
         return Outcome.REFUSED, told
+
+    def _try_and_leave(self, connection: Connection, request: Request) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            connection.send_and_leave(
+                request.method, request.target, request.body, request.headers
+            )
 
     def _note(
         self,

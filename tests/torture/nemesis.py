@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from signal import SIGCONT, SIGSTOP
 
 from postgres_server import FAST, IMMEDIATE
+from tcp_proxy import Link
 from torture.history import Fault, History, LostTail
 from torture.stage import PostgresStage, Stage, send_to_all_of
 
 Inflict = Callable[[], None]
+
+_COMMIT = b"COMMIT\0"
 
 
 class RelayFaults:
@@ -76,6 +79,8 @@ class DatabaseFaults:
             "PostgreSQL restarted (fast)": lambda: self._restart(FAST),
             "PostgreSQL restarted (immediate)": lambda: self._restart(IMMEDIATE),
             "connections to the database cut": self._cut,
+            "commits lost on their way": self._lose_commits,
+            "confirmations of commits lost": self._lose_confirmations,
             "connections to the database delayed": self._delay,
         }
         if self._stage.pgbouncer is not None:
@@ -102,6 +107,31 @@ class DatabaseFaults:
             for way in self._chance.sample(self._stage.ways, 2):
                 way.cut()
             self._hold(0.2)
+
+    def _lose_commits(self) -> None:
+        def lose(link: Link, data: bytes) -> bool:
+            if _COMMIT not in data:
+                return True
+            link.cut()
+            return False
+
+        self._hook(lose)
+
+    def _lose_confirmations(self) -> None:
+        def lose(link: Link, data: bytes) -> bool:
+            link.loses_answer = link.loses_answer or _COMMIT in data
+            return True
+
+        self._hook(lose)
+
+    def _hook(self, before: Callable[[Link, bytes], bool]) -> None:
+        """Have what is sent to the database go through `before`, for moments."""
+        for _ in range(5):
+            way = self._chance.choice(self._stage.ways)
+            usual, way.before = way.before, before
+            self._hold(0.1)
+            way.before = usual
+            self._hold(0.1)
 
     def _delay(self) -> None:
         ways = self._chance.sample(self._stage.ways, 2)
