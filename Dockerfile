@@ -5,11 +5,13 @@ COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY bin bin
 COPY migrations migrations
 COPY pushrelay pushrelay
-RUN pip wheel --no-cache-dir --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"
 
 FROM python:3.11-slim
+# The stage before made one version of it, and no other is there.
+# hadolint ignore=DL3013
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --find-links /wheels /wheels/pushrelay-*.whl \
+    pip install --no-cache-dir --no-index --find-links /wheels "pushrelay[postgres]" \
     && install -d -o 65532 -g 65532 /data
 ENV PUSHRELAY_DATABASE_URL=sqlite:////data/pushrelay.db
 USER 65532:65532

@@ -4,7 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
-PYTEST := $(BIN)/python -m pytest -rs
+# Much of their time tests wait for other processes. Those that take long come early.
+WORKERS := $(shell expr $$(nproc) + 1)
+PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests that start relays and commands and talk to them.
 SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing.py
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)

@@ -48,6 +48,7 @@ WRITE_DEADLINE_SECONDS = 15.0
 class Relay:
     """A store, the view of it, and what may be done with them.
 
+    now: what time it is, Unix nanoseconds, as all relays of the database tell it.
     shows_own: whether the exposition has what is the relay's own, too.
 
     All coroutines must run on the event loop on which `start` was called.
@@ -58,7 +59,7 @@ class Relay:
         database: Database,
         telemetry: Telemetry,
         policies: Policies | None = None,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] | None = None,
         limits: Limits | None = None,
         runs_keep: int = Settings().runs_keep,
         runs_max_age: int = Settings().runs_max_age,
@@ -67,7 +68,7 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
-        self._clock = clock
+        self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
         self._decider = ViewDecider(self._view, clock, limits)
@@ -185,6 +186,7 @@ class Relay:
             series=snapshot.series,
             revision=snapshot.position.revision,
             store_up=self._health.is_up,
+            clock_skew=self._database.clock_skew() / 10**9,
         )
         return self.telemetry.families(gauges, time.monotonic())
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 
 import pytest
 from databases import KINDS, POSTGRESQL, SQLITE, Databases, taking, taking_from
+from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, find_programs, given_url
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from relay_use import Clock
@@ -22,6 +23,12 @@ from relay_use import Clock
 from pushrelay import janitor
 
 TARGET = os.environ.get("PUSHRELAY_TEST_TARGET")
+
+# On a busy machine, anything may take long.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
 
 ON_EACH_KIND = re.compile(r"tests/(store/.*|test_(relay|janitor).*)\.py")
 """The tests of what is on top of a database, each run for every kind of them."""

@@ -114,6 +114,14 @@ class Begun:
         """Let the command end; return the exit status of the wrapper and what it said
         on standard error."""
         self.release()
+        return self._ended()
+
+    def end_by(self, number: int) -> tuple[int, str]:
+        """Send the wrapper a signal that ends it; return what `end` does."""
+        self.process.send_signal(number)
+        return self._ended()
+
+    def _ended(self) -> tuple[int, str]:
         _, errors = self.process.communicate(timeout=DEADLINE)
         return self.process.returncode, errors
 

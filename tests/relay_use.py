@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,7 +31,7 @@ SECOND = 10**9
 async def open_relay(
     directory: Path,
     policies: Policies | None = None,
-    clock: Callable[[], int] = time.time_ns,
+    clock: Callable[[], int] | None = None,
     sync: str = "normal",
 ) -> AsyncIterator[Relay]:
     """Run a relay of the database in `directory`, which is made if need be."""

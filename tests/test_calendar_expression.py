@@ -231,7 +231,7 @@ expressions = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     expressions,
     st.sampled_from(

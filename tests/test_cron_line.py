@@ -367,7 +367,7 @@ def naive_slots(chosen: list[Field], zone: str, day: str) -> list[int]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(
         fields(0, 59), fields(0, 23), fields(1, 31), fields(1, 12), fields(0, 6)

@@ -319,7 +319,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=20).map("".join), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_adopting_again_changes_nothing(text: str, system: bool) -> None:
     once, _ = adopt(text, system=system, host_zone="UTC")
     again, _ = adopt(once, system=system, host_zone="UTC")
@@ -327,7 +327,7 @@ def test_adopting_again_changes_nothing(text: str, system: bool) -> None:
 
 
 @given(st.lists(PIECES, max_size=20).map("".join), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_all_but_what_is_put_in_stays(text: str, system: bool) -> None:
     after, _ = adopt(text, system=system, host_zone="UTC")
     put_in = re.compile(

@@ -124,7 +124,7 @@ SHELL_PIECES = st.sampled_from(
 
 @pytest.mark.system
 @given(st.lists(SHELL_PIECES, max_size=10).map("".join))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_command_does_the_same(directory: Path, text: str) -> None:
     # What is on both sides of a pipe runs at the same time.
     assume(not ("| read" in text and ">f" in text))

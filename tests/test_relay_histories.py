@@ -263,5 +263,5 @@ def test_it_shows_what_a_new_relay_shows_whatever_happened(
     examples = 50 if database_kind == SQLITE else 10
     run_state_machine_as_test(
         History,
-        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=examples, stateful_step_count=20),
     )

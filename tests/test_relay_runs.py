@@ -62,7 +62,7 @@ def _starts(runs: list[Run]) -> list[Run]:
     return [replace(run, end=None) for run in runs]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(_runs(), st.data())
 def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(
     tmp_path_factory: pytest.TempPathFactory, runs: list[Run], data: st.DataObject
@@ -107,7 +107,7 @@ async def _page_after(directory: Path, reports: list[Run | None]) -> list[str]:
     return [line for line in shown if not _EXPECTED.match(line)]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(_runs(), st.data())
 def test_replicas_show_the_same_at_the_same_moment(
     tmp_path_factory: pytest.TempPathFactory, runs: list[Run], data: st.DataObject

@@ -130,7 +130,7 @@ def test_other_tests_do_no_harm_or_are_not_judged(command: str) -> None:
 
 
 @given(st.text("ab;&|(){}[]!<>#'\"\\`$ \n=", max_size=20))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_anything_may_be_asked_of(command: str) -> None:
     assert hides_failures(command) in (True, False)
     assert fails_by_a_test(command) in (True, False)

@@ -50,6 +50,13 @@ class Database(Protocol):
     name: str
     is_shared: bool
 
+    def now(self) -> int:
+        """What time it is, Unix nanoseconds: by the clock of this host, or by that of
+        the server that others share, as it was told last with a `first_timed`."""
+
+    def clock_skew(self) -> int:
+        """How far the clock of this host is ahead of that, in nanoseconds."""
+
     def exists(self) -> bool:
         """Whether there is one; what is shared is taken to be there."""
 

@@ -24,6 +24,7 @@ from pushrelay.store.engine import (
     ValueTooLarge,
     one_line,
 )
+from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Values
 from pushrelay.store.statements import Statement
 
@@ -50,6 +51,12 @@ def _set(**settings: str) -> str:
     """Return the query that sets these, to texts in SQL, for this transaction."""
     each = [f"set_config('{name}', {to}, true)" for name, to in settings.items()]
     return f"SELECT {', '.join(each)}"
+
+
+def _timed(query: str) -> str:
+    """Return `query` with the time in each row, by the clock of the server."""
+    seconds = "date_part('epoch', clock_timestamp())"
+    return f"SELECT found.*, {seconds} FROM ({query}) AS found"  # noqa: S608  # both are ours
 
 
 def begin_reading(_version: int) -> list[str]:
@@ -115,7 +122,8 @@ class _Task:
 
 class PostgresSession:
     """A `Session` on `connection`, whose transactions `begin` and `end` bound;
-    `give_back` takes it when it is closed."""
+    `give_back` takes it when it is closed. clock: what is told of the time goes there.
+    """
 
     def __init__(
         self,
@@ -123,11 +131,13 @@ class PostgresSession:
         begin: list[str],
         end: list[str],
         give_back: Callable[[PostgresSession], None],
+        clock: ServerClock,
     ) -> None:
         self._driver = connection
         self._begin = begin
         self._end = end
         self._give_back = give_back
+        self._clock = clock
         self._waiting: list[_Task] = []
         self._in_transaction = False
         self._pipelining = ExitStack()
@@ -153,6 +163,16 @@ class PostgresSession:
         self, statement: Statement, values: Values | None = None
     ) -> tuple[Any, ...] | None:
         return next(self.all(statement, values), None)
+
+    def first_timed(self, statement: Statement) -> tuple[Any, ...] | None:
+        asked_at = self._clock.steady()
+        [*found] = self._rows(self._ask(_timed(statement.postgresql)))
+        if not found:
+            return None
+        *row, seconds = found[0]
+        # The server has whole microseconds, and so many digits are right.
+        self._clock.told(round(seconds * 10**6) * 1000, asked_at)
+        return tuple(row)
 
     def run(self, statement: Statement, values: Values) -> None:
         _refuse_too_large(values)

@@ -21,6 +21,7 @@ from pushrelay.store.postgres_session import (
     driver_errors,
 )
 from pushrelay.store.schema import write_lock
+from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Session
 
 OLDEST_VERSION = 13
@@ -54,10 +55,12 @@ class _Pool:
         connect: Callable[[], psycopg.Connection[Any]],
         begin: Callable[[int], list[str]],
         end: list[str],
+        clock: ServerClock,
     ) -> None:
         self._connect = connect
         self._begin = begin
         self._end = end
+        self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[PostgresSession] = []
         self._is_closed = False
@@ -70,7 +73,7 @@ class _Pool:
             session.discard()
         driver = self._connect()
         begin = self._begin(driver.info.server_version // 10_000)
-        return PostgresSession(driver, begin, self._end, self._take_back)
+        return PostgresSession(driver, begin, self._end, self._take_back, self._clock)
 
     def close(self) -> None:
         """Close those that nobody uses, and others when they are given back."""
@@ -110,12 +113,20 @@ class PostgresDatabase:
             use_native_hstore=False,
         )
         waits_for_disk = sync == "full"
-        self._readers = _Pool(self._connect, begin_reading, END_READING)
+        clock = self._clock = ServerClock()
+        self._readers = _Pool(self._connect, begin_reading, END_READING, clock)
         self._writers = _Pool(
             self._connect,
             lambda version: begin_writing(version, waits_for_disk),
             END_WRITING,
+            clock,
         )
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    def clock_skew(self) -> int:
+        return self._clock.skew()
 
     def exists(self) -> bool:
         return True

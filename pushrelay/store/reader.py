@@ -31,8 +31,8 @@ _REVISION_OF = sql(
 
 
 def newest_position(session: Session) -> Position:
-    """Return where the store clock stands."""
-    newest = session.first(_NEWEST)
+    """Return where the store clock stands, and learn what time it is."""
+    newest = session.first_timed(_NEWEST)
     if newest is None:
         raise NoResultFound("the store has no commits")
     return Position(*newest)

@@ -37,6 +37,9 @@ class Session(Protocol):
     ) -> tuple[Any, ...] | None:
         """Return the only row of a query, if it has one."""
 
+    def first_timed(self, statement: Statement) -> tuple[Any, ...] | None:
+        """Do what `first` does; from what others share, have the time told with it."""
+
     def run(self, statement: Statement, values: Values) -> None:
         """Run a statement that gives no rows."""
 

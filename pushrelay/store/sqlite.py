@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -74,6 +75,9 @@ class SqliteSession:
         rows = list(self.all(statement, values))
         return rows[0] if rows else None
 
+    def first_timed(self, statement: Statement) -> tuple[Any, ...] | None:
+        return self.first(statement)
+
     def run(self, statement: Statement, values: Values) -> None:
         self._driver.execute(statement.sqlite, values)
 
@@ -124,6 +128,12 @@ class SqliteDatabase:
         self._writers = _engine(self.url, sync, _BEGIN_WRITING)
         # Those of `reading` that nobody uses now.
         self._idle: list[SqliteSession] = []
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def clock_skew(self) -> int:
+        return 0
 
     def exists(self) -> bool:
         return self.path.exists()

@@ -110,7 +110,7 @@ class Writer:
         decider: Decider,
         deliver: Deliver,
         observe: Callable[[float, int], None],
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
     ) -> None:
         self._database = database
         self._decider = decider

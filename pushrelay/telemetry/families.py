@@ -278,6 +278,13 @@ OWN_FAMILIES = (
         lambda scrape: _single(scrape.telemetry.spooled_runs),
     ),
     OwnFamily(
+        "pushrelay_store_clock_skew_seconds",
+        _G,
+        "Seconds that the clock of this host is ahead of the database's, which counts.",
+        (),
+        lambda scrape: _single(scrape.gauges.clock_skew),
+    ),
+    OwnFamily(
         "pushrelay_store_commit_duration_seconds",
         _H,
         "Time that a batched commit took, from taking its writes to their end on disk.",

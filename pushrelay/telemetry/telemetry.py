@@ -52,13 +52,15 @@ are counted. Nobody can add series at will there either."""
 class Gauges:
     """Numbers that are read at scrape time.
 
-    store_up: whether the database answered in time.
+    store_up: whether the database answered in time. clock_skew: seconds that the clock
+    of this host is ahead of the database's.
     """
 
     groups: int
     series: int
     revision: int
     store_up: bool
+    clock_skew: float
 
 
 class RequestValues:

@@ -82,7 +82,7 @@ class Gateway:
             **Scraping(relay, self._streamer, chooser).handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
-            **Pings(settings, bodies, reports).handlers,
+            **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
             "import": Importing(settings, relay).take_over,
             "healthy": self._healthy,

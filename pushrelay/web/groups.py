@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -46,7 +45,7 @@ class Groups:
         """Show a page of the groups."""
         await self._relay.refresh()
         # Nothing of it is done before a thread asks for the first part.
-        parts = self._listing(exchange.parameters, time.time_ns())
+        parts = self._listing(exchange.parameters, self._relay.now())
         await self._streamer.send(exchange, 200, READ, parts)
 
     async def delete(self, exchange: Exchange, _rest: str) -> None:
@@ -54,7 +53,7 @@ class Groups:
         parameters = exchange.parameters
         dry_run = parameters.flag("dry_run")
         await self._relay.require_refresh()
-        now = time.time_ns()
+        now = self._relay.now()
         condition, found = await self._streamer.run(self._to_delete, parameters, now)
         keys: Sequence[GroupingKey] = [group.key for group in found]
         if not dry_run:

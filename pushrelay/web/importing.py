@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -135,7 +134,7 @@ class Importing:
         key = parse_labels(line.labels, utf8_names=self._utf8_names)
         check_grouping_labels(key, self._limits)
         times = [line.pushed_at, line.failed_at, *line.families_pushed_at.values()]
-        if max(times) > time.time_ns() + _CLOCKS_DIFFER:
+        if max(times) > self._relay.now() + _CLOCKS_DIFFER:
             raise InvalidRequest(
                 "it has a time in the future and would stay fresh until long after "
                 "then; compare the clocks of both machines"

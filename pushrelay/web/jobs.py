@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator, Sequence
 
 from pushrelay.config import Settings
@@ -118,7 +117,7 @@ class Jobs:
         expectation, warnings = await self._bodies.use(
             exchange, self._limits.target_bytes, _read_expectation, is_quick=True
         )
-        now = time.time_ns()
+        now = self._relay.now()
         await self._change(
             exchange,
             ChangeExpectation(
@@ -133,7 +132,7 @@ class Jobs:
     async def expect_nothing(self, exchange: Exchange, path: str) -> None:
         """Take back what was said at the API of what is expected of a job."""
         exchange.parameters.require_known()
-        now = time.time_ns()
+        now = self._relay.now()
         change = ChangeExpectation(
             parse_job(path), lambda expected: expected.told(Source.API, None, now)
         )
@@ -143,14 +142,14 @@ class Jobs:
         """Let nothing be expected of a job until a moment."""
         job = parse_job(path)
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
-        until = _end_of_pause(Parameters(form), time.time_ns())
+        until = _end_of_pause(Parameters(form), self._relay.now())
         change = ChangeExpectation(job, lambda expected: expected.paused(until))
         await self._change(exchange, change, f"pause until {rfc3339(until)}")
 
     async def resume(self, exchange: Exchange, path: str) -> None:
         """End the pause of a job."""
         exchange.parameters.require_known()
-        now = time.time_ns()
+        now = self._relay.now()
         change = ChangeExpectation(
             parse_job(path), lambda expected: expected.resumed(now)
         )

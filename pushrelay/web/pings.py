@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 from pushrelay.config import Settings
 from pushrelay.errors import InvalidRequest
 from pushrelay.pings import parse_ping
 from pushrelay.quoting import quote
+from pushrelay.relay import Relay
 from pushrelay.run_fields import about_job
 from pushrelay.web.answers import answer
 from pushrelay.web.bodies import Bodies
@@ -25,9 +24,12 @@ class Pings:
     Raises what `Runs` raises.
     """
 
-    def __init__(self, settings: Settings, bodies: Bodies, reports: Reports) -> None:
+    def __init__(
+        self, settings: Settings, relay: Relay, bodies: Bodies, reports: Reports
+    ) -> None:
         self._limits = settings.limits
         self._utf8_names = settings.utf8_names
+        self._relay = relay
         self._bodies = bodies
         self._reports = reports
 
@@ -38,7 +40,7 @@ class Pings:
 
     async def take(self, exchange: Exchange, _rest: str) -> None:
         """Store what the query string and a form say of a run."""
-        now = time.time_ns()
+        now = self._relay.now()
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
         fields = pairs_of(form, errors="surrogateescape")
         report = parse_ping(fields, now, utf8_names=self._utf8_names)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -78,7 +77,7 @@ class Pushes:
 
     async def push(self, exchange: Exchange, path: str) -> None:
         """Store a push; path: the grouping key as `parse_path` takes it."""
-        now = time.time_ns()
+        now = self._relay.now()
         asked = push_request(exchange)
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
@@ -92,7 +91,7 @@ class Pushes:
 
     async def push_groups(self, exchange: Exchange, _rest: str) -> None:
         """Store what one body brings to many groups."""
-        now = time.time_ns()
+        now = self._relay.now()
         asked = push_request(exchange)
         parameters = exchange.parameters
         parameters.require_known("by", "mode", "stale_after", "dry_run")

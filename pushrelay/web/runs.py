@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -71,7 +70,7 @@ class Runs:
 
     async def report(self, exchange: Exchange, id_: str) -> None:
         """Store what a run document says of the run `id_`."""
-        now = time.time_ns()
+        now = self._relay.now()
         parse = partial(
             parse_run, id_=_run_id(id_), now=now, utf8_names=self._utf8_names
         )
@@ -98,7 +97,7 @@ class Runs:
 
     async def show_all(self, exchange: Exchange, _rest: str) -> None:
         """Show a page of the runs, the last to start first."""
-        wanted = _wanted(exchange.parameters, time.time_ns())
+        wanted = _wanted(exchange.parameters, self._relay.now())
         # One more tells whether there is another page.
         runs = await self._relay.runs.listed(wanted)
         parts = _page(runs, wanted.limit - 1)

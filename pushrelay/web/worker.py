@@ -1,15 +1,18 @@
-"""gunicorn's asgi worker, with deadlines for request heads and a quick goodbye.
+"""gunicorn's asgi worker, with deadlines for request heads and a goodbye that is quick
+and loses no request.
 
 gunicorn holds a half-sent request head for ever, and at shutdown waits for idle
-keep-alive connections until its timeout. Both are mended here, in terms of its
-internals: the version is pinned, and tests watch over both. So is what it spends on
-every request and this relay has no use for: a task, and timers that never fire.
+keep-alive connections until its timeout, and resets new ones. All of it is mended here,
+in terms of its internals: the version is pinned, and tests watch over it. So is what it
+spends on every request and this relay has no use for: a task, and timers that never
+fire.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -17,9 +20,19 @@ from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
 from pushrelay.web.exchange import BODY_IS_HERE
+from pushrelay.web.listening import has_waiting, take_again, take_no_more
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
+
+HANDSHAKE_SECONDS = 0.2
+"""How long a client that has begun to connect may take for it when the worker ends."""
+
+FIRST_REQUEST_SECONDS = 3.0
+"""How long one that is connected may take for the head of its request then."""
+
+ACCEPTING_SECONDS = 5.0
+"""How long accepting all of them may take then."""
 
 
 class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
@@ -37,6 +50,7 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._head_began_at: float = 0.0
         self._last_byte_at: float = 0.0
         self._head_bytes = 0
+        self._has_answered = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -64,6 +78,11 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         # close; nothing would ever tell us again that the client has gone.
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
+
+    def close_if_done(self) -> None:
+        """Close the connection if it has had an answer and nothing came since."""
+        if self._has_answered and not self._head_bytes:
+            self.close_if_idle()
 
     def close_if_idle(self) -> None:
         """Close the connection if no request is under way."""
@@ -127,6 +146,7 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._wake_at(self._due)
 
     def _arm_keepalive_timer(self) -> None:
+        self._has_answered = True
         self._patience = self._keepalive
         self._await_head()
 
@@ -168,7 +188,10 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
 
 
 class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
-    """Serves with RelayProtocol, and closes idle connections when it ends."""
+    """Serves with RelayProtocol.
+
+    At its end, it answers all who have connected, and closes idle connections.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -177,6 +200,8 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
     def init_process(self) -> None:
         # The worker names its protocol class in this module only.
         gasgi.ASGIProtocol = RelayProtocol
+        for listening in self._listening:
+            take_again(listening)
         super().init_process()
 
     def init_signals(self) -> None:
@@ -187,6 +212,29 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     async def _shutdown(self) -> None:
+        # Who connects to a socket of systemd's waits for the next worker.
+        if not self.app.settings.systemd_socket:
+            await self._accept_the_last()
+        for connection in list(self.connections):
+            connection.close_if_done()
+        self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_idle)
+        await super()._shutdown()
+
+    @property
+    def _listening(self) -> list[socket.socket]:
+        return [sock.sock for sock in self.sockets]
+
+    async def _accept_the_last(self) -> None:
+        """Let nobody connect any more, and accept all who have."""
+        began_at = self.loop.time()
+        for listening in self._listening:
+            take_no_more(listening)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        while any(map(has_waiting, self._listening)):
+            if self.loop.time() > began_at + ACCEPTING_SECONDS:
+                return
+            await asyncio.sleep(0)
+
+    def _close_idle(self) -> None:
         for connection in list(self.connections):
             connection.close_if_idle()
-        await super()._shutdown()

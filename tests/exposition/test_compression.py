@@ -174,7 +174,7 @@ def test_a_changed_byte_is_an_error_or_without_effect(
     assert decoded in (BODY[:1000], b"")
 
 
-@pytest.mark.parametrize("start", [b"", gzip.compress(b"a"), STREAM])
+@pytest.mark.parametrize("start", [b"", gzip.compress(b"a", mtime=0), STREAM])
 @given(rest=st.binary())
 def test_rubbish_is_refused(start: bytes, rest: bytes) -> None:
     for encoding in ("gzip", "snappy"):

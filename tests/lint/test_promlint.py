@@ -177,7 +177,7 @@ def has_one_unit(name: str) -> bool:
 
 @pytest.mark.system
 @real
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

@@ -43,7 +43,9 @@ class Replica:
         self.evidence: dict[bytes, RunEvidence] = {}
         self.expected: dict[str, JobExpectation] = {}
         self.answers: SimpleQueue[list[tuple[Any, Any]]] = SimpleQueue()
-        self.writer = Writer(database, self, self.answers.put, lambda *_: None)
+        self.writer = Writer(
+            database, self, self.answers.put, lambda *_: None, database.now
+        )
 
     def write(self, *writes: Write) -> list[Any]:
         """Have `writes` done, in one batch if the writer is not yet started."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builders import NO_TABLE, key_of, new_database
 from databases import database_in
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plans import assert_plan, plan_of
 from run_builders import run_id, run_of
@@ -77,7 +77,6 @@ def is_wanted(run: Run, wanted: RunFilter) -> bool:
     )
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         RunFilter,

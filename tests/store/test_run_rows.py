@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from builders import key_of, new_database
 from databases import database_url
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plans import assert_plan
 from run_builders import run_id, run_of
@@ -231,7 +231,6 @@ ENDED = st.builds(
 ASKED = ENDED.filter(lambda run: run.end is not None)
 
 
-@settings(deadline=None)
 @given(
     st.lists(ENDED, max_size=12, unique_by=lambda run: run.id),
     ASKED,

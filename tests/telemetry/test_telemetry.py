@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from pushrelay.telemetry.telemetry import (
     NAMED_JOBS,
 )
 
-GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True)
+GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True, clock_skew=-1.5)
 
 
 def families(telemetry: Telemetry, now: float = 0.0) -> dict[str, MetricFamily]:
@@ -188,6 +189,7 @@ def test_commits_are_measured() -> None:
     [
         ("pushrelay_groups", 2),
         ("pushrelay_series", 9),
+        ("pushrelay_store_clock_skew_seconds", -1.5),
         ("pushrelay_store_revision", 5),
         ("pushrelay_store_up", 1),
     ],
@@ -197,7 +199,7 @@ def test_gauges_are_shown_as_they_are_read(name: str, value: float) -> None:
 
 
 def test_a_store_that_is_down_is_told() -> None:
-    down = Gauges(groups=0, series=0, revision=0, store_up=False)
+    down = replace(GAUGES, store_up=False)
     found = {family.name: family for family in Telemetry().families(down, 0)}
     assert found["pushrelay_store_up"].metrics[0].value == 0
 

@@ -25,6 +25,7 @@ from run_http import (
 )
 
 DAY = 24 * 3600
+SOME_ID = "6f0c6a52-4a35-4c0e-9d8e-0d3c7b9a1f21"
 
 
 # --- reports ---
@@ -138,7 +139,7 @@ def test_a_document_that_cannot_be_understood_is_refused(
     assert relay.get(f"/api/v1/runs/{id_}").status == 404
 
 
-@pytest.mark.parametrize("id_", ["1", "x" * 36, "{" + new_id() + "}", new_id() + "/"])
+@pytest.mark.parametrize("id_", ["1", "x" * 36, f"{{{SOME_ID}}}", f"{SOME_ID}/"])
 def test_the_id_of_a_run_is_a_uuid(relay: HTTPClient, id_: str) -> None:
     for method in ("PUT", "GET"):
         response = relay.request(method, f"/api/v1/runs/{id_}", "{}", JSON)

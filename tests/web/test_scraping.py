@@ -12,6 +12,8 @@ from relay_process import HTTPClient, RelayProcess, StartRelay
 
 from pushrelay.telemetry import OWN_FAMILIES
 
+pytestmark = pytest.mark.system
+
 BODY = """# HELP rows Rows.
 # TYPE rows gauge
 rows{table="users"} 1

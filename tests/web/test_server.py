@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -104,6 +105,45 @@ def test_a_push_under_way_is_finished_before_the_end(start_relay: StartRelay) ->
     assert relay.wait() == 0
     relay.start()
     assert 'value{instance="",job="late"} 7\n' in relay.page()
+
+
+def test_who_has_connected_is_answered_before_the_end(start_relay: StartRelay) -> None:
+    relay = start_relay()
+    with socket.create_connection((relay.host, relay.port), 10) as connection:
+        # It has been accepted once a later one is answered.
+        assert relay.get("/-/healthy").status == 200
+        assert relay.process is not None
+        relay.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while "shutting down" not in relay.log:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    assert relay.wait() == 0
+
+
+def test_the_end_resets_nobody_who_has_connected(start_relay: StartRelay) -> None:
+    relay = start_relay()
+
+    def ask_until_refused() -> int:
+        answered = 0
+        while True:
+            try:
+                connection = socket.create_connection((relay.host, relay.port), 1)
+            except OSError:
+                return answered
+            with connection:
+                connection.settimeout(30)
+                connection.sendall(HEAD + b"\r\n")
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+                answered += 1
+
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask_until_refused) for _ in range(8)]
+        time.sleep(0.3)
+        assert relay.stop() == 0
+        assert all(answered.result() for answered in asking)
 
 
 def test_late_heads_are_refused_and_silent_connections_closed(

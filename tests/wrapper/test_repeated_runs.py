@@ -61,8 +61,7 @@ def test_who_ends_the_wrapper_between_attempts_ends_the_attempts(
     retrying = ("--retries=1", f"--retry-delay={NEVER}")
     with executor.begin(*retrying, "--", *COUNTING, str(tmp_path / "runs")) as begun:
         wait_until(server.ends)
-        begun.process.send_signal(number)
-        assert begun.end() == (-number, "")
+        assert begun.end_by(number) == (-number, "")
     assert len(server.ends()) == 1
 
 
@@ -71,8 +70,7 @@ def test_a_run_that_was_interrupted_is_not_repeated(
 ) -> None:
     with executor.begin("--retries=1", f"--retry-delay={NEVER}") as begun:
         wait_until((executor.directory / "began").exists)
-        begun.process.terminate()
-        assert begun.end() == (-signal.SIGTERM, "")
+        assert begun.end_by(signal.SIGTERM) == (-signal.SIGTERM, "")
     [run] = server.ends()
     assert (run["outcome"], run["signal"]) == ("signal", signal.SIGTERM)
 
@@ -92,8 +90,7 @@ def test_who_waits_to_begin_can_be_ended(
 ) -> None:
     with executor.begin(f"--jitter={NEVER}") as begun:
         wait_until(lambda: _sleeps(begun.process.pid))
-        begun.process.send_signal(number)
-        assert begun.end() == (-number, "")
+        assert begun.end_by(number) == (-number, "")
     assert server.asked == []
 
 
