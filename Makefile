@@ -12,10 +12,10 @@ SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec torture clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture clients
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "  ARGS are passed on: make run ARGS='--web.listen-address=127.0.0.1:9091'"
 	@echo "  PYTHON makes the venv: make run PYTHON=python3.12"
@@ -48,6 +48,7 @@ fix: $(VENV)/installed-dev ## format the code, and mend what the linter can mend
 bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is installed
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 	@$(BIN)/python benchmarks/exec.py
+	@$(BIN)/python benchmarks/replicas.py
 
 bench-scale: $(VENV)/installed-dev ## measure with up to 100,000 groups
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
@@ -57,6 +58,9 @@ bench-many: $(VENV)/installed-dev ## measure listing and deleting many groups
 
 bench-runs: $(VENV)/installed-dev ## measure reports of runs, and what is expected
 	@$(BIN)/python benchmarks/runs.py $(ARGS)
+
+bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQL
+	@$(BIN)/python benchmarks/replicas.py $(ARGS)
 
 bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 	@$(BIN)/python benchmarks/exec.py $(ARGS)

@@ -223,13 +223,21 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def throughput(port: int, seconds: float, directory: Path) -> float:
-    """Return the pushes per second that CONNECTIONS busy connections get through."""
+def throughput(
+    port: int,
+    seconds: float,
+    directory: Path,
+    connections: int = CONNECTIONS,
+    groups: int = CONNECTIONS,
+) -> float:
+    """Return the pushes per second that so many busy connections get through, to so
+    many groups in turn."""
     template = directory / "push.template"
     template.write_text(push_template())
     script = Path(__file__).with_name("push.lua")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", f"-s{script}"]
-    command += [f"http://127.0.0.1:{port}", "--", str(template), str(time.time_ns())]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", f"-s{script}"]
+    command += [f"http://127.0.0.1:{port}", "--", str(template)]
+    command += [str(time.time_ns()), str(groups)]
     report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in report or "Socket errors" in report:
         raise RuntimeError(f"pushes failed under load:\n{report}")

@@ -1,6 +1,7 @@
--- Pushes for wrk, those of load.py: 8 groups in turn, other values in every push.
--- Arguments: the file with the body's template, and where to begin to count.
-local groups, samples = 8, 25
+-- Pushes for wrk, those of load.py: some groups in turn, other values in every push.
+-- Arguments: the file with the body's template, where to begin to count, the groups.
+local samples = 25
+local groups
 local template, number
 local values = {}
 local headers = { ["Content-Type"] = "text/plain; version=0.0.4" }
@@ -10,6 +11,7 @@ function init(args)
   template = file:read("*a")
   file:close()
   number = 10000 + tonumber(args[2]) % 40000
+  groups = tonumber(args[3])
 end
 
 function request()

@@ -26,6 +26,9 @@ RESTART = "restart to ready"
 FIRST_NEW_SERIES = 20_000
 FEW_NEW_SERIES = f"memory after {FIRST_NEW_SERIES:,} pushes of new series"
 ALL_NEW_SERIES = "memory after all pushes of new series"
+AFTER_OWN = "scrape with gzip, after a push to the same replica"
+AFTER_OTHER = "scrape with gzip, after a push to another replica"
+LONG_SNAPSHOT = "while a snapshot is held open"
 JUDGED_FORMATS = ("plain", "gzip", "protobuf with gzip")
 
 
@@ -164,3 +167,24 @@ def at_scale(
             times,
         ),
     ]
+
+
+def replicas_told(number: int) -> str:
+    """Name a number of replicas."""
+    return f"{number} replica{'' if number == 1 else 's'}"
+
+
+def shared(report: Report) -> list[Verdict]:
+    """Judge what is owed of a run of replicas.py, with two replicas and with three."""
+    verdicts = []
+    for at in map(replicas_told, (2, 3)):
+        own, other = report.middle(AFTER_OWN, at), report.middle(AFTER_OTHER, at)
+        limit = 2 * (own or 0) + 0.005
+        what = f"{AFTER_OTHER}, {at}, of twice that to the same and 5 ms"
+        verdicts.append(at_most(what, limit, other, milliseconds))
+    for at in map(replicas_told, (1, 2, 3)):
+        row = push_row("p50", SPREAD)
+        grown = report.quotient((f"{row}, {LONG_SNAPSHOT}", at), (row, at))
+        what = f"{row}, {LONG_SNAPSHOT}, {at}, of that without"
+        verdicts.append(at_most(what, 1.3, grown, times))
+    return verdicts

@@ -14,8 +14,8 @@ from pushrelay.config import Limits
 from pushrelay.policies import Policies
 from pushrelay.staging import Staging
 from pushrelay.store.books import Books
+from pushrelay.store.decisions import Decision
 from pushrelay.store.reader import ReadChanges
-from pushrelay.store.writer import Decision
 from pushrelay.view.view import View
 from pushrelay.writes import Write
 

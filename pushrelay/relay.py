@@ -42,8 +42,6 @@ from pushrelay.writes import (
     Write,
 )
 
-WRITE_DEADLINE_SECONDS = 15.0
-
 
 class Relay:
     """A store, the view of it, and what may be done with them.
@@ -68,14 +66,21 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
+        self._write_seconds = (limits or Limits()).write_seconds
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
         self._decider = ViewDecider(self._view, clock, limits)
         self._writer = Writer(
-            database, self._decider, self._deliver, telemetry.commit, clock
+            database,
+            self._decider,
+            self._deliver,
+            # Whoever scrapes at that moment waits for the same.
+            lambda: self._health.read(),
+            telemetry.commit,
+            clock,
         )
-        self._health = StoreHealth(self._refresh, self._writer)
+        self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
@@ -114,6 +119,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self.runs.stop()
         self._database.close()
 
     async def push(self, push: Push | PushAll) -> bool:
@@ -248,7 +254,7 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(WRITE_DEADLINE_SECONDS, _give_up, answer)
+        deadline = self._loop.call_later(self._write_seconds, _give_up, answer)
         try:
             return await answer
         finally:

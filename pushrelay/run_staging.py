@@ -11,8 +11,8 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.schedule import Expectation
+from pushrelay.store.decisions import Decision
 from pushrelay.store.run_rows import RunRows
-from pushrelay.store.writer import Decision
 from pushrelay.view.board import Board
 
 

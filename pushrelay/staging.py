@@ -13,8 +13,8 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.run_staging import RunStaging
 from pushrelay.store.books import Books
+from pushrelay.store.decisions import Decision
 from pushrelay.store.receipts import Receipt
-from pushrelay.store.writer import Decision
 from pushrelay.telemetry import OWN_TYPES
 from pushrelay.view.jobs import job_of
 from pushrelay.view.overlay import Overlay

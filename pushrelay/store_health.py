@@ -14,12 +14,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from pushrelay.errors import StoreUnavailable
-from pushrelay.store.shared_call import SharedCall
+from pushrelay.store.shared_call import SecondChance
 from pushrelay.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
 CLOCK_DEADLINE_SECONDS = 1.0
+AGAIN_SECONDS = 0.1
+"""How long to wait for a database that did not answer the last time."""
+
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
 
@@ -28,12 +31,19 @@ class StoreHealth:
     """Whether the database can be read, by `read`, and written, by `writer`.
 
     read: brings what is known of the store up to date; raises StoreUnavailable.
+    is_silent: whether somebody waits in vain for the database's next word, so that it
+    may be better to ask again.
     """
 
-    def __init__(self, read: Callable[[], None], writer: Writer) -> None:
+    def __init__(
+        self,
+        read: Callable[[], None],
+        writer: Writer,
+        is_silent: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._writer = writer
-        self._reader = SharedCall(read, "refresher")
-        self._prober = SharedCall(writer.probe, "prober")
+        self._reader = SecondChance(read, "refresher", is_silent)
+        self._prober = SecondChance(writer.probe, "prober", is_silent)
         self._is_readable = self._is_writable = True
 
     @property
@@ -51,7 +61,7 @@ class StoreHealth:
         reading = self._begin_reading()
         if reading is None:
             return False
-        done = await _wait(_quiet(reading), CLOCK_DEADLINE_SECONDS)
+        done = await _wait(_quiet(reading), self._patience)
         return self._end_reading(done, reading)
 
     def refresh_blocking(self) -> bool:
@@ -60,10 +70,15 @@ class StoreHealth:
         if reading is None:
             return False
         try:
-            reading.exception(CLOCK_DEADLINE_SECONDS)
+            reading.exception(self._patience)
         except TimeoutError:
             return self._end_reading(False, reading)
         return self._end_reading(True, reading)
+
+    def read(self) -> None:
+        """Have it read, however long that takes, on a thread that may wait. Raises
+        StoreUnavailable."""
+        self._reader.request(CLOCK_DEADLINE_SECONDS).result()
 
     async def require_ready(self) -> None:
         """Raise StoreUnavailable unless it takes writes."""
@@ -72,7 +87,7 @@ class StoreHealth:
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
         if has_committed and self.is_up:
             return
-        probe = _quiet(self._prober.request())
+        probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
             self._is_writable = False
             raise StoreUnavailable("the database did not give the write lock in time")
@@ -83,11 +98,16 @@ class StoreHealth:
         """Find out whether it takes writes again, if it did not; whoever asks later
         knows."""
         if not self._is_writable:
-            self._prober.request().add_done_callback(self._probed)
+            self._probe()
 
     def note_write(self, error: BaseException | None) -> None:
         """Take over how a write ended."""
         self._is_writable = not isinstance(error, StoreUnavailable)
+
+    def _probe(self) -> None:
+        """Find out whether it takes writes; whoever asks later knows."""
+        probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
+        probe.add_done_callback(self._probed)
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
         self._is_writable = not probe.cancelled() and probe.exception() is None
@@ -97,19 +117,37 @@ class StoreHealth:
         if self._reader.stalled(CLOCK_DEADLINE_SECONDS):
             self._is_readable = False
             return None
-        return self._reader.request()
+        return self._reader.request(CLOCK_DEADLINE_SECONDS)
+
+    @property
+    def _patience(self) -> float:
+        """How long a scrape waits for it, which other scrapes may have done before."""
+        return CLOCK_DEADLINE_SECONDS if self._is_readable else AGAIN_SECONDS
 
     def _end_reading(self, done: bool, reading: Future[None]) -> bool:
         error = reading.exception() if done else None
         if error is not None and not isinstance(error, StoreUnavailable):
             log.error("reading the store failed", exc_info=error)
         was_readable, self._is_readable = self._is_readable, done and error is None
+        if not done:
+            reading.add_done_callback(self._read_late)
         if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
         elif self._is_readable and not was_readable:
-            log.info("the database answers again")
-            self._is_writable = True
+            self._answers_again()
         return self._is_readable
+
+    def _read_late(self, reading: Future[None]) -> None:
+        """Wait for the next reading as for one of a database that answers."""
+        if not self._is_readable and not reading.cancelled():
+            self._is_readable = reading.exception() is None
+            if self._is_readable:
+                self._answers_again()
+
+    def _answers_again(self) -> None:
+        log.info("the database answers again")
+        self._is_writable = True
+        self._probe()
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.groups import Group
 from pushrelay.store.books import Books
+from pushrelay.store.decisions import Decision
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import ReadChanges, read_snapshot
-from pushrelay.store.writer import Decision, Writer
+from pushrelay.store.writer import Writer
 
 PATIENCE = 10.0
 
@@ -112,10 +113,12 @@ class Desk:
             database,
             self.decider,
             self.deliveries.put,
+            self.refresh,
             lambda seconds, writes: self.observed.append((seconds, writes)),
             lambda: self.now,
         )
         self.started = False
+        self.refresh()
 
     def write(self, *writes: Any) -> list[Any]:
         """Have `writes` done, in one batch if the writer is not yet started; return
@@ -129,6 +132,10 @@ class Desk:
         while len(answers) < len(writes):
             answers |= dict(self.deliveries.get(timeout=PATIENCE))
         return [answers[ticket] for ticket in range(len(writes))]
+
+    def refresh(self) -> None:
+        """Let the decider know what others wrote."""
+        self.decider.catch_up(lambda since: read_snapshot(self.database, since))
 
     def stored(self) -> dict[str, str]:
         """The series text of each job's family `x`, as another relay reads it."""

@@ -26,6 +26,12 @@ class _Explained(Statement):
         self.postgresql = f"EXPLAIN {statement.postgresql}"
 
 
+class _Measured(Statement):
+    def __init__(self, statement: Statement) -> None:
+        how = "ANALYZE, BUFFERS, FORMAT JSON"
+        self.postgresql = f"EXPLAIN ({how}) {statement.postgresql}"
+
+
 def assert_plan(
     session: Session,
     statement: Statement,
@@ -57,3 +63,10 @@ def plan_of(
         return [row[3] for row in session.all(_Explained(statement), values)]
     list(session.all(_EVERYTHING_BUT_INDEXES))
     return [row[0] for row in session.all(_Explained(statement), values)]
+
+
+def pages_read(session: Session, statement: Statement, values: dict[str, Any]) -> int:
+    """Have PostgreSQL do `statement`; return how many pages it looked at."""
+    [[told]] = session.all(_Measured(statement), values)
+    plan = told[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])

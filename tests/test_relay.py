@@ -36,6 +36,7 @@ from sqlalchemy import insert, text
 from pushrelay import deletions, store_health
 from pushrelay import relay as relay_module
 from pushrelay.aggregation import Mode
+from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
 from pushrelay.freshness import Policy
 from pushrelay.group_list import Condition
@@ -738,7 +739,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
-    monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
     monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
 
 
@@ -776,7 +776,8 @@ def test_a_write_lock_that_is_not_given_is_unavailable_in_time(
     monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 5)
 
     async def test() -> None:
-        async with open_relay(tmp_path) as relay:
+        limits = Limits(write_seconds=0.5)
+        async with open_relay(tmp_path, limits=limits) as relay:
             await put(relay, A, "x 1")
             other = new_database(tmp_path)
             with write_locked(other):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pushrelay.changes import Changes, GroupChange, Position
@@ -20,6 +21,9 @@ from pushrelay.store.session import Session
 _GROUPS = RevisedRows(groups, groups.c, groups.c.families)
 _COLUMNS = groups.c.keys()
 
+Rows = Iterable[tuple[Any, ...]]
+"""Those of a query, which may still have to be run."""
+
 REVISED = (_GROUPS, JOBS, EVIDENCE, EXPECTATIONS)
 
 
@@ -35,9 +39,28 @@ def read_since(session: Session, since: Position | None, position: Position) -> 
     """Return what was written after `since`, or all; up to `position`, the newest."""
     revision = None if since is None else since.revision
     # All are asked for before any is read: together, where the database is far away.
-    groups, jobs, evidence, expectations = [
-        rows.read(session, revision) for rows in REVISED
-    ]
+    return _changes(since, position, [each.read(session, revision) for each in REVISED])
+
+
+def ask_for_some(session: Session, since: Position, most: int) -> list[Rows]:
+    """Ask for what was written after `since`, up to `most` rows of each kind."""
+    return [each.read_some(session, since.revision, most) for each in REVISED]
+
+
+def some_changes(
+    since: Position, position: Position, asked: list[Rows], most: int
+) -> Changes | None:
+    """Return what `ask_for_some` asked for, None if `most` was too little."""
+    found = [list(rows) for rows in asked]
+    if any(len(rows) == most for rows in found):
+        return None
+    return _changes(since, position, found)
+
+
+def _changes(
+    since: Position | None, position: Position, found: Sequence[Rows]
+) -> Changes:
+    groups, jobs, evidence, expectations = found
     return Changes(
         since,
         position,

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Integer, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from pushrelay.config import Limits
 from pushrelay.errors import StartupError, StoreUnavailable
 from pushrelay.store.session import Session
 
@@ -37,6 +38,11 @@ REVISION = BigInteger().with_variant(Integer, "sqlite")
 """The type of revisions. SQLite makes a primary key its row number only if it is
 spelled INTEGER."""
 
+NO_LOCK_ROW = (
+    "the table write_lock is empty, so that relays cannot take turns; run "
+    "`pushrelay db upgrade --database.url=...`, which puts its row back"
+)
+
 SYNC_MODES = ("full", "normal")
 
 
@@ -49,6 +55,10 @@ class Database(Protocol):
 
     name: str
     is_shared: bool
+
+    def is_silent(self) -> bool:
+        """Whether somebody has waited for its next word for so long that whoever asks
+        anew, on another connection, may be answered before."""
 
     def now(self) -> int:
         """What time it is, Unix nanoseconds: by the clock of this host, or by that of
@@ -85,10 +95,13 @@ class Database(Protocol):
         """Close all connections that are not in use."""
 
 
-def open_database(url: str, sync: str = "full") -> Database:
+def open_database(
+    url: str, sync: str = "full", write_seconds: float = Limits().write_seconds
+) -> Database:
     """Return the database at `url`, an SQLAlchemy URL; nothing is opened yet.
 
     sync: "full" makes a commit survive a power cut, "normal" a crash of the process.
+    write_seconds: how long to wait for a server that says nothing to a write.
 
     Raises StartupError for what is no such URL.
     """
@@ -114,7 +127,7 @@ def open_database(url: str, sync: str = "full") -> Database:
                 "install it: pip install 'pushrelay[postgres]'"
             ) from error
 
-        return PostgresDatabase(parsed, sync)
+        return PostgresDatabase(parsed, sync, write_seconds)
     raise StartupError(f"--database.url: {kind} is not supported; {_WRITE}")
 
 

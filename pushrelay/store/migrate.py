@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Inspector, inspect, text
+from sqlalchemy import Inspector, insert, inspect, select, text
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import Database, DatabaseErrors, one_line
+from pushrelay.store.engine import NO_LOCK_ROW, Database, DatabaseErrors, one_line
+from pushrelay.store.schema import write_lock
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,26 +24,23 @@ def current_schema(database: Database) -> str | None:
 
     Raises StartupError where the file is not a database or belongs to something else.
     """
-    try:
-        with database.snapshot() as connection:
-            return _current(connection)
-    except DatabaseErrors as error:
-        raise _unusable(database, error) from error
+    return _state(database)[0]
 
 
 def upgrade(database: Database) -> bool:
     """Bring `database` to the schema `HEAD`; return whether anything had to be done.
+    The row that writers lock is put back if it has gone.
 
     Safe to run by several processes at once. Raises StartupError for a schema that
     this version does not know and for a database that cannot be read or written.
     """
-    if current_schema(database) == HEAD:
+    if _state(database) == (HEAD, True):
         return False
     try:
         with database.migrating() as connection:
             current = _current(connection)
             if current == HEAD:
-                return False
+                return _put_back_lock_row(connection)
             _refuse_unknown(current)
             _run_migrations(connection)
     except (*DatabaseErrors, OSError) as error:
@@ -52,13 +50,38 @@ def upgrade(database: Database) -> bool:
 
 def require_head(database: Database) -> None:
     """Raise StartupError unless `database` has exactly the schema `HEAD`."""
-    current = current_schema(database)
+    current, has_lock_row = _state(database)
     if current != HEAD:
         _refuse_unknown(current)
         raise StartupError(
             f"the database has schema {current or 'none'}, this version needs {HEAD}; "
             "run `pushrelay db upgrade --database.url=...`"
         )
+    if not has_lock_row:
+        raise StartupError(NO_LOCK_ROW)
+
+
+def _state(database: Database) -> tuple[str | None, bool]:
+    """Return the schema version of `database`, and whether it is ours and has the row
+    that writers lock."""
+    try:
+        with database.snapshot() as connection:
+            current = _current(connection)
+            return current, current == HEAD and _has_lock_row(connection)
+    except DatabaseErrors as error:
+        raise _unusable(database, error) from error
+
+
+def _has_lock_row(connection: Connection) -> bool:
+    return connection.execute(select(write_lock)).first() is not None
+
+
+def _put_back_lock_row(connection: Connection) -> bool:
+    """Return whether it had gone."""
+    if _has_lock_row(connection):
+        return False
+    connection.execute(insert(write_lock), {"id": 1})
+    return True
 
 
 def _current(connection: Connection) -> str | None:

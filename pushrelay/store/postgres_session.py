@@ -10,7 +10,9 @@ together: a write that looks nothing up takes two round trips.
 
 from __future__ import annotations
 
+import logging
 import select
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -19,22 +21,28 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from pushrelay.store.engine import (
+    NO_LOCK_ROW,
     ConstraintBroken,
     DriverError,
     ValueTooLarge,
     one_line,
 )
+from pushrelay.store.postgres_connection import PatientConnection
 from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Values
 from pushrelay.store.statements import Statement
 
-LOCK_SECONDS = 5
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 7
 STATEMENT_SECONDS = 10
 IDLE_SECONDS = 5
 TRANSACTION_SECONDS = 30
 """How long a transaction that writes may wait for the write lock, take for one of its
 statements, have nothing to do, and take in all: a relay that is frozen must not stop
-the others."""
+the others, and those who wait for the lock outlast it."""
+
+NEARLY_ALL = 0.75
 
 READ_SECONDS = 30
 """How long a statement that reads may take."""
@@ -47,10 +55,18 @@ _ROWS = 200
 """So many rows of a large result come at a time."""
 
 
+_LOCK = "SELECT id FROM write_lock FOR UPDATE"
+
+
 def _set(**settings: str) -> str:
     """Return the query that sets these, to texts in SQL, for this transaction."""
     each = [f"set_config('{name}', {to}, true)" for name, to in settings.items()]
     return f"SELECT {', '.join(each)}"
+
+
+def _time(seconds: float) -> str:
+    """Return `seconds` for a setting in milliseconds, of which 0 means no limit."""
+    return f"'{max(1, round(seconds * 1000))}'"
 
 
 def _timed(query: str) -> str:
@@ -67,12 +83,13 @@ def begin_reading(_version: int) -> list[str]:
     ]
 
 
-def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
-    """Return what begins a transaction that writes, on a server of this version."""
+def begin_writing(version: int, waits_for_disk: bool, seconds: float) -> list[str]:
+    """Return what begins a transaction that writes, on a server of this version, for
+    those who wait for it for so many seconds."""
     settings = {
-        "lock_timeout": f"'{LOCK_SECONDS}s'",
-        "statement_timeout": f"'{STATEMENT_SECONDS}s'",
-        "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS}s'",
+        "lock_timeout": _time(min(LOCK_SECONDS, seconds / 2)),
+        "statement_timeout": _time(min(STATEMENT_SECONDS, seconds)),
+        "idle_in_transaction_session_timeout": _time(min(IDLE_SECONDS, seconds / 3)),
         # There are five, of which one waits for nothing.
         "synchronous_commit": (
             "replace(current_setting('synchronous_commit'), 'off', 'on')"
@@ -87,7 +104,7 @@ def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
         # Whatever a role has for its default: each statement must see the last commit.
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
         _set(**settings),
-        "SELECT id FROM write_lock FOR UPDATE",
+        _LOCK,
     ]
 
 
@@ -99,6 +116,15 @@ END_WRITING = [
 ]
 END_READING = ["COMMIT"]
 """What ends them."""
+
+_END_FROZEN = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE relation = 'write_lock'::regclass AND mode = 'RowShareLock' AND granted
+    AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+    AND clock_timestamp() - state_change > %(silence)s * interval '1 second'
+"""
+"""Ends a transaction whose relay is frozen amid sending what it is to do: the server
+waits for the rest, which counts as work."""
 
 
 class _Task:
@@ -127,7 +153,7 @@ class PostgresSession:
 
     def __init__(
         self,
-        connection: psycopg.Connection[Any],
+        connection: PatientConnection,
         begin: list[str],
         end: list[str],
         give_back: Callable[[PostgresSession], None],
@@ -139,6 +165,8 @@ class PostgresSession:
         self._give_back = give_back
         self._clock = clock
         self._waiting: list[_Task] = []
+        # What takes the write lock, in transactions that do.
+        self._lock: _Task | None = None
         self._in_transaction = False
         self._pipelining = ExitStack()
         self._pipeline = self._pipelining.enter_context(connection.pipeline())
@@ -186,16 +214,22 @@ class PostgresSession:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        began = time.monotonic()
         self._waiting = [_Task(sql) for sql in self._begin]
+        self._lock = next((t for t in self._waiting if t.sql == _LOCK), None)
         self._in_transaction = True
         try:
             yield
             self._commit()
-        except BaseException:
+        except BaseException as error:
             self._undo()
-            raise
-        finally:
             self._in_transaction = False
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                self._end_frozen(time.monotonic() - began)
+            raise
+        self._in_transaction = False
+        if self._driver.overtake is not None:
+            self._driver.overtake(time.monotonic() - began)
 
     def close(self) -> None:
         self._give_back(self)
@@ -231,6 +265,8 @@ class PostgresSession:
             self._pipeline.sync()
 
     def _commit(self) -> None:
+        if self._lock is not None and not list(self._rows(self._lock)):
+            raise DriverError(NO_LOCK_ROW)
         self._waiting += [_Task(sql) for sql in self._end]
         self._send()
 
@@ -243,6 +279,14 @@ class PostgresSession:
             self._driver.rollback()
         if self._driver.info.transaction_status != TransactionStatus.IDLE:
             self.discard()
+
+    def _end_frozen(self, waited: float) -> None:
+        """End the transaction that has the lock if it was silent nearly all the time
+        for which that was waited for, in seconds."""
+        with suppress(DriverError):
+            task = self._ask(_END_FROZEN, {"silence": waited * NEARLY_ALL})
+            for _ in self._rows(task):
+                log.warning("ended the transaction of a relay that was frozen")
 
 
 def _refuse_too_large(values: Values) -> None:

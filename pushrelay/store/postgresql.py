@@ -5,16 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from traceback import clear_frames
+from weakref import WeakSet
 
 import psycopg
 from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
+from pushrelay.store.postgres_connection import (
+    SUSPICIOUS_SECONDS,
+    PatientConnection,
+)
 from pushrelay.store.postgres_session import (
     END_READING,
     END_WRITING,
+    READ_SECONDS,
     PostgresSession,
     begin_reading,
     begin_writing,
@@ -29,8 +35,11 @@ OLDEST_VERSION = 13
 CONNECT_SECONDS = 3
 """How long connecting may take, for each address."""
 
-KEPT_IDLE = 4
+KEPT_IDLE = 2
 """So many connections of a kind are kept for the next ones who ask."""
+
+LATE_SECONDS = 1
+"""So much later than the server ends what takes too long is the server given up."""
 
 _CONNECTION = {
     "connect_timeout": CONNECT_SECONDS,
@@ -40,6 +49,10 @@ _CONNECTION = {
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "application_name": "pushrelay",
+    # Else that of a database is used, which may be none: text would come as bytes.
+    "client_encoding": "UTF8",
+    # What a standby shows may be late, and it takes nothing.
+    "target_session_attrs": "primary",
     # Poolers of transactions lend another connection, which has prepared nothing.
     "prepare_threshold": None,
 }
@@ -48,21 +61,30 @@ _MIGRATION_LOCK = 7787743201
 
 
 class _Pool:
-    """Sessions that `connect` opens, and keeps for others when they are closed."""
+    """Sessions that `connect` opens, and keeps for others when they are closed.
+
+    patience: seconds. are_in_turn: whether one whose transaction begins later has to
+    wait for those before it, so that what it overtakes is lost.
+    """
 
     def __init__(
         self,
-        connect: Callable[[], psycopg.Connection[Any]],
+        connect: Callable[[], PatientConnection],
         begin: Callable[[int], list[str]],
         end: list[str],
         clock: ServerClock,
+        patience: float,
+        are_in_turn: bool = False,
     ) -> None:
         self._connect = connect
         self._begin = begin
         self._end = end
+        self._patience = patience
+        self._are_in_turn = are_in_turn
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[PostgresSession] = []
+        self._connections: WeakSet[PatientConnection] = WeakSet()
         self._is_closed = False
 
     def take(self) -> PostgresSession:
@@ -72,14 +94,31 @@ class _Pool:
                 return session
             session.discard()
         driver = self._connect()
+        driver.patience = self._patience
+        if self._are_in_turn:
+            driver.overtake = self._give_up
+        with self._lock:
+            self._connections.add(driver)
         begin = self._begin(driver.info.server_version // 10_000)
         return PostgresSession(driver, begin, self._end, self._take_back, self._clock)
 
     def close(self) -> None:
-        """Close those that nobody uses, and others when they are given back."""
+        """Close those that nobody uses, and others when they are given back: soon, for
+        nothing is to be waited for any more."""
         self._is_closed = True
+        self.close_idle()
+        self._give_up(0)
+
+    def close_idle(self) -> None:
+        """Close those that nobody uses."""
         while (session := self._pop()) is not None:
             session.discard()
+
+    def is_silent(self) -> bool:
+        """Whether one of them waits for an answer for suspiciously long."""
+        return any(
+            connection.silence >= SUSPICIOUS_SECONDS for connection in self._all()
+        )
 
     def _take_back(self, session: PostgresSession) -> None:
         with self._lock:
@@ -88,6 +127,17 @@ class _Pool:
                 self._idle.append(session)
                 return
         session.discard()
+
+    def _give_up(self, seconds: float) -> None:
+        """Have those end that have waited for an answer for longer than `seconds`, and
+        for so long that it is suspicious."""
+        for connection in self._all():
+            if connection.silence > max(seconds, SUSPICIOUS_SECONDS):
+                connection.give_up()
+
+    def _all(self) -> list[PatientConnection]:
+        with self._lock:
+            return list(self._connections)
 
     def _pop(self) -> PostgresSession | None:
         with self._lock:
@@ -98,12 +148,13 @@ class PostgresDatabase:
     """The database on the server that `url` names; see `engine.Database`.
 
     sync: "full" waits at each commit for what the server waits for; "normal" does not,
-    so that the last commits may be lost in a crash of the server.
+    so that the last commits may be lost in a crash of the server. write_seconds: how
+    long a transaction that writes may wait for the server's next word.
     """
 
     is_shared = True
 
-    def __init__(self, url: URL, sync: str) -> None:
+    def __init__(self, url: URL, sync: str, write_seconds: float) -> None:
         self.name = _name(url)
         self._engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
@@ -114,12 +165,20 @@ class PostgresDatabase:
         )
         waits_for_disk = sync == "full"
         clock = self._clock = ServerClock()
-        self._readers = _Pool(self._connect, begin_reading, END_READING, clock)
+        self._readers = _Pool(
+            self._connect,
+            begin_reading,
+            END_READING,
+            clock,
+            READ_SECONDS + LATE_SECONDS,
+        )
         self._writers = _Pool(
             self._connect,
-            lambda version: begin_writing(version, waits_for_disk),
+            lambda version: begin_writing(version, waits_for_disk, write_seconds),
             END_WRITING,
             clock,
+            write_seconds + LATE_SECONDS,
+            are_in_turn=True,
         )
 
     def now(self) -> int:
@@ -127,6 +186,9 @@ class PostgresDatabase:
 
     def clock_skew(self) -> int:
         return self._clock.skew()
+
+    def is_silent(self) -> bool:
+        return self._readers.is_silent() or self._writers.is_silent()
 
     def exists(self) -> bool:
         return True
@@ -180,10 +242,30 @@ class PostgresDatabase:
             with connection.begin():
                 yield connection
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> PatientConnection:
         _, asked = self._engine.dialect.create_connect_args(self._engine.url)
-        with driver_errors():
-            return psycopg.connect(**{**_CONNECTION, **asked}, autocommit=True)
+        with driver_errors(), _no_traces():
+            connection = PatientConnection.connect(
+                **{**_CONNECTION, **asked}, autocommit=True
+            )
+        connection.suspect = self._suspect
+        return connection
+
+    def _suspect(self) -> None:
+        """Trust none that nobody uses: what one of them is sent may be lost as well."""
+        self._readers.close_idle()
+        self._writers.close_idle()
+
+
+@contextmanager
+def _no_traces() -> Iterator[None]:
+    """Let go at once of what the driver leaves to the garbage collector when it cannot
+    connect: the socket."""
+    try:
+        yield
+    except psycopg.Error as error:
+        clear_frames(error.__traceback__)
+        raise
 
 
 def _name(url: URL) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.exc import NoResultFound
 
 from pushrelay.changes import Changes, Position
-from pushrelay.store.change_rows import read_since
+from pushrelay.store.change_rows import Rows, ask_for_some, read_since, some_changes
 from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
@@ -16,6 +16,15 @@ from pushrelay.store.statements import sql
 
 ReadChanges = Callable[[Position | None], Changes | None]
 """`read_changes` on some connection."""
+
+FEW = 1_000
+"""So many changed rows of a kind are few: to read them takes some hundredths of a
+second."""
+
+
+class FarBehind(Exception):
+    """It takes long to read what happened since: it is much, or all."""
+
 
 _NEWEST = sql(
     select(commits.c.revision, commits.c.nonce).where(
@@ -38,19 +47,50 @@ def newest_position(session: Session) -> Position:
     return Position(*newest)
 
 
-def read_changes(session: Session, since: Position | None) -> Changes | None:
+def read_changes(
+    session: Session, since: Position | None, *, is_likely: bool = False
+) -> Changes | None:
     """Return what happened after `since`, or None if nothing did.
 
     Everything is read anew when `since` is None, or is not on this store's clock: it
     was pruned, or this is another history (a restored backup). `session` must be
-    in one transaction that sees one state.
+    in one transaction that sees one state. is_likely: whether something did happen, so
+    that all is asked for at once.
     """
-    position = newest_position(session)
-    if position == since:
-        return None
+    try:
+        return read_few_changes(session, since, is_likely=is_likely)
+    except FarBehind:
+        position = newest_position(session)
     if since is not None and not _is_stored(session, since):
         since = None
     return read_since(session, since, position)
+
+
+def read_few_changes(
+    session: Session,
+    since: Position | None,
+    most: int = FEW,
+    *,
+    is_likely: bool = False,
+) -> Changes | None:
+    """Do `read_changes` for fewer than `most` rows of a kind. Raises FarBehind."""
+    if since is None:
+        raise FarBehind
+    asked = _ask(session, since, most) if is_likely else None
+    position = newest_position(session)
+    if position == since:
+        return None
+    nonce, rows = asked or _ask(session, since, most)
+    is_stored = list(nonce) == [(since.nonce,)]
+    changes = some_changes(since, position, rows, most)
+    if changes is None or not is_stored:
+        raise FarBehind
+    return changes
+
+
+def _ask(session: Session, since: Position, most: int) -> tuple[Rows, list[Rows]]:
+    nonce = session.all(_NONCE_OF, {"revision": since.revision})
+    return nonce, ask_for_some(session, since, most)
 
 
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:
@@ -61,7 +101,7 @@ def read_snapshot(database: Database, since: Position | None) -> Changes | None:
             if newest_position(session) == since:
                 return None
             with session.transaction():
-                return read_changes(session, since)
+                return read_changes(session, since, is_likely=True)
     except DatabaseErrors as error:
         raise unavailable(error) from error
 

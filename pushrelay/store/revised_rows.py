@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Table, bindparam, delete, select
+from sqlalchemy import Column, Table, bindparam, delete, literal_column, select
 
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql, upsert
@@ -24,8 +24,12 @@ class RevisedRows:
         revision = table.c.revision
         # In the order of the file; by their revisions, rows lie all over it.
         everything = select(*columns)
+        changed = everything.where(revision > bindparam("revision"))
         self._all = sql(everything)
-        self._changed = sql(everything.where(revision > bindparam("revision")))
+        self._changed = sql(changed)
+        some = changed.limit(bindparam("most"))
+        # Else the dialect writes a parameter of its own.
+        self._some = sql(some.offset(literal_column("0")))
         self._upsert = upsert(table)
         between = revision.between(bindparam("oldest"), bindparam("through"))
         self._prune = sql(delete(table).where(between, content.is_(None)))
@@ -35,6 +39,13 @@ class RevisedRows:
         if since is None:
             return session.stream(self._all)
         return session.all(self._changed, {"revision": since})
+
+    def read_some(
+        self, session: Session, since: int, most: int
+    ) -> Iterator[tuple[Any, ...]]:
+        """Give up to `most` of the rows that were written after the revision `since`,
+        in any order."""
+        return session.all(self._some, {"revision": since, "most": most})
 
     def write(self, session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
         """Store `rows`; a later one of an id replaces an earlier one."""

@@ -129,6 +129,9 @@ class SqliteDatabase:
         # Those of `reading` that nobody uses now.
         self._idle: list[SqliteSession] = []
 
+    def is_silent(self) -> bool:
+        return False
+
     def now(self) -> int:
         return time.time_ns()
 

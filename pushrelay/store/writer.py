@@ -13,23 +13,15 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from functools import partial
-from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import insert
 
-from pushrelay.changes import (
-    Changes,
-    EvidenceChange,
-    ExpectationRecord,
-    GroupChange,
-    JobRecord,
-    Position,
-)
+from pushrelay.changes import Changes, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.books import Books
 from pushrelay.store.change_rows import write_changes
+from pushrelay.store.decisions import Decider
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -39,66 +31,31 @@ from pushrelay.store.engine import (
 )
 from pushrelay.store.pruning import prune
 from pushrelay.store.reader import (
-    ReadChanges,
+    FEW,
+    FarBehind,
     is_committed,
     newest_position,
-    read_changes,
+    read_few_changes,
 )
-from pushrelay.store.receipts import Receipt, write_receipts
+from pushrelay.store.receipts import write_receipts
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
+from pushrelay.store.write_queue import Batch, Ticket, WriteQueue
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 256
-MAX_QUEUE = 1000
-"""As many writes wait at most, as with the Pushgateway."""
-
-
-@dataclass(slots=True)
-class Decision:
-    """What a batch comes to: an answer for each write, and what changes in the store.
-
-    An answer that is an exception is raised to whoever asked for the write.
-    receipts: of the pushes among them that have an idempotency key.
-    """
-
-    answers: list[Any] = field(default_factory=list)
-    changes: list[GroupChange] = field(default_factory=list)
-    jobs: list[JobRecord] = field(default_factory=list)
-    receipts: list[Receipt] = field(default_factory=list)
-    runs: list[EvidenceChange] = field(default_factory=list)
-    expectations: list[ExpectationRecord] = field(default_factory=list)
-
-    @property
-    def is_change(self) -> bool:
-        """Whether views have to learn of it."""
-        return bool(self.changes or self.jobs or self.runs or self.expectations)
-
-
-class Decider(Protocol):
-    """Gives writes their meaning. All methods are called on the writer's thread."""
-
-    def catch_up(self, read: ReadChanges) -> Position:
-        """Take over what others wrote, as `read` tells it; return where that led."""
-
-    def decide(self, writes: list[Any], revision: int, books: Books) -> Decision:
-        """Say what `writes`, in this order, do to the store at `revision`."""
-
-    def committed(self, changes: Changes) -> None:
-        """Take over what was written."""
-
-
-class Ticket(Protocol):
-    """Stands for whoever waits for the answer to a write."""
-
-    def done(self) -> bool:
-        """Whether nobody waits any more."""
+READ_UNDER_LOCK = (FEW, 4 * FEW, 16 * FEW)
+"""As many changed rows of others are read at most while nobody else can write, each
+time that it is tried. Where there are more, they are read without the lock before the
+next time, so that those to come are of this moment."""
 
 
 Deliver = Callable[[list[tuple[Any, Any]]], None]
 """Takes (ticket, answer) pairs of a finished batch, on the writer's thread."""
+
+
+AddMore = Callable[[Batch], None]
 
 
 class Writer:
@@ -109,16 +66,20 @@ class Writer:
         database: Database,
         decider: Decider,
         deliver: Deliver,
+        refresh: Callable[[], None],
         observe: Callable[[float, int], None],
         clock: Callable[[], int],
     ) -> None:
         self._database = database
         self._decider = decider
         self._deliver = deliver
-        self._queue: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
+        # Has the decider catch up by a reading without the lock.
+        self._refresh = refresh
+        self._queue = WriteQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._session: Session | None = None
         self._committed: Changes | None = None
+        self._others_wrote = False
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
         self._clock = clock
@@ -131,7 +92,7 @@ class Writer:
 
     def stop(self) -> None:
         """Commit what waits, then end the thread."""
-        self._queue.put(None)
+        self._queue.stop()
         self._thread.join()
 
     @property
@@ -145,11 +106,7 @@ class Writer:
         A write whose ticket is done before its turn is dropped. Raises StoreUnavailable
         if too many wait already.
         """
-        if self._queue.qsize() >= MAX_QUEUE:
-            raise StoreUnavailable(
-                f"{MAX_QUEUE} writes wait for the database already; try again later"
-            )
-        self._queue.put((ticket, write))
+        self._queue.put(ticket, write)
 
     def probe(self) -> None:
         """Take the write lock and let go without advancing the clock.
@@ -168,14 +125,12 @@ class Writer:
     # --- the writer's thread ---
 
     def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            batch, stopping = self._next_batch()
-            wanted = [entry for entry in batch if not entry[0].done()]
-            if not wanted:
+        while not self._queue.is_stopped:
+            batch = self._queue.next_batch()
+            if not batch:
                 continue
             try:
-                self._deliver(self._answers(wanted))
+                self._deliver(self._answers(batch, self._queue.add_waiting))
             except Exception:
                 # Whatever it is, the next batch must have its turn.
                 log.exception("the answers to a batch of writes were lost")
@@ -184,23 +139,16 @@ class Writer:
             self._take_over()
         self._disconnect()
 
-    def _next_batch(self) -> tuple[list[tuple[Any, Any]], bool]:
-        batch: list[tuple[Any, Any]] = []
-        entry = self._queue.get()
-        with suppress(Empty):
-            while entry is not None:
-                batch.append(entry)
-                if len(batch) == MAX_BATCH:
-                    return batch, False
-                entry = self._queue.get_nowait()
-            return batch, True
-        return batch, False
+    def _answers(self, batch: Batch, add_more: AddMore) -> list[tuple[Any, Any]]:
+        """Return a (ticket, answer) pair for each write, whatever happens.
 
-    def _answers(self, batch: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-        """Return a (ticket, answer) pair for each write, whatever happens."""
-        tickets = [ticket for ticket, _ in batch]
+        add_more: adds others to the batch once it is its turn.
+        """
         try:
-            answers = self._commit([write for _, write in batch])
+            answers = self._commit(batch, add_more)
+        except StoreUnavailable as error:
+            log.error("writes failed: %s", error)
+            answers = [error] * len(batch)
         except (*DatabaseErrors, OSError) as error:
             refused = isinstance(error, (*TooLarge, *NotAllowed))
             if refused and len(batch) > 1:
@@ -213,13 +161,13 @@ class Writer:
                 return self._answers_one_by_one(batch)
             log.exception("a write failed")
             answers = [error]
-        return list(zip(tickets, answers, strict=True))
+        return [
+            (ticket, answer) for (ticket, _), answer in zip(batch, answers, strict=True)
+        ]
 
-    def _answers_one_by_one(
-        self, batch: list[tuple[Any, Any]]
-    ) -> list[tuple[Any, Any]]:
+    def _answers_one_by_one(self, batch: Batch) -> list[tuple[Any, Any]]:
         # One write that cannot be stored must not fail the others.
-        return [pair for entry in batch for pair in self._answers([entry])]
+        return [pair for entry in batch for pair in self._answers([entry], _add_none)]
 
     def _take_over(self) -> None:
         """Let the decider have the last commit, if it has not."""
@@ -227,12 +175,12 @@ class Writer:
         if changes is not None:
             self._decider.committed(changes)
 
-    def _commit(self, writes: list[Any]) -> list[Any]:
+    def _commit(self, batch: Batch, add_more: AddMore) -> list[Any]:
         self._take_over()
         started = time.monotonic()
         attempt = _Attempt(secrets.token_bytes(16))
         try:
-            self._write(writes, attempt)
+            self._write(batch, add_more, attempt)
         except DatabaseErrors:
             self._disconnect()
             if attempt.changes is None or not self._was_committed(attempt.nonce):
@@ -240,13 +188,32 @@ class Writer:
             log.warning("a commit was confirmed only when it was looked up again")
         self._committed = attempt.changes
         self.committed_at = time.monotonic()
-        self._observe(self.committed_at - started, len(writes))
+        self._observe(self.committed_at - started, len(batch))
         return attempt.answers
 
-    def _write(self, writes: list[Any], attempt: _Attempt) -> None:
+    def _write(self, batch: Batch, add_more: AddMore, attempt: _Attempt) -> None:
+        for most in READ_UNDER_LOCK:
+            try:
+                self._write_next(batch, add_more, attempt, most)
+            except FarBehind:
+                # The others need not wait for it.
+                self._refresh()
+            else:
+                return
+        raise StoreUnavailable(
+            "the other relays of the database write more than this one can read"
+        )
+
+    def _write_next(
+        self, batch: Batch, add_more: AddMore, attempt: _Attempt, most: int
+    ) -> None:
+        """Write at the next revision; `most`: see READ_UNDER_LOCK. Raises FarBehind."""
         session = self._connect()
         with session.transaction():
-            since = self._decider.catch_up(partial(read_changes, session))
+            since = self._catch_up(session, most)
+            # While the others had their turns, more came.
+            add_more(batch)
+            writes = [write for _, write in batch]
             revision = since.revision + 1
             now = self._clock()
             decision = self._decider.decide(writes, revision, Books(session, now))
@@ -267,6 +234,16 @@ class Writer:
             write_receipts(session, decision.receipts, now)
             prune(session, revision, now)
             attempt.changes = changes
+
+    def _catch_up(self, session: Session, most: int) -> Position:
+        def read(since: Position | None) -> Changes | None:
+            # Where others write, they mostly have done so since the last time.
+            is_likely, self._others_wrote = self._others_wrote, True
+            changes = read_few_changes(session, since, most, is_likely=is_likely)
+            self._others_wrote = changes is not None
+            return changes
+
+        return self._decider.catch_up(read)
 
     def _was_committed(self, nonce: bytes) -> bool:
         # Only with the lock is the answer final: until then the transaction whose
@@ -299,6 +276,10 @@ class _Attempt:
     nonce: bytes
     answers: list[Any] = field(default_factory=list)
     changes: Changes | None = None
+
+
+def _add_none(_batch: Batch) -> None:
+    """Leave a batch as it is."""
 
 
 _INSERT_COMMIT = sql(insert(commits))

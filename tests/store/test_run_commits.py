@@ -21,13 +21,14 @@ from pushrelay.runs import Run
 from pushrelay.schedule import Expectation
 from pushrelay.store import pruning
 from pushrelay.store.books import Books
+from pushrelay.store.decisions import Decision
 from pushrelay.store.engine import Database, NotAllowed
 from pushrelay.store.reader import ReadChanges, read_snapshot
 from pushrelay.store.run_rows import RunRows
 from pushrelay.store.schema import expectations, run_evidence
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
-from pushrelay.store.writer import Decision, Writer
+from pushrelay.store.writer import Writer
 
 PATIENCE = 10.0
 Write = Callable[[Decision, int, Books], Any]
@@ -44,7 +45,12 @@ class Replica:
         self.expected: dict[str, JobExpectation] = {}
         self.answers: SimpleQueue[list[tuple[Any, Any]]] = SimpleQueue()
         self.writer = Writer(
-            database, self, self.answers.put, lambda *_: None, database.now
+            database,
+            self,
+            self.answers.put,
+            self.refresh,
+            lambda *_: None,
+            database.now,
         )
 
     def write(self, *writes: Write) -> list[Any]:

@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import LOCKED, commit, group_of, key_of, locked, new_database
+from builders import (
+    LOCKED,
+    commit,
+    group_of,
+    key_of,
+    locked,
+    new_database,
+    write_locked,
+)
 from desks import PATIENCE, Abandoned, Desk, Number, PlainDecider, x
 from sqlalchemy import select, text
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.groups import Group
-from pushrelay.store import postgres_session, pruning, sqlite, writer
+from pushrelay.store import postgres_session, pruning, sqlite, write_queue
 from pushrelay.store.engine import Database, NotAllowed
-from pushrelay.store.reader import read_snapshot
+from pushrelay.store.reader import newest_position, read_snapshot
 from pushrelay.store.schema import commits, groups
 from pushrelay.store.session import Session
 from pushrelay.store.sqlite import SqliteDatabase
@@ -63,10 +71,43 @@ def test_writes_that_wait_are_one_commit(desk: Desk) -> None:
 
 
 def test_a_batch_has_a_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MAX_BATCH", 4)
+    monkeypatch.setattr(write_queue, "MAX_BATCH", 4)
     assert desk.write(*(x(f"j{n}") for n in range(10))) == [None] * 10
     assert [len(batch) for batch in desk.decider.batches] == [4, 4, 2]
     assert len(desk.stored()) == 10
+
+
+def test_writes_that_come_while_others_have_the_lock_join_the_batch(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_queue, "MAX_BATCH", 3)
+    desk.write(x("a"))
+    with write_locked(database) as session:
+        desk.writer.submit(Number(0), x("b"))
+        while desk.writer._queue._entries.qsize():
+            time.sleep(0.001)
+        desk.writer.submit(Number(1), x("c"))
+        desk.writer.submit(Abandoned(2), x("left"))
+        desk.writer.submit(Number(3), x("d"))
+        desk.writer.submit(Number(4), x("e"))
+        assert newest_position(session).revision == 1
+    answers = desk.deliveries.get(timeout=PATIENCE)
+    assert answers == [(0, None), (1, None), (3, None)]
+    assert desk.deliveries.get(timeout=PATIENCE) == [(4, None)]
+    assert set(desk.stored()) == {"a", "b", "c", "d", "e"}
+
+
+def test_a_writer_that_is_stopped_while_others_have_the_lock_ends_after_the_batch(
+    desk: Desk, database: Database
+) -> None:
+    desk.write(x("a"))
+    with write_locked(database):
+        desk.writer.submit(Number(0), x("b"))
+        stopping = threading.Thread(target=desk.writer.stop)
+        stopping.start()
+    stopping.join(PATIENCE)
+    assert not desk.writer.is_running
+    assert set(desk.stored()) == {"a", "b"}
 
 
 def test_writes_are_done_in_the_order_they_came(desk: Desk) -> None:
@@ -426,7 +467,7 @@ def test_a_write_that_nobody_waits_for_is_dropped(desk: Desk) -> None:
 
 
 def test_too_many_waiting_writes_are_refused_at_once(desk: Desk) -> None:
-    for number in range(writer.MAX_QUEUE):
+    for number in range(write_queue.MAX_QUEUE):
         desk.writer.submit(Number(number), x("a"))
     with pytest.raises(StoreUnavailable, match="1000 writes wait"):
         desk.writer.submit(Number(), x("b"))
