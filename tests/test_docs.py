@@ -336,3 +336,12 @@ def written_default(option: click.Option) -> str:
         return "on" if option.default is True else "off"
     default = " ".join(option.default) if option.multiple else option.default
     return f"`{default}`" if default else ""
+
+
+def test_the_figures_about_replicas_are_those_that_were_measured() -> None:
+    results = (ROOT / "benchmarks" / "RESULTS-replicas.md").read_text()
+    measured = results.replace(" ", "").splitlines()
+    shown = table("scaling.md", "## What was measured")
+    assert len(shown) > 5
+    for row in shown:
+        assert f"|{'|'.join(row)}|".replace(" ", "") in measured

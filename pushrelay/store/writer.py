@@ -29,7 +29,7 @@ from pushrelay.store.engine import (
     TooLarge,
     unavailable,
 )
-from pushrelay.store.pruning import prune
+from pushrelay.store.pruning import Pruner
 from pushrelay.store.reader import (
     FEW,
     FarBehind,
@@ -80,6 +80,7 @@ class Writer:
         self._session: Session | None = None
         self._committed: Changes | None = None
         self._others_wrote = False
+        self._pruner = Pruner()
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
         self._clock = clock
@@ -196,6 +197,8 @@ class Writer:
             try:
                 self._write_next(batch, add_more, attempt, most)
             except FarBehind:
+                # It may be another history.
+                self._pruner = Pruner()
                 # The others need not wait for it.
                 self._refresh()
             else:
@@ -232,7 +235,7 @@ class Writer:
             )
             write_changes(session, changes)
             write_receipts(session, decision.receipts, now)
-            prune(session, revision, now)
+            self._pruner.prune(session, revision, now)
             attempt.changes = changes
 
     def _catch_up(self, session: Session, most: int) -> Position:
@@ -260,6 +263,7 @@ class Writer:
             self._disconnect()
         if self._session is None:
             self._session = self._database.open_writer()
+            self._pruner = Pruner()
         return self._session
 
     def _disconnect(self) -> None:

@@ -17,7 +17,7 @@ from plans import pages_read
 from postgres_server import plain, run_sql
 from sqlalchemy import make_url, text
 
-from pushrelay.store import postgres_session, reader
+from pushrelay.store import postgres_session, pruning, reader
 from pushrelay.store.change_rows import REVISED
 from pushrelay.store.engine import Database
 from pushrelay.store.group_rows import to_row
@@ -26,7 +26,7 @@ from pushrelay.store.statements import Statement, sql
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
 
 COMMITS = 2000
-MORE = 20
+MORE = 10
 """So many pages more a statement may look at: indexes that have grown are higher."""
 
 
@@ -36,17 +36,21 @@ def asked_by_a_push(desk: Desk) -> dict[str, tuple[Statement, dict[str, Any]]]:
     assert position is not None
     since = {"revision": position.revision, "most": reader.FEW}
     groups = REVISED[0]
+    oldest = desk.writer._pruner._oldest
     return {
         "lock": (sql(text(postgres_session._LOCK)), {}),
         "clock": (reader._NEWEST, {}),
         "changes": (groups._some, since),
         "group": (groups._upsert, to_row(x("other"))),
+        "oldest": (pruning._OLDEST, {"known": oldest}),
+        "prune": (pruning._PRUNE_COMMITS, {"oldest": oldest, "through": oldest}),
     }
 
 
 def test_what_a_push_asks_for_takes_no_longer_while_a_snapshot_is_open(
-    database: Database, tmp_path: Path
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pruning, "KEPT_COMMITS", 100)
     url = make_url(database_url(tmp_path))
     desk = Desk(database)
     desk.write(x("other"))

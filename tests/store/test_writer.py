@@ -424,6 +424,25 @@ def test_a_view_below_what_was_pruned_reloads(desk: Desk, database: Database) ->
     assert other.whole_readings == 2
 
 
+@pytest.mark.usefixtures("quick_pruning")
+def test_a_history_that_went_back_is_written_and_pruned(
+    desk: Desk, database: Database
+) -> None:
+    for number in range(40):
+        desk.write(x("a", number))
+    with database.migrating() as connection:
+        # As a backup that is put in its place; who scrapes has read it before.
+        connection.execute(commits.update().values(nonce=b"another history!"))
+        connection.execute(commits.delete().where(commits.c.revision < 40))
+        connection.execute(commits.update().values(revision=0))
+        connection.execute(groups.update().values(revision=0))
+    desk.refresh()
+    for number in range(40):
+        assert desk.write(x("b", number)) == [None]
+    assert desk.count(commits) <= 10 + 4
+    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
+
+
 def test_commits_of_an_hour_ago_are_pruned(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
