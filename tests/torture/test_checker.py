@@ -6,105 +6,26 @@ from dataclasses import replace
 
 import pytest
 from torture.checker import check
-from torture.history import (
-    Contents,
-    Ending,
-    History,
-    Kind,
-    LostTail,
-    Operation,
-    Outcome,
-    Scrape,
+from torture.history import Contents, Ending, Kind, Outcome
+from torture.planted import (
+    GROUP,
+    OTHER,
+    RUNS,
+    SUM,
+    Observer,
+    add,
+    added,
+    delete,
+    finish,
+    found,
+    history,
+    lost_tail,
+    operation,
+    put,
+    ran,
+    state,
 )
 from torture.violations import Wrong
-
-GROUP, OTHER = "groups c1.1", "groups c2.1"
-SUM, RUNS = "sums 0 c1", "runs c1"
-
-
-def state(value: int, done: int | None = None) -> Contents:
-    """Return what a group with two families shows."""
-    return (
-        ("torture_done_total counter", str(value if done is None else done)),
-        ("torture_state gauge", str(value)),
-    )
-
-
-def added(value: int) -> Contents:
-    return (("torture_added_total counter", str(value)),)
-
-
-def ran(value: int) -> Contents:
-    return (("pushrelay_job_runs_total counter", str(value)),)
-
-
-def put(at: float, value: int, cell: str = GROUP, **how: object) -> Operation:
-    return operation(Kind.PUT, cell, state(value), at, **how)
-
-
-def add(at: float, amount: int, **how: object) -> Operation:
-    return operation(Kind.ADD, SUM, added(amount), at, **how)
-
-
-def finish(at: float, **how: object) -> Operation:
-    return operation(Kind.FINISH, RUNS, ran(1), at, id=f"run at {at}", **how)
-
-
-def delete(at: float, **how: object) -> Operation:
-    return operation(Kind.DELETE, GROUP, (), at, **how)
-
-
-def operation(
-    kind: Kind,
-    cell: str,
-    pushed: Contents,
-    at: float,
-    *,
-    lasts: float = 0.5,
-    outcome: Outcome = Outcome.ACKNOWLEDGED,
-    id: str = "",
-    tries: int = 1,
-    last: float = 0.0,
-) -> Operation:
-    return Operation(
-        1, kind, cell, pushed, at, at + lasts, outcome, tries, last or at, "told", id
-    )
-
-
-class Observer:
-    """Somebody who scrapes, and what they see."""
-
-    def __init__(self, name: str = "replica 0", process: str | None = "1") -> None:
-        self.name, self.process = name, process
-        self._cells: dict[str, Contents] = {}
-
-    def sees(
-        self,
-        at: float,
-        cells: dict[str, Contents],
-        *,
-        fresh: bool = True,
-        **more: object,
-    ) -> Scrape:
-        before, self._cells = self._cells, cells
-        gone: dict[str, Contents] = dict.fromkeys(before.keys() - cells.keys(), ())
-        changed = {c: now for c, now in cells.items() if before.get(c, ()) != now}
-        scrape = Scrape(
-            self.name, self.process, at, at + 0.1, fresh, None, changed | gone
-        )
-        return replace(scrape, **more)  # type: ignore[arg-type]  # as its fields are
-
-
-def history(*happened: object) -> History:
-    made = History()
-    for each in happened:
-        made.note(each)  # type: ignore[arg-type]  # whatever it is
-    return made
-
-
-def found(*happened: object) -> list[Wrong]:
-    return [violation.wrong for violation in check(history(*happened))]
-
 
 UNKNOWN = Outcome.UNKNOWN
 POST = operation(Kind.POST, GROUP, (("torture_state gauge", "2"),), 2)
@@ -287,89 +208,6 @@ def test_the_revision_of_a_replica_does_not_go_back() -> None:
     assert found(*pages) == [Wrong.BACK]
     assert not found(*pages, lost_tail(1.5, {}))
     assert found(*pages, lost_tail(5, {})) == [Wrong.BACK]
-
-
-# --- lost tails ---
-
-
-def lost_tail(
-    at: float, survived: dict[str, Contents], *, safe_at: float = 0.0
-) -> LostTail:
-    return LostTail(safe_at, at, at + 1, 3, survived)
-
-
-def test_a_lost_tail_is_no_fault() -> None:
-    one = Observer()
-    assert not found(
-        put(1, 1),
-        add(1, 5),
-        put(2, 2),
-        add(2, 7),
-        one.sees(3, {GROUP: state(2), SUM: added(12)}),
-        lost_tail(4, {GROUP: state(1), SUM: added(5)}),
-        one.sees(4.5, {GROUP: state(2), SUM: added(12)}, fresh=False),
-        one.sees(6, {GROUP: state(1), SUM: added(5)}),
-        add(7, 1),
-        one.sees(8, {GROUP: state(1), SUM: added(6)}),
-    )
-
-
-def test_a_lost_tail_is_shown_no_more() -> None:
-    one = Observer()
-    tail = lost_tail(4, {GROUP: state(1)})
-    pushed = [put(1, 1), put(2, 2), one.sees(3, {GROUP: state(2)})]
-    for shown in (one.sees(4.2, {GROUP: state(2)}), one.sees(9, {GROUP: state(2)})):
-        assert found(*pushed, tail, shown) == [Wrong.TORN]
-
-
-def test_what_had_reached_a_standby_survives() -> None:
-    tail = lost_tail(4, {GROUP: state(1)}, safe_at=3)
-    assert found(put(1, 1), put(2, 2), tail) == [Wrong.LOST]
-
-
-def test_what_a_standby_lacks_is_a_tail() -> None:
-    pushed = [put(1, 1), put(2, 2, OTHER)]
-    assert not found(*pushed, lost_tail(4, {GROUP: state(1)}))
-    assert found(*pushed, lost_tail(4, {OTHER: state(2)})) == [Wrong.TAIL]
-
-
-def test_what_a_standby_has_was_there_once() -> None:
-    assert found(put(1, 1), lost_tail(4, {GROUP: state(9)})) == [Wrong.TORN]
-
-
-@pytest.mark.parametrize(
-    ("how", "allowed"),
-    [
-        ({"lasts": 3}, (5, 12)),
-        ({"lasts": 3, "last": 4.5, "tries": 2}, (12,)),
-        ({"lasts": 0.5}, (5,)),
-    ],
-    ids=["answered after", "tried again after", "answered before"],
-)
-def test_what_is_asked_for_meanwhile_counts_once_or_is_lost(
-    how: dict[str, float], allowed: tuple[int, ...]
-) -> None:
-    for value in (5, 12, 19):
-        one = Observer()
-        wrong = found(
-            add(1, 5),
-            add(3, 7, **how),
-            lost_tail(4, {SUM: added(5)}),
-            one.sees(7, {SUM: added(value)}),
-        )
-        assert bool(wrong) is (value not in allowed), value
-
-
-def test_what_survived_and_is_tried_again_counts_once() -> None:
-    one = Observer()
-    again = [add(1, 5), add(3, 7, lasts=3, last=5, tries=2)]
-    tail = lost_tail(4, {SUM: added(12)})
-    assert not found(*again, tail, one.sees(7, {SUM: added(12)}))
-    one = Observer()
-    assert found(*again, tail, one.sees(7, {SUM: added(19)})) == [Wrong.SUM]
-
-
-# --- the end ---
 
 
 def test_replicas_that_disagree_in_the_end_are_told_apart() -> None:
