@@ -5,14 +5,20 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from signal import SIGCONT, SIGSTOP
 
 from postgres_server import FAST, IMMEDIATE
+from relay_process import RelayProcess
 from tcp_proxy import Link
 from torture.history import Fault, History, LostTail
-from torture.stage import PostgresStage, Stage, send_to_all_of
+from torture.stage import PATIENCE, PostgresStage, Stage, send_to_all_of
 
 Inflict = Callable[[], None]
+
+LOSING = "a standby promoted without the last commits"
+"""The fault that is by itself: its tail must be all that is lost."""
 
 _COMMIT = b"COMMIT\0"
 
@@ -37,24 +43,33 @@ class RelayFaults:
         replica = self._chance.choice(self._replicas)
         replica.kill()
         self._hold(0.3)
-        replica.start()
+        _start(replica)
 
     def _drain(self) -> None:
         replica = self._chance.choice(self._replicas)
         assert replica.stop() == 0, replica.log
         self._hold(0.3)
-        replica.start()
+        _start(replica)
 
     def _freeze(self) -> None:
         replica = self._chance.choice(self._replicas)
         send_to_all_of(replica, SIGSTOP)
         try:
-            self._hold(2)
+            self._hold(self._chance.choice((1, 2, 4)))
         finally:
             send_to_all_of(replica, SIGCONT)
 
     def _hold(self, share: float = 1.0) -> None:
         time.sleep(self._seconds * share * self._chance.uniform(0.7, 1.3))
+
+
+def _start(replica: RelayProcess) -> None:
+    """Start a replica as a supervisor does: again, if its database is away."""
+    deadline = time.monotonic() + PATIENCE
+    while not replica.running:
+        with suppress(AssertionError):
+            replica.start()
+        assert time.monotonic() < deadline, replica.log
 
 
 class DatabaseFaults:
@@ -88,7 +103,7 @@ class DatabaseFaults:
         return faults | {
             "a synchronous standby promoted": self._promote_synchronous,
             "a standby promoted that was waited for": self._promote_waiting,
-            "a standby promoted without the last commits": self._promote_losing,
+            LOSING: self._promote_losing,
         }
 
     def _restart(self, how: int) -> None:
@@ -182,19 +197,45 @@ class DatabaseFaults:
         time.sleep(self._seconds * share * self._chance.uniform(0.7, 1.3))
 
 
-def schedule(faults: dict[str, Inflict], chance: random.Random) -> Iterator[str]:
-    """Yield names of faults for ever: all of them in some order, then in another."""
-    while True:
-        names = list(faults)
-        chance.shuffle(names)
-        yield from names
+class Nemesis:
+    """Inflicts faults on `stage`, in an order that follows from `seed`: each by itself
+    at first, and from then on some of the relays' together with others."""
 
+    def __init__(
+        self, stage: Stage, seed: int, seconds: float, history: History
+    ) -> None:
+        self._stage = stage
+        self._history = history
+        self._chance = random.Random(seed)
+        relays, database = random.Random(seed + 1), random.Random(seed + 2)
+        self._of_relays = RelayFaults(stage, relays, seconds).all
+        self._others: dict[str, Inflict] = {}
+        if isinstance(stage, PostgresStage):
+            faults = DatabaseFaults(stage, database, seconds, history)
+            self._others = faults.all
 
-def inflict(
-    name: str, faults: dict[str, Inflict], stage: Stage, history: History
-) -> None:
-    """Have a fault, and wait until all is well again."""
-    begun = time.monotonic()
-    faults[name]()
-    stage.settle()
-    history.note(Fault(name, begun, time.monotonic()))
+    def rounds(self) -> Iterator[list[tuple[str, ...]]]:
+        """Yield rounds of faults for ever; what is in a tuple happens together."""
+        every = [*self._of_relays, *self._others]
+        self._chance.shuffle(every)
+        yield [(name,) for name in every]
+        while True:
+            self._chance.shuffle(every)
+            yield [self._joined(name) for name in every]
+
+    def inflict(self, names: tuple[str, ...]) -> None:
+        """Have these faults, and wait until all is well again."""
+        begun = time.monotonic()
+        faults = self._of_relays | self._others
+        with ThreadPoolExecutor(len(names)) as threads:
+            for done in [threads.submit(faults[name]) for name in names]:
+                done.result()
+        self._stage.settle()
+        for name in names:
+            self._history.note(Fault(name, begun, time.monotonic()))
+
+    def _joined(self, name: str) -> tuple[str, ...]:
+        is_joined = name in self._others and name != LOSING
+        if is_joined and self._chance.random() < 0.5:
+            return name, self._chance.choice(list(self._of_relays))
+        return (name,)

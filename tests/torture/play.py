@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from relay_process import HTTPClient, RelayProcess
 from torture.clients import Client
 from torture.crew import Crew
 from torture.history import Ending, History, Kind, Outcome
-from torture.nemesis import DatabaseFaults, RelayFaults, inflict, schedule
+from torture.nemesis import Nemesis
 from torture.page import without_own
 from torture.scrapers import Scraper
-from torture.stage import PostgresStage, Stage, process_of
+from torture.stage import Stage, process_of
 
 CLIENTS = 16
 DIRECT = 4
@@ -86,17 +85,15 @@ def require_telling(history: History) -> None:
 def _torment(
     stage: Stage, history: History, plan: Plan, crew: Crew, until: float
 ) -> None:
-    chance = random.Random(plan.seed)
-    faults = RelayFaults(stage, chance, plan.fault_seconds).all
-    if isinstance(stage, PostgresStage):
-        faults |= DatabaseFaults(stage, chance, plan.fault_seconds, history).all
-    for number, name in enumerate(schedule(faults, chance)):
-        if number >= len(faults) and time.monotonic() > until:
-            break
-        time.sleep(plan.calm_seconds)
-        crew.require_well()
-        plan.say(name)
-        inflict(name, faults, stage, history)
+    nemesis = Nemesis(stage, plan.seed, plan.fault_seconds, history)
+    for number, round_ in enumerate(nemesis.rounds()):
+        for faults in round_:
+            if number > 0 and time.monotonic() > until:
+                return
+            time.sleep(plan.calm_seconds)
+            crew.require_well()
+            plan.say(" and ".join(faults))
+            nemesis.inflict(faults)
 
 
 def _servers(stage: Stage, number: int) -> list[HTTPClient]:
