@@ -6,83 +6,46 @@ import http.client
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import count
 
 from relay_process import HTTPClient
 from torture import requests
+from torture.connection import DOUBTFUL, Connection
 from torture.history import History, Operation, Outcome
 from torture.requests import Request
-
-ANSWER_SECONDS = 5.0
-"""How long a client waits for an answer; then it does not know."""
+from torture.scrapers import Scraper
 
 PATIENCE = 120.0
 """How long it tries what it must know; then the run has failed."""
 
-DOUBTFUL = (408, 502, 503, 504)
-"""Answers after which nobody knows whether it was done."""
-
 _GROUPS = 2
+_CURIOUS = 0.15
+"""How often a client scrapes at once after an answer."""
+
 _IMPATIENT = 0.1
 """How often a client that may try again does so at once, without waiting."""
-
-
-class Connection:
-    """A connection to `server` that is kept."""
-
-    def __init__(self, server: HTTPClient) -> None:
-        self._server = server
-        self._kept: http.client.HTTPConnection | None = None
-
-    def send(
-        self,
-        method: str,
-        target: str,
-        body: str = "",
-        headers: dict[str, str] | None = None,
-    ) -> tuple[int, str]:
-        """Return status and text of the answer. Raises OSError and HTTPException."""
-        if self._kept is None:
-            self._kept = http.client.HTTPConnection(
-                self._server.host, self._server.port, timeout=ANSWER_SECONDS
-            )
-        try:
-            self._kept.request(method, target, body or None, headers or {})
-            response = self._kept.getresponse()
-            return response.status, response.read().decode()
-        except BaseException:
-            self.close()
-            raise
-
-    def send_and_leave(
-        self, method: str, target: str, body: str, headers: dict[str, str]
-    ) -> None:
-        """Send a request and wait for no answer. Raises OSError and HTTPException."""
-        asking = http.client.HTTPConnection(
-            self._server.host, self._server.port, timeout=ANSWER_SECONDS
-        )
-        with closing(asking):
-            asking.request(method, target, body, headers)
-
-    def close(self) -> None:
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
 
 
 class Client:
     """Writes to cells of its own, one operation after the other.
 
     servers: the first is asked, and the others in turn where it must be tried again.
+    scraper: by which it looks at times whether what was acknowledged is there.
     """
 
     def __init__(
-        self, number: int, servers: Sequence[HTTPClient], history: History, seed: int
+        self,
+        number: int,
+        servers: Sequence[HTTPClient],
+        scraper: Scraper,
+        history: History,
+        seed: int,
     ) -> None:
         self._number = number
         self._name = f"c{number}"
         self._connections = [Connection(server) for server in servers]
+        self._scraper = scraper
         self._history = history
         self._chance = random.Random(f"{seed}/{number}")
         self._values = count(1)
@@ -95,8 +58,11 @@ class Client:
         steps = (self._write, self._write, self._contend, self._add, self._report)
         while not is_over():
             self._chance.choice(steps)()
+            if self._chance.random() < _CURIOUS:
+                self._scraper.scrape()
         for connection in self._connections:
             connection.close()
+        self._scraper.close()
 
     def _write(self) -> None:
         number = self._chance.randrange(_GROUPS)

@@ -36,7 +36,7 @@ class Plan:
     seed: int
     fault_seconds: float = 1.0
     calm_seconds: float = 0.5
-    pause: float = 0.15
+    pause: float = 0.1
     say: Callable[[str], None] = field(default=lambda _: None)
 
 
@@ -49,7 +49,10 @@ def play(stage: Stage, plan: Plan) -> History:
     for number, scraper in enumerate(scrapers):
         crew.start(scraper.run, plan.pause * (1 + number / 10))
     for number in range(CLIENTS):
-        crew.start(Client(number, _servers(stage, number), history, plan.seed).run)
+        at = (number + 1) % len(stage.replicas)
+        looker = _scraper_of(stage, at, f"client {number} at replica {at}", history)
+        servers = _servers(stage, number)
+        crew.start(Client(number, servers, looker, history, plan.seed).run)
     _torment(stage, history, plan, crew, begun + plan.seconds)
     crew.finish()
     stage.settle()
@@ -74,7 +77,8 @@ def require_telling(history: History) -> None:
     refused = sum(o.outcome is Outcome.REFUSED for o in history.operations)
     assert refused >= LEAST, "no type was contested"
     scrapes = Counter(scrape.observer for scrape in history.scrapes)
-    assert min(scrapes.values()) >= LEAST, scrapes
+    observers = [name for name in scrapes if not name.startswith("client")]
+    assert min(scrapes[name] for name in observers) >= LEAST, scrapes
     assert sum(scrape.is_fresh for scrape in history.scrapes) >= LEAST
     assert len(history.endings) > 1
     for ending in history.endings:
@@ -106,11 +110,16 @@ def _servers(stage: Stage, number: int) -> list[HTTPClient]:
 
 def _scrapers(stage: Stage, history: History) -> list[Scraper]:
     scrapers = [
-        Scraper(f"replica {number}", replica, partial(process_of, replica), history)
-        for number, replica in enumerate(stage.replicas)
+        _scraper_of(stage, number, f"replica {number}", history)
+        for number in range(len(stage.replicas))
     ]
     balancer = Scraper("balancer", stage.balancer, lambda: None, history)
     return [*scrapers, balancer]
+
+
+def _scraper_of(stage: Stage, number: int, observer: str, history: History) -> Scraper:
+    replica = stage.replicas[number]
+    return Scraper(observer, replica, partial(process_of, replica), history)
 
 
 def _runs_of(replica: RelayProcess) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from relay_process import HTTPClient
-from torture.clients import DOUBTFUL, Connection
+from torture.connection import DOUBTFUL, Connection
 from torture.history import Contents, History, Scrape
 from torture.page import read_page
 
