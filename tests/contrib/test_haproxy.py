@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -159,12 +161,13 @@ def test_groups_may_be_called_like_those(balancer: HaproxyProcess) -> None:
 
 
 def test_a_relay_that_ends_loses_nothing(site: Site, balancer: HaproxyProcess) -> None:
-    with pushing(balancer, "ended"):
-        for relay in site.relays:
-            assert relay.stop() == 0
-            balancer.wait_until_ready(1)
-            relay.start()
-            balancer.wait_until_ready(2)
+    ended, _ = site.relays
+    with pushing(balancer, "ended", clients=16):
+        assert ended.stop() == 0
+        balancer.wait_until_ready(1)
+        balancer.page()
+        ended.start()
+        balancer.wait_until_ready(2)
 
 
 def test_without_a_relay_that_was_killed_all_goes_on(
@@ -172,6 +175,7 @@ def test_without_a_relay_that_was_killed_all_goes_on(
 ) -> None:
     killed, _ = site.relays
     killed.kill()
+    wait_until_gone(killed)
     for number in range(20):
         assert balancer.put("/metrics/job/on", f"on {number}\n").status == 200
         assert value(balancer.page(), "on") == number
@@ -179,6 +183,18 @@ def test_without_a_relay_that_was_killed_all_goes_on(
     killed.start()
     balancer.wait_until_ready(2)
     assert value(killed.page(), "on") == 19
+
+
+def wait_until_gone(relay: RelayProcess) -> None:
+    """Wait for the end of a process that was killed: until then, the kernel connects
+    clients to it."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((relay.host, relay.port), 30).close()
+        except ConnectionRefusedError:
+            return
+    raise AssertionError("it is still there")
 
 
 def test_a_relay_that_is_not_ready_gets_nothing(
@@ -198,12 +214,17 @@ def test_a_relay_that_is_not_ready_gets_nothing(
 def test_without_the_database_the_last_known_state_is_shown(
     site: Site, balancer: HaproxyProcess
 ) -> None:
-    assert balancer.put("/metrics/job/known", "known 1\n").status == 200
+    assert site.relays[1].put("/metrics/job/known", "known 1\n").status == 200
+    assert 'known{instance="",job="known"} 1\n' in balancer.page()
+    assert site.relays[1].put("/metrics/job/unknown", "unknown 1\n").status == 200
     with losing(*site.ways):
         for relay in site.relays:
             assert relay.put("/metrics/job/x", "a 1\n").status == 503
         balancer.wait_until_ready(0)
-        assert 'known{instance="",job="known"} 1\n' in balancer.page()
+        for _ in range(4):
+            page = balancer.page()
+            assert 'known{instance="",job="known"} 1\n' in page
+            assert "unknown" not in page
         refused = balancer.put("/metrics/job/x", "a 1\n")
         assert refused.status == 503
         assert refused.header("Retry-After")

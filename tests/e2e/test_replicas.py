@@ -39,7 +39,7 @@ def test_no_counter_is_reset_through_a_balancer(
             assert push("/metrics/job/x?mode=add", COUNTED).status == 200
             assert relays[0].put("/metrics/job/x", "a 1 1\n").status == 400
         prometheus.wait_for(SCRAPED.format(3))
-        relays[0].kill()
+        assert relays[0].stop() == 0
         assert balancer.post("/metrics/job/x?mode=add", COUNTED).status == 200
         prometheus.wait_for("done_total == 40")
         names = {labels["__name__"] for labels, _ in prometheus.query(COUNTERS)}

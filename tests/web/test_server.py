@@ -61,12 +61,20 @@ def test_a_hangup_keeps_address_and_groups(start_relay: StartRelay) -> None:
     assert relay.running
 
 
-def test_a_worker_that_dies_is_replaced(start_relay: StartRelay) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_ends_is_replaced(
+    start_relay: StartRelay, sent: signal.Signals
+) -> None:
     relay = start_relay()
     relay.put("/metrics/job/kept", "value 1\n")
     assert relay.process is not None
     children = Path(f"/proc/{relay.process.pid}/task/{relay.process.pid}/children")
-    os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+    worker = children.read_text().split()[0]
+    os.kill(int(worker), sent)
+    deadline = time.monotonic() + 30
+    while children.read_text().split() in ([], [worker]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert 'value{instance="",job="kept"} 1\n' in relay.page()
 
 
