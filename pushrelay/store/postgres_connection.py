@@ -77,6 +77,6 @@ class PatientConnection(psycopg.Connection[Any]):
             self.suspect()
         if self.silence < min(self.patience, self._latest):
             return waiting.send(ready)
-        said = f"the server has not answered for {self.silence:.0f} s"
+        said = f"the server has not answered for {self.silence:.1f} s"
         self.pgconn.finish()
         return waiting.throw(psycopg.OperationalError(said))

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import clear_frames
-from weakref import WeakSet
 
 import psycopg
 from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.postgres_connection import (
-    SUSPICIOUS_SECONDS,
-    PatientConnection,
-)
+from pushrelay.store.postgres_connection import PatientConnection
+from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
     END_READING,
     END_WRITING,
     READ_SECONDS,
-    PostgresSession,
     begin_reading,
     begin_writing,
     driver_errors,
@@ -34,9 +29,6 @@ OLDEST_VERSION = 13
 
 CONNECT_SECONDS = 3
 """How long connecting may take, for each address."""
-
-KEPT_IDLE = 2
-"""So many connections of a kind are kept for the next ones who ask."""
 
 LATE_SECONDS = 1
 """So much later than the server ends what takes too long is the server given up."""
@@ -60,90 +52,6 @@ _MIGRATION_LOCK = 7787743201
 """The number that all of us take for the lock of those who change the schema."""
 
 
-class _Pool:
-    """Sessions that `connect` opens, and keeps for others when they are closed.
-
-    patience: seconds. are_in_turn: whether one whose transaction begins later has to
-    wait for those before it, so that what it overtakes is lost.
-    """
-
-    def __init__(
-        self,
-        connect: Callable[[], PatientConnection],
-        begin: Callable[[int], list[str]],
-        end: list[str],
-        clock: ServerClock,
-        patience: float,
-        are_in_turn: bool = False,
-    ) -> None:
-        self._connect = connect
-        self._begin = begin
-        self._end = end
-        self._patience = patience
-        self._are_in_turn = are_in_turn
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._idle: list[PostgresSession] = []
-        self._connections: WeakSet[PatientConnection] = WeakSet()
-        self._is_closed = False
-
-    def take(self) -> PostgresSession:
-        """Lend a session."""
-        while (session := self._pop()) is not None:
-            if session.is_current:
-                return session
-            session.discard()
-        driver = self._connect()
-        driver.patience = self._patience
-        if self._are_in_turn:
-            driver.overtake = self._give_up
-        with self._lock:
-            self._connections.add(driver)
-        begin = self._begin(driver.info.server_version // 10_000)
-        return PostgresSession(driver, begin, self._end, self._take_back, self._clock)
-
-    def close(self) -> None:
-        """Close those that nobody uses, and others when they are given back: soon, for
-        nothing is to be waited for any more."""
-        self._is_closed = True
-        self.close_idle()
-        self._give_up(0)
-
-    def close_idle(self) -> None:
-        """Close those that nobody uses."""
-        while (session := self._pop()) is not None:
-            session.discard()
-
-    def is_silent(self) -> bool:
-        """Whether one of them waits for an answer for suspiciously long."""
-        return any(
-            connection.silence >= SUSPICIOUS_SECONDS for connection in self._all()
-        )
-
-    def _take_back(self, session: PostgresSession) -> None:
-        with self._lock:
-            is_kept = not self._is_closed and len(self._idle) < KEPT_IDLE
-            if is_kept and session.is_current:
-                self._idle.append(session)
-                return
-        session.discard()
-
-    def _give_up(self, seconds: float) -> None:
-        """Have those end that have waited for an answer for longer than `seconds`, and
-        for so long that it is suspicious."""
-        for connection in self._all():
-            if connection.silence > max(seconds, SUSPICIOUS_SECONDS):
-                connection.give_up()
-
-    def _all(self) -> list[PatientConnection]:
-        with self._lock:
-            return list(self._connections)
-
-    def _pop(self) -> PostgresSession | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
-
-
 class PostgresDatabase:
     """The database on the server that `url` names; see `engine.Database`.
 
@@ -165,14 +73,14 @@ class PostgresDatabase:
         )
         waits_for_disk = sync == "full"
         clock = self._clock = ServerClock()
-        self._readers = _Pool(
+        self._readers = Pool(
             self._connect,
             begin_reading,
             END_READING,
             clock,
             READ_SECONDS + LATE_SECONDS,
         )
-        self._writers = _Pool(
+        self._writers = Pool(
             self._connect,
             lambda version: begin_writing(version, waits_for_disk, write_seconds),
             END_WRITING,

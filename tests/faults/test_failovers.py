@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from desks import Desk, x
 from postgres_cluster import PostgresCluster
 from postgres_use import opened
-from relay_process import RelayProcess
-from replica_process import Replica
+from replica_process import Replica, running
 from sqlalchemy import URL
 from waiting import wait_until
 from worker_process import worker_of
@@ -23,56 +21,46 @@ from pushrelay.store.reader import read_snapshot
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
 
 
-@pytest.fixture
-def primary_and_standby(cluster: PostgresCluster) -> PostgresCluster:
-    """The cluster, whole whatever the tests before have done to it."""
-    cluster.start()
-    cluster.wait_for_replay()
-    return cluster
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def replicas(
-    primary_and_standby: PostgresCluster,
+    cluster: PostgresCluster,
     store_url: URL,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[list[RelayProcess]]:
+) -> Iterator[list[Replica]]:
     """Three relays that know both servers: one finds the primary by itself, others are
     told to."""
-    url = primary_and_standby.url(store_url.database or "")
+    url = cluster.url(store_url.database or "")
     by_itself = url.difference_update_query(["target_session_attrs"])
-    with ExitStack() as end:
-        yield [
-            end.enter_context(
-                Replica(
-                    tmp_path_factory.mktemp("relay"),
-                    each.render_as_string(hide_password=False),
-                    "--limit.write-seconds=2",
-                )
-            )
-            for each in (by_itself, url, url)
-        ]
+    replicas = [
+        Replica(
+            tmp_path_factory.mktemp("relay"),
+            each.render_as_string(hide_password=False),
+            "--limit.write-seconds=2",
+        )
+        for each in (by_itself, url, url)
+    ]
+    with running(*replicas):
+        yield replicas
 
 
-def push(relay: RelayProcess, job: str) -> int:
+def push(relay: Replica, job: str) -> int:
     return relay.put(f"/metrics/job/{job}", "x 1\n").status
 
 
-def jobs(relay: RelayProcess) -> set[str]:
+def jobs(relay: Replica) -> set[str]:
     """Return the jobs whose groups a scrape shows."""
     lines = [line for line in relay.page().splitlines() if line.startswith("x{")]
     return {line.split('job="')[1].split('"')[0] for line in lines}
 
 
-def store_up(relay: RelayProcess) -> bool:
+def store_up(relay: Replica) -> bool:
     """Whether the relay has reached its database at the last scrape."""
     return "\npushrelay_store_up 1\n" in relay.get("/-/metrics").text
 
 
 def test_relays_show_what_the_new_primary_has_and_nothing_else(
-    primary_and_standby: PostgresCluster, replicas: list[RelayProcess]
+    cluster: PostgresCluster, replicas: list[Replica]
 ) -> None:
-    cluster = primary_and_standby
     one, other, frozen = replicas
     assert push(one, "kept") == 200
     cluster.wait_for_replay()
@@ -110,11 +98,32 @@ def test_relays_show_what_the_new_primary_has_and_nothing_else(
     cluster.add_standby()
 
 
+def test_a_push_that_the_standby_does_not_confirm_is_not_confirmed(
+    cluster: PostgresCluster, replicas: list[Replica]
+) -> None:
+    relay = replicas[0]
+    assert push(relay, "before") == 200
+    cluster.make_synchronous()
+    cluster.cut_replication()
+    try:
+        assert push(relay, "waits") == 503
+        assert "waits" not in jobs(relay)
+        assert push(relay, "too") == 503
+    finally:
+        cluster.resume_replication()
+    try:
+        wait_until(lambda: push(relay, "after") == 200, "a push")
+        # It was on its way all the time.
+        assert jobs(relay) >= {"waits", "after"}
+        assert jobs(replicas[1]) == jobs(relay)
+    finally:
+        cluster.make_synchronous(False)
+
+
 def test_a_standby_that_was_reached_is_left_for_the_primary(
-    primary_and_standby: PostgresCluster, store_url: URL
+    cluster: PostgresCluster, store_url: URL
 ) -> None:
     """Who is told to take any server may come upon a standby."""
-    cluster = primary_and_standby
     url = cluster.standby.url(store_url.database or "")
     database = opened(url.update_query_dict({"target_session_attrs": "any"}))
     desk = Desk(database)
@@ -128,10 +137,8 @@ def test_a_standby_that_was_reached_is_left_for_the_primary(
     cluster.add_standby()
 
 
-def test_a_standby_is_not_read(
-    primary_and_standby: PostgresCluster, store_url: URL
-) -> None:
-    url = primary_and_standby.standby.url(store_url.database or "")
+def test_a_standby_is_not_read(cluster: PostgresCluster, store_url: URL) -> None:
+    url = cluster.standby.url(store_url.database or "")
     database = opened(url)
     with pytest.raises(StoreUnavailable, match="hot standby"):
         read_snapshot(database, None)

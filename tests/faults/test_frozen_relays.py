@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 from relay_process import RelayProcess
-from replica_process import Replica
+from replica_process import Replica, running
 from sqlalchemy import URL
 from waiting import wait_until
 from worker_process import worker_of
@@ -59,7 +59,7 @@ def test_a_frozen_relay_holds_up_the_others_for_a_short_time_only(
     flag = f"--limit.write-seconds={WRITE_SECONDS}"
     one, other = (Replica(tmp_path_factory.mktemp("relay"), url, flag) for _ in "ab")
     held_up = []
-    with one, other:
+    with running(one, other):
         worker = worker_of(one)
         with pushes_to(one):
             for number in range(ROUNDS):

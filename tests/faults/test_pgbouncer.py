@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 from pgbouncer_process import PgbouncerProcess
 from postgres_cluster import PostgresCluster
 from postgres_server import run_sql
-from relay_process import RelayProcess
-from replica_process import Replica
+from replica_process import Replica, running
 from run_http import finish, run_of, runs_of, send
 from sqlalchemy import URL
 
@@ -43,23 +41,20 @@ def relays(
     bouncer: PgbouncerProcess,
     store_url: URL,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[list[RelayProcess]]:
-    """Two relays; the second one began with many groups."""
+) -> Iterator[list[Replica]]:
+    """Two relays, which began with many groups."""
     url = store_url.set(port=bouncer.port).render_as_string(hide_password=False)
-    with ExitStack() as end:
-
-        def start() -> RelayProcess:
-            directory = tmp_path_factory.mktemp("relay")
-            return end.enter_context(Replica(directory, url))
-
-        first = start()
-        lines = [f'many{{job="many",instance="{n:04}"}} {n}\n' for n in range(GROUPS)]
-        many = first.put("/api/v1/groups?by=job,instance", "".join(lines))
-        assert many.status == 200, many.text
-        yield [first, start()]
+    one, other = (Replica(tmp_path_factory.mktemp("relay"), url) for _ in range(2))
+    lines = [f'many{{job="many",instance="{n:04}"}} {n}\n' for n in range(GROUPS)]
+    one.start()
+    many = one.put("/api/v1/groups?by=job,instance", "".join(lines))
+    assert many.status == 200, many.text
+    one.kill()
+    with running(one, other):
+        yield [one, other]
 
 
-def work(relays: list[RelayProcess], number: int) -> None:
+def work(relays: list[Replica], number: int) -> None:
     """Do all that clients do, now with this relay and then with that."""
     for step in range(ADDITIONS):
         one, other = relays[step % 2], relays[1 - step % 2]
@@ -80,7 +75,7 @@ def work(relays: list[RelayProcess], number: int) -> None:
 
 
 def test_relays_behind_a_pgbouncer_do_all_that_others_do(
-    cluster: PostgresCluster, relays: list[RelayProcess], store_url: URL
+    cluster: PostgresCluster, relays: list[Replica], store_url: URL
 ) -> None:
     with ThreadPoolExecutor(CLIENTS) as clients:
         done = [clients.submit(work, relays, number) for number in range(CLIENTS)]
@@ -105,7 +100,7 @@ def test_relays_behind_a_pgbouncer_do_all_that_others_do(
 
 
 def test_a_pgbouncer_that_restarts_is_used_again(
-    bouncer: PgbouncerProcess, relays: list[RelayProcess]
+    bouncer: PgbouncerProcess, relays: list[Replica]
 ) -> None:
     bouncer.stop()
     for relay in relays:

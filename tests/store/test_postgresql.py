@@ -21,7 +21,7 @@ from tcp_proxy import TcpProxy
 
 from pushrelay.errors import LimitExceeded, StartupError, StoreUnavailable
 from pushrelay.groups import Group
-from pushrelay.store import postgres_session, postgresql
+from pushrelay.store import postgres_pool, postgres_session, postgresql
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -270,7 +270,7 @@ def test_what_others_wrote_takes_one_more(url: URL, database: Database) -> None:
 def test_connections_are_kept_but_not_too_many(
     url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "KEPT_IDLE", 2)
+    monkeypatch.setattr(postgres_pool, "KEPT_IDLE", 2)
     database = opened(url)
     writers = [database.open_writer() for _ in range(3)]
     for writer in writers:
