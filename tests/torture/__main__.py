@@ -11,6 +11,7 @@ from pathlib import Path
 
 from postgres_cluster import PostgresCluster
 from postgres_server import find_programs
+from torture.checker import check
 from torture.play import Plan, play, require_telling
 from torture.report import Part, report
 from torture.stage import PostgresStage, Stage, playing, sqlite_stage
@@ -47,13 +48,14 @@ def main() -> None:
             with playing(stage):
                 history = play(stage, plan)
             history.save(place / "history.jsonl")
-            require_telling(history)
-            parts.append(Part(name, history))
+            verdict = check(history)
+            require_telling(history, verdict)
+            parts.append(Part(name, history, verdict))
     text = report(parts, asked.seed)
     print(text)
     if asked.output:
         asked.output.write_text(text)
-    violations = [violation for part in parts for violation in part.violations]
+    violations = [violation for part in parts for violation in part.verdict.violations]
     for violation in violations:
         print(violation)
     print(f"The histories are in {directory}.")

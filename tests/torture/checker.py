@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import unified_diff
 from itertools import accumulate, pairwise
 
@@ -26,15 +27,26 @@ from torture.violations import Violation, Wrong, shown, what_is_strange
 _LINES_OF_A_DIFFERENCE = 20
 
 
-def check(history: History) -> list[Violation]:
-    """Return all that is wrong in `history`; the lost tails are in their order."""
-    return [
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong in a history, and what was acknowledged and is lost with the tails
+    that standbys lacked."""
+
+    violations: list[Violation]
+    lost: list[Operation]
+
+
+def check(history: History) -> Verdict:
+    """Judge `history`, whose lost tails are in their order."""
+    cells = _Cells(history)
+    violations = [
         *_refusals(history),
         *_pages(history),
         *_revisions(history),
-        *_Cells(history).check(),
+        *cells.check(),
         *_endings(history),
     ]
+    return Verdict(violations, [each for lost in cells.lost for each in lost])
 
 
 def _refusals(history: History) -> Iterator[Violation]:
@@ -81,7 +93,7 @@ class _Cells:
         # What runs leave is shown a moment later than what was committed beside it.
         self._moments = {of_runs: Moments() for of_runs in (False, True)}
         self._survivors: list[list[Operation]] = [[] for _ in self._tails]
-        self._lost: list[list[Operation]] = [[] for _ in self._tails]
+        self.lost: list[list[Operation]] = [[] for _ in self._tails]
 
     def check(self) -> Iterator[Violation]:
         for cell in sorted(self._operations):
@@ -89,7 +101,7 @@ class _Cells:
         for cell in sorted(self._sightings.cells() - self._operations.keys()):
             if cell.rpartition(" ")[2] != EVERYBODY:
                 yield Violation(Wrong.TORN, f"{cell} is shown, and nobody wrote it")
-        for survivors, lost in zip(self._survivors, self._lost, strict=True):
+        for survivors, lost in zip(self._survivors, self.lost, strict=True):
             yield from _tail(survivors, lost)
         for moments in self._moments.values():
             yield from moments.check(self._scrapes)
@@ -136,7 +148,7 @@ class _Cells:
             for step in chain.steps[last:]
             if step.is_acknowledged and step.ended < tail.dead_at
         ]
-        self._lost[number] += lost
+        self.lost[number] += lost
         too_early = [step for step in lost if step.ended < tail.safe_at]
         if too_early:
             text = f"{cell}: it had reached the standby, which has {shown(base)}"

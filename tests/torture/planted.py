@@ -101,7 +101,7 @@ def history(*happened: object) -> History:
 
 
 def found(*happened: object) -> list[Wrong]:
-    return [violation.wrong for violation in check(history(*happened))]
+    return [violation.wrong for violation in check(history(*happened)).violations]
 
 
 def lost_tail(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from relay_process import HTTPClient, RelayProcess
+from torture.checker import Verdict
 from torture.clients import Client
 from torture.crew import Crew
 from torture.history import Ending, History, Kind, Outcome
@@ -66,7 +67,7 @@ def play(stage: Stage, plan: Plan) -> History:
     return history
 
 
-def require_telling(history: History) -> None:
+def require_telling(history: History, verdict: Verdict) -> None:
     """Raise unless enough happened for the verdict to mean something."""
     done = Counter(
         operation.kind
@@ -80,6 +81,7 @@ def require_telling(history: History) -> None:
     observers = [name for name in scrapes if not name.startswith("client")]
     assert min(scrapes[name] for name in observers) >= LEAST, scrapes
     assert sum(scrape.is_fresh for scrape in history.scrapes) >= LEAST
+    assert bool(verdict.lost) is bool(history.lost_tails)
     assert len(history.endings) > 1
     for ending in history.endings:
         assert "torture_added_total" in ending.page

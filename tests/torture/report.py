@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from torture.checker import check
-from torture.history import History, Kind, LostTail, Operation, Outcome
-from torture.violations import Violation, Wrong
+from torture.checker import Verdict
+from torture.history import History, Kind, Outcome
+from torture.violations import Wrong
 
 
 @dataclass
 class Part:
-    """What happened on one stage. seconds: from the first operation to the last."""
+    """What happened on one stage, and what there is to say of it."""
 
     name: str
     history: History
-    violations: list[Violation] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.violations = check(self.history)
+    verdict: Verdict
 
     @property
     def seconds(self) -> float:
+        """How long it was from the first operation to the end of the last."""
         operations = self.history.operations
         begun = min(operation.begun for operation in operations)
         return max(operation.ended for operation in operations) - begun
@@ -56,8 +54,9 @@ def _amounts(parts: Sequence[Part]) -> dict[str, list[str]]:
     fresh = [sum(scrape.is_fresh for scrape in each) for each in scrapes]
     rows["scrapes"] = [f"{len(each):,}" for each in scrapes]
     rows["scrapes that say that the store had answered"] = [f"{n:,}" for n in fresh]
-    rows["acknowledged in the tails that a standby lacked"] = [
-        f"{_acknowledged_in_tails(part.history):,}" for part in parts
+    lost = [len(part.verdict.lost) for part in parts]
+    rows["acknowledged, and lost with the tail that a standby lacked"] = [
+        f"{each:,}" for each in lost
     ]
     return rows
 
@@ -67,19 +66,6 @@ def _outcomes(history: History, kind: Kind) -> str:
     return " / ".join(f"{found[outcome]:,}" for outcome in Outcome)
 
 
-def _acknowledged_in_tails(history: History) -> int:
-    return sum(
-        _is_in(operation, tail)
-        for operation in history.operations
-        for tail in history.lost_tails
-    )
-
-
-def _is_in(operation: Operation, tail: LostTail) -> bool:
-    is_late = tail.safe_at < operation.begun and operation.ended < tail.dead_at
-    return operation.is_acknowledged and is_late
-
-
 def _faults(parts: Sequence[Part]) -> dict[str, list[str]]:
     counts = [Counter(f.name for f in part.history.faults) for part in parts]
     names = sorted({name for count in counts for name in count})
@@ -87,7 +73,7 @@ def _faults(parts: Sequence[Part]) -> dict[str, list[str]]:
 
 
 def _verdicts(parts: Sequence[Part]) -> dict[str, list[str]]:
-    counts = [Counter(v.wrong for v in part.violations) for part in parts]
+    counts = [Counter(v.wrong for v in part.verdict.violations) for part in parts]
     return {
         wrong.value: [str(count[wrong] or "none") for count in counts]
         for wrong in Wrong

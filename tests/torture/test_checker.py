@@ -212,7 +212,7 @@ def test_the_revision_of_a_replica_does_not_go_back() -> None:
 
 def test_replicas_that_disagree_in_the_end_are_told_apart() -> None:
     endings = [Ending("replica 0", "a 1\nb 2\n", []), Ending("replica 1", "a 1\n", [])]
-    [violation] = check(history(*endings))
+    [violation] = check(history(*endings)).violations
     assert violation.wrong is Wrong.DISAGREE
     assert "replica 0 and replica 1 show" in violation.text
     assert "-b 2" in violation.text
@@ -233,7 +233,9 @@ def test_a_run_is_listed_once(listed: list[tuple[str, str]]) -> None:
 
 def test_a_violation_names_the_operations_in_question() -> None:
     one = Observer()
-    [violation] = check(history(put(1, 1), put(2, 2), one.sees(3, {GROUP: state(1)})))
+    [violation] = check(
+        history(put(1, 1), put(2, 2), one.sees(3, {GROUP: state(1)}))
+    ).violations
     assert violation.operations == (put(1, 1), put(2, 2))
     assert str(violation).splitlines()[2:] == [
         "    client 1: replace groups c1.1 [torture_done_total counter=2, "

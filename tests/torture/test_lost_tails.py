@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from torture.checker import check
 from torture.planted import (
     GROUP,
     OTHER,
@@ -11,6 +12,7 @@ from torture.planted import (
     add,
     added,
     found,
+    history,
     lost_tail,
     put,
     state,
@@ -50,6 +52,8 @@ def test_what_had_reached_a_standby_survives() -> None:
 def test_what_a_standby_lacks_is_a_tail() -> None:
     pushed = [put(1, 1), put(2, 2, OTHER)]
     assert not found(*pushed, lost_tail(4, {GROUP: state(1)}))
+    verdict = check(history(*pushed, lost_tail(4, {GROUP: state(1)})))
+    assert verdict.lost == pushed[1:]
     assert found(*pushed, lost_tail(4, {OTHER: state(2)})) == [Wrong.TAIL]
 
 

@@ -58,10 +58,10 @@ def torture(stage: Stage, directory: Path) -> None:
     plan = Plan(seconds, seed, fault_seconds=0.6, calm_seconds=0.2, say=print)
     with playing(stage):
         history = play(stage, plan)
-    violations = check(history)
-    if violations:
+    verdict = check(history)
+    if violations := verdict.violations:
         file = directory / "history.jsonl"
         history.save(file)
         told = "\n".join(map(str, violations[:10]))
         pytest.fail(f"{len(violations)} violations; all is in {file}\n{told}")
-    require_telling(history)
+    require_telling(history, verdict)
