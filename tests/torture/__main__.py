@@ -12,9 +12,12 @@ from pathlib import Path
 from postgres_cluster import PostgresCluster
 from postgres_server import find_programs
 from torture.checker import check
+from torture.history import History
 from torture.play import Plan, play, require_telling
 from torture.report import Part, report
 from torture.stage import PostgresStage, Stage, playing, sqlite_stage
+
+_FILE = "history.jsonl"
 
 SHARES = {
     "PostgreSQL, 3 replicas": 0.6,
@@ -45,9 +48,10 @@ def main() -> None:
             seconds = asked.seconds * share
             plan = Plan(seconds, asked.seed, asked.fault_seconds, 1.0, say=_say)
             stage = _stage(number, place, cluster)
-            with playing(stage):
-                history = play(stage, plan)
-            history.save(place / "history.jsonl")
+            history = History()
+            with history.kept_at(place / _FILE), playing(stage):
+                play(stage, plan, history)
+            history.save(place / _FILE)
             verdict = check(history)
             require_telling(history, verdict)
             parts.append(Part(name, history, verdict))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -171,6 +172,16 @@ class History:
         }
         with self._lock:
             notes[type(happened)](happened)
+
+    @contextmanager
+    def kept_at(self, path: Path) -> Iterator[None]:
+        """If what is done meanwhile fails, write all of it to a file, and say so."""
+        try:
+            yield
+        except BaseException as failure:
+            self.save(path)
+            failure.add_note(f"The history is in {path}.")
+            raise
 
     def save(self, path: Path) -> None:
         """Write all of it to a file, a JSON object a line."""

@@ -41,9 +41,8 @@ class Plan:
     say: Callable[[str], None] = field(default=lambda _: None)
 
 
-def play(stage: Stage, plan: Plan) -> History:
-    """Let everything happen on `stage`, which runs, and return what happened."""
-    history = History()
+def play(stage: Stage, plan: Plan, history: History) -> None:
+    """Let everything happen on `stage`, which runs, and note it in `history`."""
     crew = Crew()
     begun = time.monotonic()
     scrapers = _scrapers(stage, history)
@@ -64,7 +63,6 @@ def play(stage: Stage, plan: Plan) -> History:
         history.note(Ending(scraper.observer, without_own(page), runs))
     for scraper in scrapers:
         scraper.close()
-    return history
 
 
 def require_telling(history: History, verdict: Verdict) -> None:

@@ -18,12 +18,19 @@ from haproxy_process import require_haproxy
 from postgres_cluster import PostgresCluster
 from postgres_server import find_programs
 from torture.checker import check
+from torture.history import History
 from torture.play import Plan, play, require_telling
 from torture.stage import PostgresStage, Stage, playing, sqlite_stage
 
 pytestmark = pytest.mark.system
 
 SECONDS = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def balancer() -> None:
+    """What stands before the relays must be installed."""
+    require_haproxy()
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +58,15 @@ def test_relays_on_one_file(tmp_path: Path) -> None:
 
 
 def torture(stage: Stage, directory: Path) -> None:
-    require_haproxy()
     seed = int(os.environ.get("PUSHRELAY_TEST_TORTURE_SEED", random.randrange(10**6)))
     seconds = float(os.environ.get("PUSHRELAY_TEST_TORTURE_SECONDS", SECONDS))
     print(f"PUSHRELAY_TEST_TORTURE_SEED={seed}")
     plan = Plan(seconds, seed, fault_seconds=0.6, calm_seconds=0.2, say=print)
-    with playing(stage):
-        history = play(stage, plan)
-    verdict = check(history)
-    if violations := verdict.violations:
-        file = directory / "history.jsonl"
-        history.save(file)
-        told = "\n".join(map(str, violations[:10]))
-        pytest.fail(f"{len(violations)} violations; all is in {file}\n{told}")
-    require_telling(history, verdict)
+    history = History()
+    with history.kept_at(directory / "history.jsonl"):
+        with playing(stage):
+            play(stage, plan, history)
+        verdict = check(history)
+        told = "\n".join(map(str, verdict.violations[:10]))
+        assert not verdict.violations, f"{len(verdict.violations)} violations\n{told}"
+        require_telling(history, verdict)
