@@ -199,7 +199,8 @@ class DatabaseFaults:
 
 class Nemesis:
     """Inflicts faults on `stage`, in an order that follows from `seed`: each by itself
-    at first, and from then on some of the relays' together with others."""
+    at first, but for those of the relays before a pooler, and from then on some of the
+    relays' together with others."""
 
     def __init__(
         self, stage: Stage, seed: int, seconds: float, history: History
@@ -210,15 +211,19 @@ class Nemesis:
         relays, database = random.Random(seed + 1), random.Random(seed + 2)
         self._of_relays = RelayFaults(stage, relays, seconds).all
         self._others: dict[str, Inflict] = {}
+        self._is_pooled = False
         if isinstance(stage, PostgresStage):
+            self._is_pooled = stage.pgbouncer is not None
             faults = DatabaseFaults(stage, database, seconds, history)
             self._others = faults.all
 
     def rounds(self) -> Iterator[list[tuple[str, ...]]]:
         """Yield rounds of faults for ever; what is in a tuple happens together."""
         every = [*self._of_relays, *self._others]
-        self._chance.shuffle(every)
-        yield [(name,) for name in every]
+        # To relays that end, a pooler makes no difference.
+        first = [*self._others] if self._is_pooled else [*every]
+        self._chance.shuffle(first)
+        yield [(name,) for name in first]
         while True:
             self._chance.shuffle(every)
             yield [self._joined(name) for name in every]

@@ -1,7 +1,7 @@
 """Relays under load and under faults: nothing that was acknowledged is lost, and all
 that is shown is true.
 
-Every fault happens once; `make torture` does the same for longer, as does
+Every fault happens at least once; `make torture` does the same for longer, as does
 PUSHRELAY_TEST_TORTURE_SECONDS for each of the tests. PUSHRELAY_TEST_TORTURE_SEED names
 the seed of the faults; where threads and processes are at that moment, no seed says.
 """
