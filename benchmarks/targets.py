@@ -182,9 +182,10 @@ def shared(report: Report) -> list[Verdict]:
         limit = 2 * (own or 0) + 0.005
         what = f"{AFTER_OTHER}, {at}, of twice that to the same and 5 ms"
         verdicts.append(at_most(what, limit, other, milliseconds))
-    for at in map(replicas_told, (1, 2, 3)):
-        row = push_row("p50", SPREAD)
-        grown = report.quotient((f"{row}, {LONG_SNAPSHOT}", at), (row, at))
-        what = f"{row}, {LONG_SNAPSHOT}, {at}, of that without"
-        verdicts.append(at_most(what, 1.3, grown, times))
+    for of in (SPREAD, ONE_GROUP):
+        for at in map(replicas_told, (1, 2, 3)):
+            row = push_row("p50", of)
+            grown = report.quotient((f"{row}, {LONG_SNAPSHOT}", at), (row, at))
+            what = f"{row}, {LONG_SNAPSHOT}, {at}, of that without"
+            verdicts.append(at_most(what, 1.3, grown, times))
     return verdicts

@@ -39,12 +39,14 @@ class StoreHealth:
         self,
         read: Callable[[], None],
         writer: Writer,
-        is_silent: Callable[[], bool] = lambda: False,
+        is_silent: Callable[[], bool],
     ) -> None:
         self._writer = writer
         self._reader = SecondChance(read, "refresher", is_silent)
         self._prober = SecondChance(writer.probe, "prober", is_silent)
         self._is_readable = self._is_writable = True
+        # Whether the writer may still wait for an answer that is lost.
+        self._is_in_doubt = False
 
     @property
     def is_up(self) -> bool:
@@ -61,19 +63,21 @@ class StoreHealth:
         reading = self._begin_reading()
         if reading is None:
             return False
-        done = await _wait(_quiet(reading), self._patience)
-        return self._end_reading(done, reading)
+        patience = self._patience
+        done = await _wait(_quiet(reading), patience)
+        return self._end_reading(reading, done, patience)
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
         reading = self._begin_reading()
         if reading is None:
             return False
+        patience = self._patience
         try:
-            reading.exception(self._patience)
+            reading.exception(patience)
         except TimeoutError:
-            return self._end_reading(False, reading)
-        return self._end_reading(True, reading)
+            return self._end_reading(reading, False, patience)
+        return self._end_reading(reading, True, patience)
 
     def read(self) -> None:
         """Have it read, however long that takes, on a thread that may wait. Raises
@@ -85,7 +89,7 @@ class StoreHealth:
         if not self._writer.is_running:
             raise StoreUnavailable("the thread that writes has ended; see the log")
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
-        if has_committed and self.is_up:
+        if has_committed and self.is_up and not self._is_in_doubt:
             return
         probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
@@ -97,20 +101,18 @@ class StoreHealth:
     def look_for_recovery(self) -> None:
         """Find out whether it takes writes again, if it did not; whoever asks later
         knows."""
-        if not self._is_writable:
-            self._probe()
+        if not self._is_writable or self._is_in_doubt:
+            probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
+            probe.add_done_callback(self._probed)
 
     def note_write(self, error: BaseException | None) -> None:
         """Take over how a write ended."""
         self._is_writable = not isinstance(error, StoreUnavailable)
-
-    def _probe(self) -> None:
-        """Find out whether it takes writes; whoever asks later knows."""
-        probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
-        probe.add_done_callback(self._probed)
+        self._is_in_doubt = self._is_in_doubt and not self._is_writable
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
         self._is_writable = not probe.cancelled() and probe.exception() is None
+        self._is_in_doubt = self._is_in_doubt and not self._is_writable
 
     def _begin_reading(self) -> Future[None] | None:
         """Return the reading to wait for; None while an earlier one hangs."""
@@ -124,13 +126,17 @@ class StoreHealth:
         """How long a scrape waits for it, which other scrapes may have done before."""
         return CLOCK_DEADLINE_SECONDS if self._is_readable else AGAIN_SECONDS
 
-    def _end_reading(self, done: bool, reading: Future[None]) -> bool:
+    def _end_reading(self, reading: Future[None], done: bool, patience: float) -> bool:
+        """Take over how `reading` ended, or that it has not in so many seconds."""
+        if not done:
+            reading.add_done_callback(self._read_late)
+            if patience < CLOCK_DEADLINE_SECONDS:
+                # It may be slow only, and was found so meanwhile.
+                return False
         error = reading.exception() if done else None
         if error is not None and not isinstance(error, StoreUnavailable):
             log.error("reading the store failed", exc_info=error)
         was_readable, self._is_readable = self._is_readable, done and error is None
-        if not done:
-            reading.add_done_callback(self._read_late)
         if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
         elif self._is_readable and not was_readable:
@@ -146,8 +152,7 @@ class StoreHealth:
 
     def _answers_again(self) -> None:
         log.info("the database answers again")
-        self._is_writable = True
-        self._probe()
+        self._is_writable = self._is_in_doubt = True
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

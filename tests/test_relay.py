@@ -867,6 +867,35 @@ def test_a_database_that_hangs_delays_one_scrape_and_not_all(
 
 
 @pytest.mark.usefixtures("impatient")
+def test_a_database_that_has_become_slow_is_waited_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer comes later than anybody waits for one that did not answer."""
+    monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.6)
+    monkeypatch.setattr(store_health, "AGAIN_SECONDS", 0.0)
+    seconds = 0.9
+
+    async def test() -> None:
+        nonlocal seconds
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            read = relay_module.read_snapshot
+
+            def read_slowly(*arguments: Any) -> Any:
+                time.sleep(seconds)
+                return read(*arguments)
+
+            monkeypatch.setattr(relay_module, "read_snapshot", read_slowly)
+            assert not await is_up(relay)
+            seconds = 0.05
+            async with asyncio.timeout(30):
+                while not await relay.refresh():
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_blocking_refresh_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

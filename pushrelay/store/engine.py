@@ -74,10 +74,12 @@ class Database(Protocol):
         """Make an empty database if there is none and that is for us to do; return
         whether it was made. Raises StartupError."""
 
-    def reading(self) -> AbstractContextManager[Session]:
+    def reading(self, *, newest: bool = False) -> AbstractContextManager[Session]:
         """Lend a connection for reading; its transactions see one state.
 
-        It is kept for the next one who asks. Raises DatabaseErrors.
+        It is kept for the next one who asks. newest: whether all that matters is what
+        is there now, and who still waits after a later one was done waits in vain.
+        Raises DatabaseErrors.
         """
 
     def open_writer(self) -> Session:

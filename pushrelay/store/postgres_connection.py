@@ -7,11 +7,19 @@ that the time in which this process itself is stopped is not the server's silenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+
+from pushrelay.store.engine import (
+    ConstraintBroken,
+    DriverError,
+    ValueTooLarge,
+    one_line,
+)
 
 Result = TypeVar("Result")
 
@@ -72,11 +80,29 @@ class PatientConnection(psycopg.Connection[Any]):
         self._latest = float("inf")
 
     def _endure(self, waiting: Generator[Any, Any, Any], ready: Any) -> Any:
-        before, self.silence = self.silence, self.silence + STEP_SECONDS
-        if before < SUSPICIOUS_SECONDS <= self.silence and self.suspect is not None:
+        silence = self.silence + STEP_SECONDS
+        is_new = self.silence < SUSPICIOUS_SECONDS <= silence
+        if is_new and self.suspect is not None:
+            # Before others see that it is so, and take another connection.
             self.suspect()
+        self.silence = silence
         if self.silence < min(self.patience, self._latest):
             return waiting.send(ready)
         said = f"the server has not answered for {self.silence:.1f} s"
         self.pgconn.finish()
         return waiting.throw(psycopg.OperationalError(said))
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Let errors of the driver be those that the store knows."""
+    try:
+        yield
+    except psycopg.Error as error:
+        # What follows in others may have the values in it.
+        told = error.diag.message_primary or one_line(error) or type(error).__name__
+        if isinstance(error, (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)):
+            raise ValueTooLarge(told) from error
+        if isinstance(error, psycopg.IntegrityError):
+            raise ConstraintBroken(told) from error
+        raise DriverError(told) from error

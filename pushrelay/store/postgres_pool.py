@@ -53,7 +53,7 @@ class Pool:
         driver = self._connect()
         driver.patience = self._patience
         if self._are_in_turn:
-            driver.overtake = self._give_up
+            driver.overtake = self.give_up
         with self._lock:
             self._connections.add(driver)
         begin = self._begin(driver.info.server_version // 10_000)
@@ -64,12 +64,19 @@ class Pool:
         nothing is to be waited for any more."""
         self._is_closed = True
         self.close_idle()
-        self._give_up(0)
+        self.give_up(0)
 
     def close_idle(self) -> None:
         """Close those that nobody uses."""
         while (session := self._pop()) is not None:
             session.discard()
+
+    def give_up(self, seconds: float) -> None:
+        """Have those end that have waited for an answer for longer than `seconds`, and
+        for so long that it is suspicious."""
+        for connection in self._all():
+            if connection.silence > max(seconds, SUSPICIOUS_SECONDS):
+                connection.give_up()
 
     def is_silent(self) -> bool:
         """Whether one of them waits for an answer for suspiciously long."""
@@ -84,13 +91,6 @@ class Pool:
                 self._idle.append(session)
                 return
         session.discard()
-
-    def _give_up(self, seconds: float) -> None:
-        """Have those end that have waited for an answer for longer than `seconds`, and
-        for so long that it is suspicious."""
-        for connection in self._all():
-            if connection.silence > max(seconds, SUSPICIOUS_SECONDS):
-                connection.give_up()
 
     def _all(self) -> list[PatientConnection]:
         with self._lock:

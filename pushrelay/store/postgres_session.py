@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -22,15 +22,13 @@ from psycopg.pq import TransactionStatus
 
 from pushrelay.store.engine import (
     NO_LOCK_ROW,
-    ConstraintBroken,
     DriverError,
     ValueTooLarge,
-    one_line,
 )
-from pushrelay.store.postgres_connection import PatientConnection
+from pushrelay.store.postgres_connection import PatientConnection, driver_errors
 from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Values
-from pushrelay.store.statements import Statement
+from pushrelay.store.statements import Replacing, Statement
 
 log = logging.getLogger(__name__)
 
@@ -212,6 +210,10 @@ class PostgresSession:
             _refuse_too_large(values)
         self._ask(statement.postgresql, listed)
 
+    def replace(self, replacing: Replacing, rows: Sequence[Values]) -> None:
+        self.run(replacing.remove, {"ids": [row["id"] for row in rows]})
+        self.run_many(replacing.insert, rows)
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         began = time.monotonic()
@@ -299,18 +301,3 @@ def _is_readable(socket: int) -> bool:
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))
-
-
-@contextmanager
-def driver_errors() -> Iterator[None]:
-    """Let errors of the driver be those that the store knows."""
-    try:
-        yield
-    except psycopg.Error as error:
-        # What follows in others may have the values in it.
-        told = error.diag.message_primary or one_line(error) or type(error).__name__
-        if isinstance(error, (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)):
-            raise ValueTooLarge(told) from error
-        if isinstance(error, psycopg.IntegrityError):
-            raise ConstraintBroken(told) from error
-        raise DriverError(told) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import clear_frames
@@ -11,7 +12,7 @@ from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.postgres_connection import PatientConnection
+from pushrelay.store.postgres_connection import PatientConnection, driver_errors
 from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
     END_READING,
@@ -19,7 +20,6 @@ from pushrelay.store.postgres_session import (
     READ_SECONDS,
     begin_reading,
     begin_writing,
-    driver_errors,
 )
 from pushrelay.store.schema import write_lock
 from pushrelay.store.server_clock import ServerClock
@@ -36,7 +36,7 @@ LATE_SECONDS = 1
 _CONNECTION = {
     "connect_timeout": CONNECT_SECONDS,
     # A connection that is dead without a word is noticed.
-    "tcp_user_timeout": 10_000,
+    "tcp_user_timeout": 5_000,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
@@ -73,12 +73,15 @@ class PostgresDatabase:
         )
         waits_for_disk = sync == "full"
         clock = self._clock = ServerClock()
-        self._readers = Pool(
-            self._connect,
-            begin_reading,
-            END_READING,
-            clock,
-            READ_SECONDS + LATE_SECONDS,
+        self._readers, self._refreshers = (
+            Pool(
+                self._connect,
+                begin_reading,
+                END_READING,
+                clock,
+                READ_SECONDS + LATE_SECONDS,
+            )
+            for _ in range(2)
         )
         self._writers = Pool(
             self._connect,
@@ -89,6 +92,10 @@ class PostgresDatabase:
             are_in_turn=True,
         )
 
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self._readers, self._refreshers, self._writers
+
     def now(self) -> int:
         return self._clock.now()
 
@@ -96,7 +103,7 @@ class PostgresDatabase:
         return self._clock.skew()
 
     def is_silent(self) -> bool:
-        return self._readers.is_silent() or self._writers.is_silent()
+        return any(pool.is_silent() for pool in self._pools)
 
     def exists(self) -> bool:
         return True
@@ -105,14 +112,19 @@ class PostgresDatabase:
         return False
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        session = self._readers.take()
+    def reading(self, *, newest: bool = False) -> Iterator[Session]:
+        pool = self._refreshers if newest else self._readers
+        began = time.monotonic()
+        session = pool.take()
         try:
             yield session
         except BaseException:
             session.discard()
             raise
         session.close()
+        if newest:
+            # Nobody needs any more what was asked for before.
+            pool.give_up(time.monotonic() - began)
 
     def open_writer(self) -> Session:
         return self._writers.take()
@@ -135,8 +147,8 @@ class PostgresDatabase:
             yield connection
 
     def close(self) -> None:
-        self._readers.close()
-        self._writers.close()
+        for pool in self._pools:
+            pool.close()
         self._engine.dispose()
 
     @contextmanager
@@ -161,8 +173,8 @@ class PostgresDatabase:
 
     def _suspect(self) -> None:
         """Trust none that nobody uses: what one of them is sent may be lost as well."""
-        self._readers.close_idle()
-        self._writers.close_idle()
+        for pool in self._pools:
+            pool.close_idle()
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def _ask(session: Session, since: Position, most: int) -> tuple[Rows, list[Rows]
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:
     """Do `read_changes` in a transaction of its own. Raises StoreUnavailable."""
     try:
-        with database.reading() as session:
+        with database.reading(newest=True) as session:
             # Mostly nothing happened, and one query by itself sees one state.
             if newest_position(session) == since:
                 return None

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Table, bindparam, delete, literal_column, select
 
 from pushrelay.store.session import Session
-from pushrelay.store.statements import sql, upsert
+from pushrelay.store.statements import Replacing, sql
 
 
 class RevisedRows:
@@ -27,10 +27,11 @@ class RevisedRows:
         changed = everything.where(revision > bindparam("revision"))
         self._all = sql(everything)
         self._changed = sql(changed)
-        some = changed.limit(bindparam("most"))
+        # Ordered, so that no database looks for as many rows all over the table.
+        some = changed.order_by(revision).limit(bindparam("most"))
         # Else the dialect writes a parameter of its own.
         self._some = sql(some.offset(literal_column("0")))
-        self._upsert = upsert(table)
+        self.replacing = Replacing(table)
         between = revision.between(bindparam("oldest"), bindparam("through"))
         self._prune = sql(delete(table).where(between, content.is_(None)))
 
@@ -43,14 +44,14 @@ class RevisedRows:
     def read_some(
         self, session: Session, since: int, most: int
     ) -> Iterator[tuple[Any, ...]]:
-        """Give up to `most` of the rows that were written after the revision `since`,
-        in any order."""
+        """Give the first rows that were written after the revision `since`, up to
+        `most`."""
         return session.all(self._some, {"revision": since, "most": most})
 
     def write(self, session: Session, rows: Iterable[Mapping[str, Any]]) -> None:
         """Store `rows`; a later one of an id replaces an earlier one."""
         if last := {row["id"]: row for row in rows}:
-            session.run_many(self._upsert, last.values())
+            session.replace(self.replacing, list(last.values()))
 
     def prune(self, session: Session, oldest: int, through: int) -> None:
         """Remove what is no more since a revision from `oldest` to `through`."""

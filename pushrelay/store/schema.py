@@ -14,6 +14,10 @@ expectations: what is expected of a job; emptied likewise.
 runs: a row a run, known by its id for as long as a report of it may come again. `job`
     and `key` stand for its job and its grouping key. Its document, all that is known of
     it, may be let go before.
+
+The rows of groups, jobs, run_evidence and expectations bear the revision that wrote
+them, and there is one of each id. On a server, where the key is both, writers see to
+that.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from pushrelay.store.statements import Statement
+from pushrelay.store.statements import Replacing, Statement
 
 Values = Mapping[str, Any]
 """What a statement is run with, by the names of its parameters."""
@@ -45,6 +45,9 @@ class Session(Protocol):
 
     def run_many(self, statement: Statement, rows: Iterable[Values]) -> None:
         """Run a statement once for each of `rows`."""
+
+    def replace(self, replacing: Replacing, rows: Sequence[Values]) -> None:
+        """Write `rows`, each of another id, in place of those that there are."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit what is done in the block, or nothing of it if that raises.

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from pushrelay.errors import StartupError
 from pushrelay.store.session import Session, Values
-from pushrelay.store.statements import Statement
+from pushrelay.store.statements import Replacing, Statement
 
 BUSY_TIMEOUT_SECONDS = 5
 
@@ -83,6 +83,9 @@ class SqliteSession:
 
     def run_many(self, statement: Statement, rows: Iterable[Values]) -> None:
         self._driver.cursor().executemany(statement.sqlite, rows)
+
+    def replace(self, replacing: Replacing, rows: Sequence[Values]) -> None:
+        self.run_many(replacing.upsert, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -167,7 +170,7 @@ class SqliteDatabase:
             os.close(descriptor)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, newest: bool = False) -> Iterator[Session]:
         session = self._idle_reader() or self._session(self._readers, _BEGIN)
         try:
             yield session

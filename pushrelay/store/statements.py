@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ClauseElement, Dialect, Table
+from sqlalchemy import ClauseElement, Dialect, Table, insert, text
 
 
 class Statement:
@@ -57,3 +57,25 @@ def upsert(table: Table) -> Statement:
         return built
 
     return Statement(build)
+
+
+class Replacing:
+    """The statements that write whole rows of `table`, new or in place of those with
+    the same `id`, at a later `revision`.
+
+    upsert: does it at once. On a server, `remove` is run with all `ids`, then `insert`
+    with each row: there, the revision belongs to the key, for somebody who keeps a
+    snapshot open keeps all versions of a row, of which an upsert would look at each.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.upsert = upsert(table)
+        self.insert = sql(insert(table))
+        newest = f"SELECT ctid FROM {table.name} WHERE id = given.id"  # noqa: S608  # ours
+        self.remove = sql(
+            text(
+                f"DELETE FROM {table.name} WHERE ctid = ANY(ARRAY("  # noqa: S608  # ours
+                "SELECT newest.ctid FROM unnest(CAST(:ids AS bytea[])) AS given(id), "
+                f"LATERAL ({newest} ORDER BY revision DESC LIMIT 1) AS newest))"
+            )
+        )

@@ -66,7 +66,7 @@ def test_relays_show_what_the_new_primary_has_and_nothing_else(
     cluster.wait_for_replay()
     cluster.cut_replication()
     assert {push(relay, "lost") for relay in replicas} == {200}
-    assert [jobs(relay) for relay in replicas] == [{"kept", "lost"}] * 3
+    wait_until(lambda: [jobs(each) for each in replicas] == [{"kept", "lost"}] * 3)
     workers = [worker_of(relay) for relay in replicas]
 
     os.kill(workers[2], signal.SIGSTOP)
@@ -79,19 +79,18 @@ def test_relays_show_what_the_new_primary_has_and_nothing_else(
         assert relay.get("/-/ready").status == 503
 
     cluster.promote()
-    assert jobs(other) == {"kept"}
-    assert store_up(other)
+    wait_until(lambda: jobs(other) == {"kept"}, "that another one shows what is left")
     assert push(one, "new") == 200
-    assert other.get("/-/ready").status == 200
+    wait_until(lambda: other.get("/-/ready").status == 200, "being ready")
     # The store clock is where it was, but its nonce is another.
     for number in range(3):
         assert push(other, f"new{number}") == 200
     after = {"kept", "new", "new0", "new1", "new2"}
     os.kill(workers[2], signal.SIGCONT)
     wait_until(lambda: jobs(frozen) == after, "that one who was frozen sees it")
-    assert [jobs(relay) for relay in replicas] == [after] * 3
+    wait_until(lambda: [jobs(relay) for relay in replicas] == [after] * 3)
     assert push(frozen, "last") == 200
-    assert [jobs(relay) for relay in replicas] == [{*after, "last"}] * 3
+    wait_until(lambda: [jobs(relay) for relay in replicas] == [{*after, "last"}] * 3)
     assert [worker_of(relay) for relay in replicas] == workers
     # Its group is the new one, not that which was lost.
     assert {push(relay, "lost") for relay in replicas} == {200}
@@ -114,8 +113,8 @@ def test_a_push_that_the_standby_does_not_confirm_is_not_confirmed(
     try:
         wait_until(lambda: push(relay, "after") == 200, "a push")
         # It was on its way all the time.
-        assert jobs(relay) >= {"waits", "after"}
-        assert jobs(replicas[1]) == jobs(relay)
+        wait_until(lambda: jobs(relay) >= {"waits", "after"})
+        wait_until(lambda: jobs(replicas[1]) == jobs(relay))
     finally:
         cluster.make_synchronous(False)
 

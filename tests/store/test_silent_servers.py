@@ -57,7 +57,7 @@ def swallow(proxy: TcpProxy, database: Database, patience: float = 0.5) -> None:
     assert isinstance(database, PostgresDatabase)
     lost = list(proxy.links)
     proxy.before = lambda link, _data: link not in lost
-    for pool in (database._readers, database._writers):
+    for pool in database._pools:
         for connection in pool._all():
             connection.patience = patience
 
@@ -111,6 +111,31 @@ def test_what_a_later_write_overtakes_is_given_up(url: URL, proxy: TcpProxy) -> 
     thread.join(PATIENCE)
     assert isinstance(answers[0], StoreUnavailable)
     desk.writer.stop()
+    database.close()
+
+
+def test_what_a_later_refresh_overtakes_is_given_up(url: URL, proxy: TcpProxy) -> None:
+    database = opened(url, port=proxy.port)
+    assert read_snapshot(database, None) is not None
+    swallow(proxy, database, FOR_EVER)
+    errors: list[Exception] = []
+
+    def refresh() -> None:
+        with pytest.raises(StoreUnavailable) as raised:
+            read_snapshot(database, None)
+        errors.append(raised.value)
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    wait_until(database.is_silent)
+    # What reads something else is not newer.
+    with database.reading() as session:
+        newest_position(session)
+    time.sleep(0.5)
+    assert errors == []
+    assert read_snapshot(database, None) is not None
+    thread.join(PATIENCE)
+    assert "has not answered" in str(errors[0])
     database.close()
 
 
