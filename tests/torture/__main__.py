@@ -6,11 +6,12 @@ import argparse
 import random
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from postgres_cluster import PostgresCluster
-from postgres_server import find_programs
+from postgres_server import find_programs, run_sql
 from torture.checker import check
 from torture.history import History
 from torture.play import Plan, play, require_telling
@@ -41,6 +42,7 @@ def main() -> None:
         cluster = PostgresCluster(find_programs())
         end.callback(cluster.remove)
         cluster.start()
+        [(version,)] = run_sql(cluster.primary.url(), "SHOW server_version")
         for number, (name, share) in enumerate(SHARES.items()):
             place = directory / str(number)
             place.mkdir()
@@ -55,7 +57,8 @@ def main() -> None:
             verdict = check(history)
             require_telling(history, verdict)
             parts.append(Part(name, history, verdict))
-    text = report(parts, asked.seed)
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    text = report(parts, f"{today}, seed {asked.seed}, PostgreSQL {version}.")
     print(text)
     if asked.output:
         asked.output.write_text(text)

@@ -27,12 +27,12 @@ class Part:
         return max(operation.ended for operation in operations) - begun
 
 
-def report(parts: Sequence[Part], seed: int) -> str:
-    """Return the report of `parts`, whose faults came from `seed`."""
+def report(parts: Sequence[Part], how: str) -> str:
+    """Return the report of `parts`; `how` tells how they came about."""
     names = [part.name for part in parts]
     return "\n".join(
         [
-            f"Seed {seed}. Of operations: acknowledged / refused / outcome unknown.",
+            f"{how} Operations: acknowledged / refused / outcome unknown.",
             "",
             *_table("", names, _amounts(parts)),
             "",

@@ -33,7 +33,7 @@ def test_a_report_tells_what_was_done_and_what_was_wrong() -> None:
     bad = history(put(1, 1), other.sees(3, {}))
     histories = {"PostgreSQL": good, "SQLite": bad}
     parts = [Part(name, each, check(each)) for name, each in histories.items()]
-    lines = report(parts, 17).splitlines()
+    lines = report(parts, "Seed 17.").splitlines()
     assert lines[0].startswith("Seed 17.")
     assert "|  | PostgreSQL | SQLite |" in lines
     assert "| replace | 1 / 0 / 1 | 1 / 0 / 0 |" in lines
