@@ -25,6 +25,7 @@
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
     ├── RelayRefused              a relay elsewhere will not do what it was asked
+    ├── BackupError               a backup that cannot be made or restored
     └── StartupError              the relay cannot start as it was configured
 
 Errors carry neither HTTP statuses nor exit codes: `web.errors` and the command
@@ -251,6 +252,10 @@ class RelayRefused(PushrelayError):
         super().__init__(message)
         self.status = status
         self.problem = problem
+
+
+class BackupError(PushrelayError):
+    """A backup that cannot be made, or not be restored; the text says what to do."""
 
 
 class StartupError(PushrelayError):

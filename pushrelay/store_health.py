@@ -26,6 +26,13 @@ AGAIN_SECONDS = 0.1
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
 
+SMALL_BYTES = 16
+LARGE_BYTES = 256 * 1024
+"""What is committed to find out. After a write that failed it is more than most pushes
+take: what that one could not fill of a full disk has room for a little."""
+
+_NEVER = -float("inf")
+
 
 class StoreHealth:
     """Whether the database can be read, by `read`, and written, by `writer`.
@@ -43,15 +50,25 @@ class StoreHealth:
     ) -> None:
         self._writer = writer
         self._reader = SecondChance(read, "refresher", is_silent)
-        self._prober = SecondChance(writer.probe, "prober", is_silent)
-        self._is_readable = self._is_writable = True
-        # Whether the writer may still wait for an answer that is lost.
-        self._is_in_doubt = False
+        self._prober = SecondChance(self._probe, "prober", is_silent)
+        self._is_readable = True
+        self._refused_at = _NEVER
+        # The writer may still wait for an answer that was lost before.
+        self._doubted_at = _NEVER
 
     @property
     def is_up(self) -> bool:
         """Whether it was read last time, and took the last write."""
         return self._is_readable and self._is_writable
+
+    @property
+    def _is_writable(self) -> bool:
+        # Many a write changes nothing, and shows nothing.
+        return self._writer.committed_at >= self._refused_at
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return self._writer.committed_at < self._doubted_at
 
     def stop(self) -> None:
         """Ask no more."""
@@ -93,8 +110,8 @@ class StoreHealth:
             return
         probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
-            self._is_writable = False
-            raise StoreUnavailable("the database did not give the write lock in time")
+            self._refused_at = time.monotonic()
+            raise StoreUnavailable("the database did not take a commit in time")
         self._probed(probe)
         probe.result()
 
@@ -107,12 +124,16 @@ class StoreHealth:
 
     def note_write(self, error: BaseException | None) -> None:
         """Take over how a write ended."""
-        self._is_writable = not isinstance(error, StoreUnavailable)
-        self._is_in_doubt = self._is_in_doubt and not self._is_writable
+        if isinstance(error, StoreUnavailable):
+            self._refused_at = time.monotonic()
+
+    def _probe(self) -> None:
+        is_well = self._is_writable and self._writer.committed_at > _NEVER
+        self._writer.probe(SMALL_BYTES if is_well else LARGE_BYTES)
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
-        self._is_writable = not probe.cancelled() and probe.exception() is None
-        self._is_in_doubt = self._is_in_doubt and not self._is_writable
+        if probe.cancelled() or probe.exception() is not None:
+            self._refused_at = time.monotonic()
 
     def _begin_reading(self) -> Future[None] | None:
         """Return the reading to wait for; None while an earlier one hangs."""
@@ -152,7 +173,8 @@ class StoreHealth:
 
     def _answers_again(self) -> None:
         log.info("the database answers again")
-        self._is_writable = self._is_in_doubt = True
+        self._refused_at = _NEVER
+        self._doubted_at = time.monotonic()
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

@@ -944,6 +944,24 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(test())
+    assert "a row of table groups cannot be read (IsalError" in caplog.text
+
+
+def test_a_fault_of_ours_in_reading_leaves_the_last_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            monkeypatch.setattr(relay_module, "read_snapshot", explode)
+            assert len(await samples(relay)) == 1
+            assert not await is_up(relay)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(test())
     assert "reading the store failed" in caplog.text
 
 

@@ -28,6 +28,7 @@ from hypothesis.stateful import (
 )
 from naive_exposition import text_without_own
 from relay_use import SECOND, Clock, page_of, put, stored_groups
+from sound import check_sound
 
 from pushrelay import janitor
 from pushrelay.aggregation import Mode
@@ -107,6 +108,7 @@ class History(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(asyncio.to_thread(self.relay.stop))
         self.runner.close()
+        check_sound(self.directory, self.clock())
         self.databases.close()
         shutil.rmtree(self.directory)
 

@@ -23,6 +23,7 @@ from run_relays import (
     run_lines,
     run_series,
 )
+from sound import check_sound
 
 from pushrelay.errors import RunConflict
 from pushrelay.runs import Outcome, Run
@@ -104,6 +105,7 @@ async def _page_after(directory: Path, reports: list[Run | None]) -> list[str]:
                     assert now[head] >= value, head
                 before = now
             shown = await run_lines(relay)
+        check_sound(directory, clock())
     return [line for line in shown if not _EXPECTED.match(line)]
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
 
+from pushrelay.cli.databases import counted, database_at, existing_database
 from pushrelay.cli.options import database_url
-from pushrelay.errors import PushrelayError
 from pushrelay.store import migrate
-from pushrelay.store.engine import Database, open_database
+from pushrelay.store.check import Check
 
 
 @click.group()
@@ -22,7 +19,7 @@ def db() -> None:
 @database_url
 def upgrade(database_url: str) -> None:
     """Bring the schema up to date. Creates the database if there is none."""
-    with _database(database_url) as database:
+    with database_at(database_url) as database:
         database.create()
         changed = migrate.upgrade(database)
         state = "upgraded to" if changed else "is already at"
@@ -33,7 +30,7 @@ def upgrade(database_url: str) -> None:
 @database_url
 def current(database_url: str) -> None:
     """Print the schema version; nothing for a database without tables."""
-    with _existing(database_url) as database:
+    with existing_database(database_url) as database:
         schema = migrate.current_schema(database)
         if schema is not None:
             click.echo(schema)
@@ -41,26 +38,20 @@ def current(database_url: str) -> None:
 
 @db.command()
 @database_url
-def check(database_url: str) -> None:
-    """Exit with 1 unless the schema is what this version works with."""
-    with _existing(database_url) as database:
-        migrate.require_head(database)
-        click.echo(f"{database.name} is at schema {migrate.HEAD}")
+@click.pass_context
+def check(context: click.Context, database_url: str) -> None:
+    """Look for what is wrong in the database; exit with 1 if anything is.
 
-
-@contextmanager
-def _existing(url: str) -> Iterator[Database]:
-    with _database(url) as database:
-        if not database.exists():
-            raise click.ClickException(f"there is no database {database.name}")
-        yield database
-
-
-@contextmanager
-def _database(url: str) -> Iterator[Database]:
-    try:
-        database = open_database(url)
-        yield database
-        database.close()
-    except PushrelayError as error:
-        raise click.ClickException(str(error)) from error
+    Relays may go on serving it. Nothing is changed: each line says what is wrong where,
+    and what to do.
+    """
+    with existing_database(database_url) as database:
+        look, found = Check(database), 0
+        for fault in look.faults():
+            click.echo(fault)
+            found += 1
+        rows = ", ".join(f"{name} {number}" for name, number in look.rows.items())
+        at = f"schema {migrate.HEAD} and revision {look.revision}"
+        verdict = counted(found, "fault") if found else "nothing is wrong"
+        click.echo(f"{database.name} is at {at} ({rows or 'empty'}): {verdict}")
+        context.exit(1 if found else 0)

@@ -10,6 +10,7 @@ import click
 from pushrelay import __version__
 
 COMMANDS = {
+    "backup": "pushrelay.cli.backup",
     "check-config": "pushrelay.cli.check_config",
     "completion": "pushrelay.cli.completion",
     "crontab": "pushrelay.cli.crontab",
@@ -23,6 +24,7 @@ COMMANDS = {
     "lint": "pushrelay.cli.lint",
     "pause": "pushrelay.cli.pause",
     "push": "pushrelay.cli.push",
+    "restore": "pushrelay.cli.restore",
     "resume": "pushrelay.cli.pause:resume",
     "retire": "pushrelay.cli.retire",
     "runs": "pushrelay.cli.runs",

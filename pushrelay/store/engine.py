@@ -27,6 +27,10 @@ class ConstraintBroken(DriverError):
     """The database does not take such a value."""
 
 
+class UnreadableRow(DriverError):
+    """What a row holds is not what was written."""
+
+
 DatabaseErrors = (sqlite3.Error, SQLAlchemyError, DriverError)
 """What is raised when the database fails: by the driver, or while connecting."""
 
@@ -72,7 +76,11 @@ class Database(Protocol):
 
     def create(self) -> bool:
         """Make an empty database if there is none and that is for us to do; return
-        whether it was made. Raises StartupError."""
+        whether it was made. Raises StartupError, also for a file that is damaged or
+        cannot be written; then nothing was changed."""
+
+    def explain(self, error: BaseException) -> str:
+        """Return what is wrong, now that `error` came of its use, and what to do."""
 
     def reading(self, *, newest: bool = False) -> AbstractContextManager[Session]:
         """Lend a connection for reading; its transactions see one state.
@@ -152,11 +160,19 @@ def without_password(url: str) -> str:
     return parsed.update_query_dict(hidden).render_as_string()
 
 
-def unavailable(error: Exception) -> StoreUnavailable:
-    """Return the error that tells users of the database about the driver's `error`."""
-    return StoreUnavailable(f"the database is unavailable: {one_line(error)}")
+def unavailable(database: Database, error: Exception) -> StoreUnavailable:
+    """Return the error that tells users of `database` about the driver's `error`."""
+    return StoreUnavailable(f"the database is unavailable: {database.explain(error)}")
 
 
-def one_line(error: Exception) -> str:
+def unusable(database: Database, error: Exception) -> StartupError:
+    """Return the error that tells why `database` cannot even be started with."""
+    reason = database.explain(error)
+    return StartupError(
+        f"the database {database.name} cannot be used: {reason}; it was left as it is"
+    )
+
+
+def one_line(error: BaseException) -> str:
     """Return what the driver says, without what SQLAlchemy adds."""
     return " ".join(str(getattr(error, "orig", None) or error).split())

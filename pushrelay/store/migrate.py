@@ -9,7 +9,7 @@ from sqlalchemy import Inspector, insert, inspect, select, text
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import NO_LOCK_ROW, Database, DatabaseErrors, one_line
+from pushrelay.store.engine import NO_LOCK_ROW, Database, DatabaseErrors, unusable
 from pushrelay.store.schema import write_lock
 
 if TYPE_CHECKING:
@@ -44,21 +44,53 @@ def upgrade(database: Database) -> bool:
             _refuse_unknown(current)
             _run_migrations(connection)
     except (*DatabaseErrors, OSError) as error:
-        raise _unusable(database, error) from error
+        raise unusable(database, error) from error
     return True
 
 
 def require_head(database: Database) -> None:
-    """Raise StartupError unless `database` has exactly the schema `HEAD`."""
+    """Raise StartupError unless `database` has exactly the schema `HEAD`, and the row
+    that writers lock."""
     current, has_lock_row = _state(database)
+    _require_head(current)
+    if not has_lock_row:
+        raise StartupError(NO_LOCK_ROW)
+
+
+def require_schema(database: Database) -> None:
+    """Raise StartupError unless `database` has exactly the schema `HEAD`."""
+    _require_head(current_schema(database))
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables in a database that has none, and the row that writers lock if it
+    has gone, in the transaction of `connection`. Raises StartupError for another schema
+    than `HEAD`."""
+    current = _current(connection)
+    if current is None:
+        _run_migrations(connection)
+    else:
+        _require_head(current)
+        _put_back_lock_row(connection)
+
+
+def is_known(schema: str) -> bool:
+    """Whether `schema` is one that this version can bring up to date."""
+    if schema == HEAD:
+        return True
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return schema in {script.revision for script in scripts}
+
+
+def _require_head(current: str | None) -> None:
     if current != HEAD:
         _refuse_unknown(current)
         raise StartupError(
             f"the database has schema {current or 'none'}, this version needs {HEAD}; "
             "run `pushrelay db upgrade --database.url=...`"
         )
-    if not has_lock_row:
-        raise StartupError(NO_LOCK_ROW)
 
 
 def _state(database: Database) -> tuple[str | None, bool]:
@@ -69,7 +101,7 @@ def _state(database: Database) -> tuple[str | None, bool]:
             current = _current(connection)
             return current, current == HEAD and _has_lock_row(connection)
     except DatabaseErrors as error:
-        raise _unusable(database, error) from error
+        raise unusable(database, error) from error
 
 
 def _has_lock_row(connection: Connection) -> bool:
@@ -111,13 +143,7 @@ def _own_schema(inspector: Inspector) -> str:
 
 
 def _refuse_unknown(current: str | None) -> None:
-    from alembic.script import ScriptDirectory
-
-    known = {
-        script.revision
-        for script in ScriptDirectory.from_config(_config()).walk_revisions()
-    }
-    if current is not None and current not in known:
+    if current is not None and not is_known(current):
         raise StartupError(
             f"the database has schema {current}, which is newer than this version of "
             f"pushrelay knows ({HEAD}); start the version that wrote it, or a newer one"
@@ -138,10 +164,3 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("pushrelay.migrations")))
     return config
-
-
-def _unusable(database: Database, error: Exception) -> StartupError:
-    reason = one_line(error)
-    return StartupError(
-        f"the database {database.name} cannot be used: {reason}; it was left as it is"
-    )

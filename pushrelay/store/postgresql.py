@@ -12,6 +12,7 @@ from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
+from pushrelay.store.engine import one_line
 from pushrelay.store.postgres_connection import PatientConnection, driver_errors
 from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
@@ -110,6 +111,9 @@ class PostgresDatabase:
 
     def create(self) -> bool:
         return False
+
+    def explain(self, error: BaseException) -> str:
+        return one_line(error)
 
     @contextmanager
     def reading(self, *, newest: bool = False) -> Iterator[Session]:

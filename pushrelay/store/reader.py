@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import NoResultFound
 
 from pushrelay.changes import Changes, Position
@@ -31,6 +31,7 @@ _NEWEST = sql(
         commits.c.revision == select(func.max(commits.c.revision)).scalar_subquery()
     )
 )
+_ONE = sql(select(literal_column("1")))
 _NONCE_OF = sql(
     select(commits.c.nonce).where(commits.c.revision == bindparam("revision"))
 )
@@ -45,6 +46,11 @@ def newest_position(session: Session) -> Position:
     if newest is None:
         raise NoResultFound("the store has no commits")
     return Position(*newest)
+
+
+def learn_time(session: Session) -> None:
+    """Learn what time it is, whatever is stored."""
+    session.first_timed(_ONE)
 
 
 def read_changes(
@@ -103,7 +109,7 @@ def read_snapshot(database: Database, since: Position | None) -> Changes | None:
             with session.transaction():
                 return read_changes(session, since, is_likely=True)
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
 
 
 def is_committed(session: Session, nonce: bytes) -> bool:

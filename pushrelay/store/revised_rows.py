@@ -15,12 +15,14 @@ class RevisedRows:
     """The rows of `table`, which has the columns `id` and `revision`.
 
     columns: what is read of a row, in this order. content: the column that is NULL in
-    the rows that stand for what is no more.
+    the rows that stand for what is no more; both are kept.
     """
 
     def __init__(
         self, table: Table, columns: Iterable[Column[Any]], content: Column[Any]
     ) -> None:
+        self.table = table
+        self.content = content
         revision = table.c.revision
         # In the order of the file; by their revisions, rows lie all over it.
         everything = select(*columns)

@@ -35,6 +35,7 @@ from owned_groups import Event, OwnedGroup, Scrape
 from prometheus_client.parser import text_string_to_metric_families
 from random_history import THREADS, Operation, Round, Verdict, rounds_of
 from relay_process import RelayProcess
+from sound import check_sound_at
 
 from pushrelay.exposition.escaping import Escaping
 
@@ -116,6 +117,7 @@ class Run:
                     self._restart()
             assert {event.status for event in self.events} == {200, 202, 400}
             self._check_logs()
+            check_sound_at(f"sqlite:///{self.relays[0].database}")
         except Exception as error:
             path = self.relays[0].directory / "history.json"
             path.write_text(json.dumps(self._record(), indent=1))

@@ -1,0 +1,44 @@
+"""`pushrelay backup`: what a database has, in one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from pushrelay.cli.databases import counted, existing_database
+from pushrelay.cli.options import database_url
+from pushrelay.store.backup import back_up, write_backup
+
+
+@click.command()
+@database_url
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+def backup(file: str, database_url: str) -> None:
+    """Back the database up into FILE; - stands for standard output.
+
+    Relays may go on serving it: the backup has one moment of it. FILE is replaced when
+    the backup is whole, and `pushrelay restore` reads it, for any kind of database.
+    """
+    with existing_database(database_url) as database:
+        if file == "-":
+            stream = sys.stdout.buffer
+            if stream.isatty():
+                raise click.UsageError(
+                    "a terminal shows no backup; write it to a file or a pipe"
+                )
+            made = write_backup(database, stream)
+        else:
+            made = back_up(database, Path(file))
+        into = "" if file == "-" else f" into {file}"
+        click.echo(
+            f"backed up {database.name} at revision {made.revision}{into}: "
+            f"{shown(made.rows)}, {made.size:,} bytes",
+            err=True,
+        )
+
+
+def shown(rows: dict[str, int]) -> str:
+    """Return how many groups and runs there are among the `rows` of a backup."""
+    return f"{counted(rows['groups'], 'group')}, {counted(rows['runs'], 'run')}"
