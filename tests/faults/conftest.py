@@ -35,6 +35,7 @@ def store_url(cluster: PostgresCluster) -> URL:
 
 def new_store(cluster: PostgresCluster) -> URL:
     """Return the URL of an empty store on the primary."""
+    cluster.start()
     name = f"store_{next(_numbers)}"
     run_sql(cluster.primary.url(), f"CREATE DATABASE {name}")
     url = cluster.primary.url(name)

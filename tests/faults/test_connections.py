@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres_cluster import PostgresCluster
 from postgres_server import plain, run_sql
 from postgres_use import cut_all
 from replica_process import Replica
@@ -31,9 +30,8 @@ ROLE = "relay_role"
 
 
 @pytest.fixture(scope="module")
-def role_url(cluster: PostgresCluster, store_url: URL) -> URL:
+def role_url(store_url: URL) -> URL:
     """The URL of the store for a role that has no more rights than it needs."""
-    cluster.start()
     run_sql(
         store_url,
         f"CREATE ROLE {ROLE} LOGIN PASSWORD 'first'; "

@@ -25,7 +25,7 @@ HELD_UP_SECONDS = 4.5
 long again until a push gets the lock. With the default, see operations.md."""
 
 SLACK_SECONDS = 5.0
-ROUNDS = 12
+ROUNDS = 8
 RANDOM = random.Random(7)
 LARGE = "".join(f'x{{n="{RANDOM.getrandbits(99)}"}} {n}\n' for n in range(2_000))
 """Takes some system calls to send, also when it is compressed."""

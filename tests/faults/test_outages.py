@@ -22,7 +22,7 @@ from worker_process import connections_of, threads_of, worker_of
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
 
 WRITE_SECONDS = 1.0
-LOAD_SECONDS = 3.0
+LOAD_SECONDS = 2.0
 SOON = 8.0
 """What takes a second or two, on a machine that has much else to do; less than what
 any limit of the database's would come to."""
@@ -123,8 +123,8 @@ def test_a_relay_without_its_database_answers_in_time_and_recovers(
             outage.begin()
             try:
                 with load_on(relay) as load:
-                    for _ in range(6):
-                        time.sleep(LOAD_SECONDS / 6)
+                    for _ in range(4):
+                        time.sleep(LOAD_SECONDS / 4)
                         assert threads_of(worker) <= MOST_THREADS
                         assert connections_of(worker, port) <= MOST_CONNECTIONS
                 require_served_from_memory(relay, load)

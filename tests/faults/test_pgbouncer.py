@@ -28,7 +28,6 @@ GROUPS = 700
 
 @pytest.fixture(scope="module")
 def bouncer(cluster: PostgresCluster) -> Iterator[PgbouncerProcess]:
-    cluster.start()
     bouncer = PgbouncerProcess(cluster.primary, POOL_SIZE)
     try:
         bouncer.start()

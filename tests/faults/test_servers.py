@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 from pgbouncer_process import PgbouncerProcess
 from postgres_cluster import PostgresCluster
-from postgres_server import find_programs, plain, run_sql
+from postgres_server import plain, run_sql
 
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[PostgresCluster]:
-    cluster = PostgresCluster(find_programs())
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.remove()
 
 
 def numbers(cluster: PostgresCluster) -> list[int]:
@@ -30,6 +18,7 @@ def numbers(cluster: PostgresCluster) -> list[int]:
 def test_a_promoted_standby_lacks_what_did_not_reach_it(
     cluster: PostgresCluster,
 ) -> None:
+    cluster.start()
     run_sql(cluster.url(), "CREATE TABLE x (n int); INSERT INTO x VALUES (1)")
     cluster.wait_for_replay()
     query = "SELECT n FROM x"
@@ -57,6 +46,7 @@ def test_a_promoted_standby_lacks_what_did_not_reach_it(
 
 
 def test_a_frozen_server_goes_on(cluster: PostgresCluster) -> None:
+    cluster.start()
     url = plain(cluster.primary.url())
     with psycopg.connect(url) as connection:
         cluster.primary.freeze()
@@ -69,6 +59,7 @@ def test_a_frozen_server_goes_on(cluster: PostgresCluster) -> None:
 def test_a_pgbouncer_lends_each_transaction_one_of_few_connections(
     cluster: PostgresCluster,
 ) -> None:
+    cluster.start()
     bouncer = PgbouncerProcess(cluster.primary, pool_size=1)
     bouncer.start()
     try:
