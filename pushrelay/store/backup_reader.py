@@ -78,9 +78,7 @@ def open_backup(path: Path, name: str) -> Iterator[Backup]:
 
 
 @contextmanager
-def read_backup(
-    stream: BinaryIO, name: str = "standard input"
-) -> Iterator[Backup]:
+def read_backup(stream: BinaryIO, name: str = "standard input") -> Iterator[Backup]:
     """Do what `open_backup` does with what is read of `stream`."""
     with tempfile.TemporaryDirectory(prefix="pushrelay-") as directory:
         path = Path(directory, "backup.db")
