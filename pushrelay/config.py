@@ -26,6 +26,7 @@ class Limits:
     target_bytes: int = MIB
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
+    write_seconds: float = 15.0
 
     @property
     def rendered_bytes(self) -> int:

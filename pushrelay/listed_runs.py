@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.runs import Run
@@ -18,6 +18,9 @@ from pushrelay.store.run_list import (
     list_runs,
 )
 from pushrelay.view.board import Board
+
+OnThread = Callable[..., Awaitable[Any]]
+"""Calls a function with arguments where it may wait; gives what comes of it."""
 
 AT_ONCE = 250
 """So many runs without an end are read at once to find those that are abandoned."""
@@ -38,8 +41,8 @@ class ListedRun:
 class ListedRuns:
     """The runs in `database`, and what `board` says of those without an end.
 
-    catch_up: brings the board up to this moment, or raises StoreUnavailable. All
-    coroutines raise StoreUnavailable.
+    catch_up: brings the board up to this moment, or raises StoreUnavailable. on_thread:
+    calls what waits for the database. All coroutines raise StoreUnavailable.
     """
 
     def __init__(
@@ -48,22 +51,25 @@ class ListedRuns:
         database: Database,
         catch_up: Callable[[], Awaitable[None]],
         clock: Callable[[], int],
+        on_thread: OnThread,
     ) -> None:
         self._board = board
         self._database = database
         self._catch_up = catch_up
         self._clock = clock
+        self._on_thread = on_thread
 
     async def page(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. There are fewer
         than its limit only if there are no others."""
         if wanted.state == RUNNING:
             await self._catch_up()
-            return await asyncio.to_thread(self._running, wanted)
+            running: list[ListedRun] = await self._on_thread(self._running, wanted)
+            return running
         if wanted.state == ABANDONED:
             return await self._abandoned(wanted)
         return await self.judged(
-            await asyncio.to_thread(list_runs, self._database, wanted)
+            await self._on_thread(list_runs, self._database, wanted)
         )
 
     async def judged(self, runs: list[Run]) -> list[ListedRun]:
@@ -72,7 +78,8 @@ class ListedRuns:
             return [ListedRun(run) for run in runs]
         # Only now: the board must know of all starts that were read.
         await self._catch_up()
-        return await asyncio.to_thread(self._judge, runs)
+        judged: list[ListedRun] = await self._on_thread(self._judge, runs)
+        return judged
 
     def _judge(self, runs: list[Run]) -> list[ListedRun]:
         now = self._clock()
@@ -96,7 +103,7 @@ class ListedRuns:
         found: list[ListedRun] = []
         portion = replace(wanted, limit=AT_ONCE)
         while len(found) < wanted.limit:
-            runs = await asyncio.to_thread(list_runs, self._database, portion)
+            runs = await self._on_thread(list_runs, self._database, portion)
             found += [each for each in await self.judged(runs) if each.is_abandoned]
             if len(runs) < AT_ONCE:
                 break

@@ -42,8 +42,6 @@ from pushrelay.writes import (
     Write,
 )
 
-WRITE_DEADLINE_SECONDS = 15.0
-
 
 class Relay:
     """A store, the view of it, and what may be done with them.
@@ -68,6 +66,7 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
+        self._write_seconds = (limits or Limits()).write_seconds
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
@@ -81,7 +80,7 @@ class Relay:
             telemetry.commit,
             clock,
         )
-        self._health = StoreHealth(self._refresh, self._writer)
+        self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
@@ -120,6 +119,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self.runs.stop()
         self._database.close()
 
     async def push(self, push: Push | PushAll) -> bool:
@@ -254,7 +254,7 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(WRITE_DEADLINE_SECONDS, _give_up, answer)
+        deadline = self._loop.call_later(self._write_seconds, _give_up, answer)
         try:
             return await answer
         finally:

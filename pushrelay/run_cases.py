@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pushrelay.beside import Beside
@@ -23,6 +25,9 @@ from pushrelay.writes import (
     ReportRun,
     Write,
 )
+
+LIST_THREADS = 4
+"""So many lists of runs are read from the database at once."""
 
 
 class RunCases:
@@ -50,8 +55,13 @@ class RunCases:
         self._catch_up = catch_up
         self._janitor = janitor
         self._clock = clock
+        self._threads = ThreadPoolExecutor(LIST_THREADS, thread_name_prefix="lister")
         # Of job rules: how many were read, and up to which the store has what they say.
         self._rules_read, self._rules_noted = 1, 0
+
+    def stop(self) -> None:
+        """Read no more lists."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def report(self, report: ReportRun) -> Reported:
         """Store what is said of a run; on return it is on disk.
@@ -113,17 +123,32 @@ class RunCases:
     async def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""
+        # A database that is known not to answer keeps nobody waiting.
+        await self._catch_up()
         return await self._listed_runs().page(wanted)
 
     async def find(self, id_: bytes) -> ListedRun | None:
         """Return the run with this id, if its document is kept. Raises
         StoreUnavailable."""
-        run = await asyncio.to_thread(find_run, self._database, id_)
+        await self._catch_up()
+        run = await self._on_thread(find_run, self._database, id_)
         found = await self._listed_runs().judged([] if run is None else [run])
         return found[0] if found else None
 
     def _listed_runs(self) -> ListedRuns:
-        return ListedRuns(self._view.board, self._database, self._catch_up, self._clock)
+        return ListedRuns(
+            self._view.board,
+            self._database,
+            self._catch_up,
+            self._clock,
+            self._on_thread,
+        )
+
+    async def _on_thread(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        """Call what waits for the database: on threads of their own, for each takes a
+        connection, and if they hang, others must not wait for them."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(do, *arguments))
 
     def _state(self, job: str, must_be_known: bool) -> JobState:
         board, now = self._view.board, self._clock()

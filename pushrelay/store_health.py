@@ -14,32 +14,61 @@ from concurrent.futures import Future
 from typing import Any
 
 from pushrelay.errors import StoreUnavailable
-from pushrelay.store.shared_call import SharedCall
+from pushrelay.store.shared_call import SecondChance
 from pushrelay.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
 CLOCK_DEADLINE_SECONDS = 1.0
+AGAIN_SECONDS = 0.1
+"""How long to wait for a database that did not answer the last time."""
+
 READY_SECONDS = 10.0
 """A commit not longer ago than this shows that the database takes writes."""
+
+SMALL_BYTES = 16
+LARGE_BYTES = 256 * 1024
+"""What is committed to find out. After a write that failed it is more than most pushes
+take: what that one could not fill of a full disk has room for a little."""
+
+_NEVER = -float("inf")
 
 
 class StoreHealth:
     """Whether the database can be read, by `read`, and written, by `writer`.
 
     read: brings what is known of the store up to date; raises StoreUnavailable.
+    is_silent: whether somebody waits in vain for the database's next word, so that it
+    may be better to ask again.
     """
 
-    def __init__(self, read: Callable[[], None], writer: Writer) -> None:
+    def __init__(
+        self,
+        read: Callable[[], None],
+        writer: Writer,
+        is_silent: Callable[[], bool],
+    ) -> None:
         self._writer = writer
-        self._reader = SharedCall(read, "refresher")
-        self._prober = SharedCall(writer.probe, "prober")
-        self._is_readable = self._is_writable = True
+        self._reader = SecondChance(read, "refresher", is_silent)
+        self._prober = SecondChance(self._probe, "prober", is_silent)
+        self._is_readable = True
+        self._refused_at = _NEVER
+        # The writer may still wait for an answer that was lost before.
+        self._doubted_at = _NEVER
 
     @property
     def is_up(self) -> bool:
         """Whether it was read last time, and took the last write."""
         return self._is_readable and self._is_writable
+
+    @property
+    def _is_writable(self) -> bool:
+        # Many a write changes nothing, and shows nothing.
+        return self._writer.committed_at >= self._refused_at
+
+    @property
+    def _is_in_doubt(self) -> bool:
+        return self._writer.committed_at < self._doubted_at
 
     def stop(self) -> None:
         """Ask no more."""
@@ -51,60 +80,80 @@ class StoreHealth:
         reading = self._begin_reading()
         if reading is None:
             return False
-        done = await _wait(_quiet(reading), CLOCK_DEADLINE_SECONDS)
-        return self._end_reading(done, reading)
+        patience = self._patience
+        done = await _wait(_quiet(reading), patience)
+        return self._end_reading(reading, done, patience)
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
         reading = self._begin_reading()
         if reading is None:
             return False
+        patience = self._patience
         try:
-            reading.exception(CLOCK_DEADLINE_SECONDS)
+            reading.exception(patience)
         except TimeoutError:
-            return self._end_reading(False, reading)
-        return self._end_reading(True, reading)
+            return self._end_reading(reading, False, patience)
+        return self._end_reading(reading, True, patience)
 
     def read(self) -> None:
         """Have it read, however long that takes, on a thread that may wait. Raises
         StoreUnavailable."""
-        self._reader.request().result()
+        self._reader.request(CLOCK_DEADLINE_SECONDS).result()
 
     async def require_ready(self) -> None:
         """Raise StoreUnavailable unless it takes writes."""
         if not self._writer.is_running:
             raise StoreUnavailable("the thread that writes has ended; see the log")
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
-        if has_committed and self.is_up:
+        if has_committed and self.is_up and not self._is_in_doubt:
             return
-        probe = _quiet(self._prober.request())
+        probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         if not await _wait(probe, CLOCK_DEADLINE_SECONDS):
-            self._is_writable = False
-            raise StoreUnavailable("the database did not give the write lock in time")
+            self._refused_at = time.monotonic()
+            raise StoreUnavailable("the database did not take a commit in time")
         self._probed(probe)
         probe.result()
 
     def look_for_recovery(self) -> None:
         """Find out whether it takes writes again, if it did not; whoever asks later
         knows."""
-        if not self._is_writable:
-            self._prober.request().add_done_callback(self._probed)
+        if not self._is_writable or self._is_in_doubt:
+            probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
+            probe.add_done_callback(self._probed)
 
     def note_write(self, error: BaseException | None) -> None:
         """Take over how a write ended."""
-        self._is_writable = not isinstance(error, StoreUnavailable)
+        if isinstance(error, StoreUnavailable):
+            self._refused_at = time.monotonic()
+
+    def _probe(self) -> None:
+        is_well = self._is_writable and self._writer.committed_at > _NEVER
+        self._writer.probe(SMALL_BYTES if is_well else LARGE_BYTES)
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:
-        self._is_writable = not probe.cancelled() and probe.exception() is None
+        if probe.cancelled() or probe.exception() is not None:
+            self._refused_at = time.monotonic()
 
     def _begin_reading(self) -> Future[None] | None:
         """Return the reading to wait for; None while an earlier one hangs."""
         if self._reader.stalled(CLOCK_DEADLINE_SECONDS):
             self._is_readable = False
             return None
-        return self._reader.request()
+        return self._reader.request(CLOCK_DEADLINE_SECONDS)
 
-    def _end_reading(self, done: bool, reading: Future[None]) -> bool:
+    @property
+    def _patience(self) -> float:
+        """How long a scrape waits for it, which other scrapes may have done before."""
+        return CLOCK_DEADLINE_SECONDS if self._is_readable else AGAIN_SECONDS
+
+    def _end_reading(self, reading: Future[None], done: bool, patience: float) -> bool:
+        """Take over how `reading` ended, or that it has not in so many seconds."""
+        if not done:
+            reading.add_done_callback(self._read_late)
+            if patience < CLOCK_DEADLINE_SECONDS:
+                # It may be slow only, and was found so meanwhile.
+                return False
         error = reading.exception() if done else None
         if error is not None and not isinstance(error, StoreUnavailable):
             log.error("reading the store failed", exc_info=error)
@@ -112,9 +161,20 @@ class StoreHealth:
         if was_readable and not self._is_readable:
             log.error("scrapes show the last known state: %s", error or "no answer")
         elif self._is_readable and not was_readable:
-            log.info("the database answers again")
-            self._is_writable = True
+            self._answers_again()
         return self._is_readable
+
+    def _read_late(self, reading: Future[None]) -> None:
+        """Wait for the next reading as for one of a database that answers."""
+        if not self._is_readable and not reading.cancelled():
+            self._is_readable = reading.exception() is None
+            if self._is_readable:
+                self._answers_again()
+
+    def _answers_again(self) -> None:
+        log.info("the database answers again")
+        self._refused_at = _NEVER
+        self._doubted_at = time.monotonic()
 
 
 def _quiet(call: Future[None]) -> asyncio.Future[None]:

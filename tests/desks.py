@@ -8,6 +8,7 @@ from typing import Any
 
 from builders import group_of, key_of
 from sqlalchemy import func, select
+from waiting import wait_until
 
 from pushrelay.changes import Changes, Emptied, Position
 from pushrelay.groups import Group
@@ -131,6 +132,8 @@ class Desk:
         answers: dict[Any, Any] = {}
         while len(answers) < len(writes):
             answers |= dict(self.deliveries.get(timeout=PATIENCE))
+        # Whoever waits is answered before.
+        wait_until(lambda: self.writer._committed is None, "that it is taken over")
         return [answers[ticket] for ticket in range(len(writes))]
 
     def refresh(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from pushrelay.store.session import Session
-from pushrelay.store.sqlite import SqliteSession
+from pushrelay.store.sqlite_session import SqliteSession
 from pushrelay.store.statements import Statement, sql
 
 _EVERYTHING_BUT_INDEXES = sql(

@@ -14,17 +14,18 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from relay_process import free_port
 from sqlalchemy import URL, make_url
 
 PATIENCE = 30.0
@@ -49,18 +50,24 @@ class PostgresServer:
     """A server of the tests' own, with the programs in `programs`, on the loopback.
 
     Its superuser is `postgres`. It may be stopped and started again.
+
+    port: its own; a free one if it does not matter. password: the superuser's.
     """
 
-    def __init__(self, programs: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        port: int | None = None,
+        password: str = "",
+        **settings: str,
+    ) -> None:
         self._programs = programs
         self._settings = {**_SETTINGS, **settings}
-        self._directory = Path(tempfile.mkdtemp(prefix="pushrelay-pg-"))
-        self._password = secrets.token_hex(8)
+        self._directory = server_directory("pg")
+        self.password = password or secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
-        self._as_user = _as_user()
-        if self._as_user:
-            shutil.chown(self._directory, self._as_user["user"])
-        self.port = _free_port()
+        self._as_user = as_user()
+        self.port = port or free_port()
         try:
             self._make_cluster()
         except BaseException:
@@ -73,7 +80,7 @@ class PostgresServer:
             **{
                 "drivername": "postgresql+psycopg",
                 "username": "postgres",
-                "password": self._password,
+                "password": self.password,
                 "host": "127.0.0.1",
                 "port": self.port,
                 "database": database,
@@ -105,8 +112,17 @@ class PostgresServer:
             process.send_signal(how)
             process.wait(PATIENCE)
 
+    def freeze(self) -> None:
+        """Have all its processes do nothing, until `thaw`: it keeps its connections."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop it, and remove all it had."""
+        self.thaw()
         self.stop(IMMEDIATE)
         shutil.rmtree(self._directory)
 
@@ -118,9 +134,19 @@ class PostgresServer:
     def _log(self) -> Path:
         return self._directory / "log"
 
+    def _signal_all(self, what: signal.Signals) -> None:
+        if self._process is None:
+            return
+        # It makes the others, so it is the first: there are no more of them then.
+        self._process.send_signal(what)
+        pid = self._process.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), what)
+
     def _make_cluster(self) -> None:
         password = self._directory / "password"
-        password.write_text(self._password)
+        password.write_text(self.password)
         password.chmod(0o644)
         subprocess.run(
             [
@@ -203,7 +229,7 @@ def _try_out(directory: Path) -> None:
         check=True,
         capture_output=True,
         cwd="/",
-        **_as_user(),
+        **as_user(),
     )
 
 
@@ -219,16 +245,18 @@ def _copy_of(programs: Path) -> Path:
     return copy / programs.relative_to(site)
 
 
-def _as_user() -> dict[str, Any]:
+def server_directory(kind: str) -> Path:
+    """Return a new directory that belongs to the user whom servers run as."""
+    directory = Path(tempfile.mkdtemp(prefix=f"pushrelay-{kind}-"))
+    if user := as_user():
+        shutil.chown(directory, user["user"])
+    return directory
+
+
+def as_user() -> dict[str, Any]:
     """Return what makes a child of root another user: servers do not run as root."""
     if os.geteuid() != 0:
         return {}
     names = {user.pw_name for user in pwd.getpwall()}
     user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port

@@ -12,10 +12,13 @@ from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
 
 
-def opened(url: URL, sync: str = "normal", **parts: object) -> Database:
+def opened(
+    url: URL, sync: str = "normal", write_seconds: float = 15.0, **parts: object
+) -> Database:
     """Open the database at `url`, with `parts` of it replaced."""
     changed = url.set(**parts)  # type: ignore[arg-type]  # whichever they are
-    return open_database(changed.render_as_string(hide_password=False), sync)
+    text = changed.render_as_string(hide_password=False)
+    return open_database(text, sync, write_seconds)
 
 
 def with_options(url: URL, options: str) -> URL:

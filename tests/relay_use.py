@@ -14,6 +14,7 @@ from builders import families_of, new_database
 from databases import database_in
 
 from pushrelay.aggregation import Mode
+from pushrelay.config import Limits
 from pushrelay.exposition.negotiation import negotiate
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
@@ -33,9 +34,11 @@ async def open_relay(
     policies: Policies | None = None,
     clock: Callable[[], int] | None = None,
     sync: str = "normal",
+    limits: Limits | None = None,
 ) -> AsyncIterator[Relay]:
     """Run a relay of the database in `directory`, which is made if need be."""
-    relay = Relay(new_database(directory, sync), Telemetry(), policies, clock)
+    database = new_database(directory, sync)
+    relay = Relay(database, Telemetry(), policies, clock, limits)
     relay.start()
     try:
         yield relay

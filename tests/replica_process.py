@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from relay_process import RelayProcess
@@ -22,3 +25,20 @@ class Replica(RelayProcess):
             f"--database.url={self.url}",
             *self.flags,
         ]
+
+
+@contextmanager
+def running(*replicas: Replica) -> Iterator[None]:
+    """Have them run; they end all at once, as each takes a while to."""
+    try:
+        for replica in replicas:
+            replica.start()
+        yield
+        for replica in replicas:
+            assert replica.process is not None
+            replica.process.send_signal(signal.SIGTERM)
+        for replica in replicas:
+            replica.wait()
+    finally:
+        for replica in replicas:
+            replica.kill()

@@ -36,6 +36,7 @@ from sqlalchemy import insert, text
 from pushrelay import deletions, store_health
 from pushrelay import relay as relay_module
 from pushrelay.aggregation import Mode
+from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, InvalidGroupingKey, StoreUnavailable
 from pushrelay.freshness import Policy
 from pushrelay.group_list import Condition
@@ -738,7 +739,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.2)
-    monkeypatch.setattr(relay_module, "WRITE_DEADLINE_SECONDS", 0.5)
     monkeypatch.setattr(store_health, "READY_SECONDS", 0.0)
 
 
@@ -776,7 +776,8 @@ def test_a_write_lock_that_is_not_given_is_unavailable_in_time(
     monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 5)
 
     async def test() -> None:
-        async with open_relay(tmp_path) as relay:
+        limits = Limits(write_seconds=0.5)
+        async with open_relay(tmp_path, limits=limits) as relay:
             await put(relay, A, "x 1")
             other = new_database(tmp_path)
             with write_locked(other):
@@ -866,6 +867,35 @@ def test_a_database_that_hangs_delays_one_scrape_and_not_all(
 
 
 @pytest.mark.usefixtures("impatient")
+def test_a_database_that_has_become_slow_is_waited_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer comes later than anybody waits for one that did not answer."""
+    monkeypatch.setattr(store_health, "CLOCK_DEADLINE_SECONDS", 0.6)
+    monkeypatch.setattr(store_health, "AGAIN_SECONDS", 0.0)
+    seconds = 0.9
+
+    async def test() -> None:
+        nonlocal seconds
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            read = relay_module.read_snapshot
+
+            def read_slowly(*arguments: Any) -> Any:
+                time.sleep(seconds)
+                return read(*arguments)
+
+            monkeypatch.setattr(relay_module, "read_snapshot", read_slowly)
+            assert not await is_up(relay)
+            seconds = 0.05
+            async with asyncio.timeout(30):
+                while not await relay.refresh():
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(test())
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_blocking_refresh_does_not_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -892,6 +922,24 @@ def test_a_row_that_cannot_be_read_leaves_the_last_page(
                 connection.execute(insert(commits), row)
                 connection.execute(insert(groups), broken)
             other.close()
+            assert len(await samples(relay)) == 1
+            assert not await is_up(relay)
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(test())
+    assert "a row of table groups cannot be read (IsalError" in caplog.text
+
+
+def test_a_fault_of_ours_in_reading_leaves_the_last_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def explode(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            await put(relay, A, "x 1")
+            monkeypatch.setattr(relay_module, "read_snapshot", explode)
             assert len(await samples(relay)) == 1
             assert not await is_up(relay)
 

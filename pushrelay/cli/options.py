@@ -82,6 +82,7 @@ LIMIT_HELP = {
     "target_bytes": "Longest path and query of a request.",
     "idle_seconds": "Longest wait for a request's next byte.",
     "request_seconds": "Longest wait for a whole request, or for its answer's end.",
+    "write_seconds": "Longest wait for the database to take a push.",
 }
 
 

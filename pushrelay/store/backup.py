@@ -121,7 +121,7 @@ def _fill(new: _NewBackup, database: Database) -> BackedUp:
                 rows = session.stream(sql(select(table).where(kept)))
                 new.fill(table, portions(rows))
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
     return BackedUp(newest[0] if newest else 0, new.rows, new.seal())
 
 

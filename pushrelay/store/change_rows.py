@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from pushrelay.changes import Changes, GroupChange, Position
+from pushrelay.store.engine import DatabaseErrors, UnreadableRow
 from pushrelay.store.evidence_rows import EVIDENCE, evidence_of, write_evidence
 from pushrelay.store.expectation_rows import (
     EXPECTATIONS,
@@ -17,6 +18,8 @@ from pushrelay.store.job_rows import JOBS, job_of, write_jobs
 from pushrelay.store.revised_rows import RevisedRows
 from pushrelay.store.schema import groups
 from pushrelay.store.session import Session
+
+T = TypeVar("T")
 
 _GROUPS = RevisedRows(groups, groups.c, groups.c.families)
 _COLUMNS = groups.c.keys()
@@ -64,11 +67,25 @@ def _changes(
     return Changes(
         since,
         position,
-        list(map(_group, groups)),
-        list(map(job_of, jobs)),
-        list(map(evidence_of, evidence)),
-        list(map(expectation_of, expectations)),
+        _all(_group, groups, "groups"),
+        _all(job_of, jobs, "jobs"),
+        _all(evidence_of, evidence, "run_evidence"),
+        _all(expectation_of, expectations, "expectations"),
     )
+
+
+def _all(make: Callable[[Any], T], rows: Iterable[Any], table: str) -> list[T]:
+    """Return what `make` makes of the `rows` of `table`. Raises UnreadableRow."""
+    try:
+        return list(map(make, rows))
+    except DatabaseErrors:
+        raise
+    except Exception as error:
+        # Whatever comes of garbage: of JSON, of compressed text, of lengths.
+        raise UnreadableRow(
+            f"a row of table {table} cannot be read ({type(error).__name__}: {error}); "
+            "restore a backup with `pushrelay restore`; `pushrelay db check` tells more"
+        ) from error
 
 
 def _group(row: tuple[Any, ...]) -> GroupChange:

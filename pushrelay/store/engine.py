@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Integer, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from pushrelay.config import Limits
 from pushrelay.errors import StartupError, StoreUnavailable
 from pushrelay.store.session import Session
 
@@ -24,6 +25,10 @@ class ValueTooLarge(DriverError):
 
 class ConstraintBroken(DriverError):
     """The database does not take such a value."""
+
+
+class UnreadableRow(DriverError):
+    """What a row holds is not what was written."""
 
 
 DatabaseErrors = (sqlite3.Error, SQLAlchemyError, DriverError)
@@ -55,6 +60,10 @@ class Database(Protocol):
     name: str
     is_shared: bool
 
+    def is_silent(self) -> bool:
+        """Whether somebody has waited for its next word for so long that whoever asks
+        anew, on another connection, may be answered before."""
+
     def now(self) -> int:
         """What time it is, Unix nanoseconds: by the clock of this host, or by that of
         the server that others share, as it was told last with a `first_timed`."""
@@ -67,12 +76,18 @@ class Database(Protocol):
 
     def create(self) -> bool:
         """Make an empty database if there is none and that is for us to do; return
-        whether it was made. Raises StartupError."""
+        whether it was made. Raises StartupError, also for a file that is damaged or
+        cannot be written; then nothing was changed."""
 
-    def reading(self) -> AbstractContextManager[Session]:
+    def explain(self, error: BaseException) -> str:
+        """Return what is wrong, now that `error` came of its use, and what to do."""
+
+    def reading(self, *, newest: bool = False) -> AbstractContextManager[Session]:
         """Lend a connection for reading; its transactions see one state.
 
-        It is kept for the next one who asks. Raises DatabaseErrors.
+        It is kept for the next one who asks. newest: whether all that matters is what
+        is there now, and who still waits after a later one was done waits in vain.
+        Raises DatabaseErrors.
         """
 
     def open_writer(self) -> Session:
@@ -90,10 +105,13 @@ class Database(Protocol):
         """Close all connections that are not in use."""
 
 
-def open_database(url: str, sync: str = "full") -> Database:
+def open_database(
+    url: str, sync: str = "full", write_seconds: float = Limits().write_seconds
+) -> Database:
     """Return the database at `url`, an SQLAlchemy URL; nothing is opened yet.
 
     sync: "full" makes a commit survive a power cut, "normal" a crash of the process.
+    write_seconds: how long to wait for a server that says nothing to a write.
 
     Raises StartupError for what is no such URL.
     """
@@ -119,7 +137,7 @@ def open_database(url: str, sync: str = "full") -> Database:
                 "install it: pip install 'pushrelay[postgres]'"
             ) from error
 
-        return PostgresDatabase(parsed, sync)
+        return PostgresDatabase(parsed, sync, write_seconds)
     raise StartupError(f"--database.url: {kind} is not supported; {_WRITE}")
 
 
@@ -142,9 +160,17 @@ def without_password(url: str) -> str:
     return parsed.update_query_dict(hidden).render_as_string()
 
 
-def unavailable(error: Exception) -> StoreUnavailable:
-    """Return the error that tells users of the database about the driver's `error`."""
-    return StoreUnavailable(f"the database is unavailable: {one_line(error)}")
+def unavailable(database: Database, error: Exception) -> StoreUnavailable:
+    """Return the error that tells users of `database` about the driver's `error`."""
+    return StoreUnavailable(f"the database is unavailable: {database.explain(error)}")
+
+
+def unusable(database: Database, error: Exception) -> StartupError:
+    """Return the error that tells why `database` cannot even be started with."""
+    reason = database.explain(error)
+    return StartupError(
+        f"the database {database.name} cannot be used: {reason}; it was left as it is"
+    )
 
 
 def one_line(error: BaseException) -> str:

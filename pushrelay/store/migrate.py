@@ -9,7 +9,7 @@ from sqlalchemy import Inspector, insert, inspect, select, text
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import NO_LOCK_ROW, Database, DatabaseErrors, one_line
+from pushrelay.store.engine import NO_LOCK_ROW, Database, DatabaseErrors, unusable
 from pushrelay.store.schema import write_lock
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def upgrade(database: Database) -> bool:
             _refuse_unknown(current)
             _run_migrations(connection)
     except (*DatabaseErrors, OSError) as error:
-        raise _unusable(database, error) from error
+        raise unusable(database, error) from error
     return True
 
 
@@ -101,7 +101,7 @@ def _state(database: Database) -> tuple[str | None, bool]:
             current = _current(connection)
             return current, current == HEAD and _has_lock_row(connection)
     except DatabaseErrors as error:
-        raise _unusable(database, error) from error
+        raise unusable(database, error) from error
 
 
 def _has_lock_row(connection: Connection) -> bool:
@@ -164,10 +164,3 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(files("pushrelay.migrations")))
     return config
-
-
-def _unusable(database: Database, error: Exception) -> StartupError:
-    reason = one_line(error)
-    return StartupError(
-        f"the database {database.name} cannot be used: {reason}; it was left as it is"
-    )

@@ -10,7 +10,9 @@ together: a write that looks nothing up takes two round trips.
 
 from __future__ import annotations
 
+import logging
 import select
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -20,22 +22,25 @@ from psycopg.pq import TransactionStatus
 
 from pushrelay.store.engine import (
     NO_LOCK_ROW,
-    ConstraintBroken,
     DriverError,
     ValueTooLarge,
-    one_line,
 )
+from pushrelay.store.postgres_connection import PatientConnection, driver_errors
 from pushrelay.store.server_clock import ServerClock
 from pushrelay.store.session import Values
 from pushrelay.store.statements import Replacing, Statement
 
-LOCK_SECONDS = 5
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 7
 STATEMENT_SECONDS = 10
 IDLE_SECONDS = 5
 TRANSACTION_SECONDS = 30
 """How long a transaction that writes may wait for the write lock, take for one of its
 statements, have nothing to do, and take in all: a relay that is frozen must not stop
-the others."""
+the others, and those who wait for the lock outlast it."""
+
+NEARLY_ALL = 0.75
 
 READ_SECONDS = 30
 """How long a statement that reads may take."""
@@ -57,6 +62,11 @@ def _set(**settings: str) -> str:
     return f"SELECT {', '.join(each)}"
 
 
+def _time(seconds: float) -> str:
+    """Return `seconds` for a setting in milliseconds, of which 0 means no limit."""
+    return f"'{max(1, round(seconds * 1000))}'"
+
+
 def _timed(query: str) -> str:
     """Return `query` with the time in each row, by the clock of the server."""
     seconds = "date_part('epoch', clock_timestamp())"
@@ -71,12 +81,13 @@ def begin_reading(_version: int) -> list[str]:
     ]
 
 
-def begin_writing(version: int, waits_for_disk: bool) -> list[str]:
-    """Return what begins a transaction that writes, on a server of this version."""
+def begin_writing(version: int, waits_for_disk: bool, seconds: float) -> list[str]:
+    """Return what begins a transaction that writes, on a server of this version, for
+    those who wait for it for so many seconds."""
     settings = {
-        "lock_timeout": f"'{LOCK_SECONDS}s'",
-        "statement_timeout": f"'{STATEMENT_SECONDS}s'",
-        "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS}s'",
+        "lock_timeout": _time(min(LOCK_SECONDS, seconds / 2)),
+        "statement_timeout": _time(min(STATEMENT_SECONDS, seconds)),
+        "idle_in_transaction_session_timeout": _time(min(IDLE_SECONDS, seconds / 3)),
         # There are five, of which one waits for nothing.
         "synchronous_commit": (
             "replace(current_setting('synchronous_commit'), 'off', 'on')"
@@ -103,6 +114,15 @@ END_WRITING = [
 ]
 END_READING = ["COMMIT"]
 """What ends them."""
+
+_END_FROZEN = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)
+    WHERE relation = 'write_lock'::regclass AND mode = 'RowShareLock' AND granted
+    AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead'
+    AND clock_timestamp() - state_change > %(silence)s * interval '1 second'
+"""
+"""Ends a transaction whose relay is frozen amid sending what it is to do: the server
+waits for the rest, which counts as work."""
 
 
 class _Task:
@@ -131,7 +151,7 @@ class PostgresSession:
 
     def __init__(
         self,
-        connection: psycopg.Connection[Any],
+        connection: PatientConnection,
         begin: list[str],
         end: list[str],
         give_back: Callable[[PostgresSession], None],
@@ -196,17 +216,22 @@ class PostgresSession:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        began = time.monotonic()
         self._waiting = [_Task(sql) for sql in self._begin]
         self._lock = next((t for t in self._waiting if t.sql == _LOCK), None)
         self._in_transaction = True
         try:
             yield
             self._commit()
-        except BaseException:
+        except BaseException as error:
             self._undo()
-            raise
-        finally:
             self._in_transaction = False
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                self._end_frozen(time.monotonic() - began)
+            raise
+        self._in_transaction = False
+        if self._driver.overtake is not None:
+            self._driver.overtake(time.monotonic() - began)
 
     def close(self) -> None:
         self._give_back(self)
@@ -257,6 +282,14 @@ class PostgresSession:
         if self._driver.info.transaction_status != TransactionStatus.IDLE:
             self.discard()
 
+    def _end_frozen(self, waited: float) -> None:
+        """End the transaction that has the lock if it was silent nearly all the time
+        for which that was waited for, in seconds."""
+        with suppress(DriverError):
+            task = self._ask(_END_FROZEN, {"silence": waited * NEARLY_ALL})
+            for _ in self._rows(task):
+                log.warning("ended the transaction of a relay that was frozen")
+
 
 def _refuse_too_large(values: Values) -> None:
     for value in values.values():
@@ -268,18 +301,3 @@ def _is_readable(socket: int) -> bool:
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))
-
-
-@contextmanager
-def driver_errors() -> Iterator[None]:
-    """Let errors of the driver be those that the store knows."""
-    try:
-        yield
-    except psycopg.Error as error:
-        # What follows in others may have the values in it.
-        told = error.diag.message_primary or one_line(error) or type(error).__name__
-        if isinstance(error, (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)):
-            raise ValueTooLarge(told) from error
-        if isinstance(error, psycopg.IntegrityError):
-            raise ConstraintBroken(told) from error
-        raise DriverError(told) from error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import Any
 
 import psycopg
@@ -12,13 +13,15 @@ from sqlalchemy import URL, NullPool, create_engine, event, func, inspect, selec
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
+from pushrelay.store.engine import one_line
+from pushrelay.store.postgres_connection import PatientConnection, driver_errors
+from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
     END_READING,
     END_WRITING,
-    PostgresSession,
+    READ_SECONDS,
     begin_reading,
     begin_writing,
-    driver_errors,
 )
 from pushrelay.store.schema import write_lock
 from pushrelay.store.server_clock import ServerClock
@@ -29,86 +32,42 @@ OLDEST_VERSION = 13
 CONNECT_SECONDS = 3
 """How long connecting may take, for each address."""
 
-KEPT_IDLE = 4
-"""So many connections of a kind are kept for the next ones who ask."""
+LATE_SECONDS = 1
+"""So much later than the server ends what takes too long is the server given up."""
 
 _CONNECTION = {
     "connect_timeout": CONNECT_SECONDS,
     # A connection that is dead without a word is noticed.
-    "tcp_user_timeout": 10_000,
+    "tcp_user_timeout": 5_000,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "application_name": "pushrelay",
+    # Else that of a database is used, which may be none: text would come as bytes.
+    "client_encoding": "UTF8",
+    # What a standby shows may be late, and it takes nothing.
+    "target_session_attrs": "primary",
     # Poolers of transactions lend another connection, which has prepared nothing.
     "prepare_threshold": None,
 }
 _MIGRATION_LOCK = 7787743201
 """The number that all of us take for the lock of those who change the schema."""
-
-
 MIGRATING_IDLE_SECONDS = 60
 """How long one who changes the schema, or restores a backup, may have nothing to do:
 nobody else writes meanwhile, and it may be frozen or cut off."""
-
-
-class _Pool:
-    """Sessions that `connect` opens, and keeps for others when they are closed."""
-
-    def __init__(
-        self,
-        connect: Callable[[], psycopg.Connection[Any]],
-        begin: Callable[[int], list[str]],
-        end: list[str],
-        clock: ServerClock,
-    ) -> None:
-        self._connect = connect
-        self._begin = begin
-        self._end = end
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._idle: list[PostgresSession] = []
-        self._is_closed = False
-
-    def take(self) -> PostgresSession:
-        """Lend a session."""
-        while (session := self._pop()) is not None:
-            if session.is_current:
-                return session
-            session.discard()
-        driver = self._connect()
-        begin = self._begin(driver.info.server_version // 10_000)
-        return PostgresSession(driver, begin, self._end, self._take_back, self._clock)
-
-    def close(self) -> None:
-        """Close those that nobody uses, and others when they are given back."""
-        self._is_closed = True
-        while (session := self._pop()) is not None:
-            session.discard()
-
-    def _take_back(self, session: PostgresSession) -> None:
-        with self._lock:
-            is_kept = not self._is_closed and len(self._idle) < KEPT_IDLE
-            if is_kept and session.is_current:
-                self._idle.append(session)
-                return
-        session.discard()
-
-    def _pop(self) -> PostgresSession | None:
-        with self._lock:
-            return self._idle.pop() if self._idle else None
 
 
 class PostgresDatabase:
     """The database on the server that `url` names; see `engine.Database`.
 
     sync: "full" waits at each commit for what the server waits for; "normal" does not,
-    so that the last commits may be lost in a crash of the server.
+    so that the last commits may be lost in a crash of the server. write_seconds: how
+    long a transaction that writes may wait for the server's next word.
     """
 
     is_shared = True
 
-    def __init__(self, url: URL, sync: str) -> None:
+    def __init__(self, url: URL, sync: str, write_seconds: float) -> None:
         self.name = _name(url)
         self._engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
@@ -120,13 +79,28 @@ class PostgresDatabase:
         event.listen(self._engine, "after_cursor_execute", _send_sync)
         waits_for_disk = sync == "full"
         clock = self._clock = ServerClock()
-        self._readers = _Pool(self._connect, begin_reading, END_READING, clock)
-        self._writers = _Pool(
+        self._readers, self._refreshers = (
+            Pool(
+                self._connect,
+                begin_reading,
+                END_READING,
+                clock,
+                READ_SECONDS + LATE_SECONDS,
+            )
+            for _ in range(2)
+        )
+        self._writers = Pool(
             self._connect,
-            lambda version: begin_writing(version, waits_for_disk),
+            lambda version: begin_writing(version, waits_for_disk, write_seconds),
             END_WRITING,
             clock,
+            write_seconds + LATE_SECONDS,
+            are_in_turn=True,
         )
+
+    @property
+    def _pools(self) -> tuple[Pool, ...]:
+        return self._readers, self._refreshers, self._writers
 
     def now(self) -> int:
         return self._clock.now()
@@ -134,21 +108,32 @@ class PostgresDatabase:
     def clock_skew(self) -> int:
         return self._clock.skew()
 
+    def is_silent(self) -> bool:
+        return any(pool.is_silent() for pool in self._pools)
+
     def exists(self) -> bool:
         return True
 
     def create(self) -> bool:
         return False
 
+    def explain(self, error: BaseException) -> str:
+        return one_line(error)
+
     @contextmanager
-    def reading(self) -> Iterator[Session]:
-        session = self._readers.take()
+    def reading(self, *, newest: bool = False) -> Iterator[Session]:
+        pool = self._refreshers if newest else self._readers
+        began = time.monotonic()
+        session = pool.take()
         try:
             yield session
         except BaseException:
             session.discard()
             raise
         session.close()
+        if newest:
+            # Nobody needs any more what was asked for before.
+            pool.give_up(time.monotonic() - began)
 
     def open_writer(self) -> Session:
         return self._writers.take()
@@ -177,8 +162,8 @@ class PostgresDatabase:
             yield connection
 
     def close(self) -> None:
-        self._readers.close()
-        self._writers.close()
+        for pool in self._pools:
+            pool.close()
         self._engine.dispose()
 
     @contextmanager
@@ -192,10 +177,30 @@ class PostgresDatabase:
             with connection.begin():
                 yield connection
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> PatientConnection:
         _, asked = self._engine.dialect.create_connect_args(self._engine.url)
-        with driver_errors():
-            return psycopg.connect(**{**_CONNECTION, **asked}, autocommit=True)
+        with driver_errors(), _no_traces():
+            connection = PatientConnection.connect(
+                **{**_CONNECTION, **asked}, autocommit=True
+            )
+        connection.suspect = self._suspect
+        return connection
+
+    def _suspect(self) -> None:
+        """Trust none that nobody uses: what one of them is sent may be lost as well."""
+        for pool in self._pools:
+            pool.close_idle()
+
+
+@contextmanager
+def _no_traces() -> Iterator[None]:
+    """Let go at once of what the driver leaves to the garbage collector when it cannot
+    connect: the socket."""
+    try:
+        yield
+    except psycopg.Error as error:
+        clear_frames(error.__traceback__)
+        raise
 
 
 def _send_sync(_connection: Any, cursor: Any, *what: Any) -> None:

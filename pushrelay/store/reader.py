@@ -102,14 +102,14 @@ def _ask(session: Session, since: Position, most: int) -> tuple[Rows, list[Rows]
 def read_snapshot(database: Database, since: Position | None) -> Changes | None:
     """Do `read_changes` in a transaction of its own. Raises StoreUnavailable."""
     try:
-        with database.reading() as session:
+        with database.reading(newest=True) as session:
             # Mostly nothing happened, and one query by itself sees one state.
             if newest_position(session) == since:
                 return None
             with session.transaction():
                 return read_changes(session, since, is_likely=True)
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
 
 
 def is_committed(session: Session, nonce: bytes) -> bool:

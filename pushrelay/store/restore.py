@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pushrelay.errors import BackupError
 from pushrelay.store.backup_reader import Backup
-from pushrelay.store.engine import Database, DatabaseErrors, one_line
+from pushrelay.store.engine import Database, DatabaseErrors
 from pushrelay.store.kept_rows import KEPT, portions
 from pushrelay.store.migrate import prepare
 from pushrelay.store.reader import learn_time
@@ -50,8 +50,9 @@ def restore(database: Database, backup: Backup, *, replace: bool = False) -> Res
                 _require_empty(connection, database)
             return _restore(connection, backup, database.now())
     except (*DatabaseErrors, OSError) as error:
+        reason = database.explain(error)
         raise BackupError(
-            f"the database {database.name} was left as it was: {one_line(error)}"
+            f"the database {database.name} was left as it was: {reason}"
         ) from error
 
 

@@ -74,7 +74,7 @@ def find_runs(database: Database, ids: Iterable[bytes]) -> dict[bytes, Run]:
         with database.reading() as session:
             rows = {id_: session.first(_FIND, {"id": id_}) for id_ in ids}
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
     return {id_: unpack_run(row[0]) for id_, row in rows.items() if row is not None}
 
 
@@ -85,7 +85,7 @@ def _read(
         with database.reading() as session:
             documents = [document for (document,) in session.all(statement, values)]
     except DatabaseErrors as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
     return [unpack_run(document) for document in documents]
 
 

@@ -95,7 +95,7 @@ def prune_in_portions(
         yield from _prune_documents(database, now, max_age)
         yield from _prune_old(database, _OLD_ROWS, _REMOVE_OLD, now - KNOWN)
     except (*DatabaseErrors, OSError) as error:
-        raise unavailable(error) from error
+        raise unavailable(database, error) from error
 
 
 def _prune_beyond(database: Database, keep: int, since: int) -> Iterator[int]:

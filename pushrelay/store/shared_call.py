@@ -1,4 +1,5 @@
-"""A blocking call that many may want at once: one thread makes it for all of them."""
+"""A blocking call that many may want at once: one thread makes it for all of them, or
+another one where that hangs."""
 
 from __future__ import annotations
 
@@ -34,6 +35,11 @@ class SharedCall:
         began_at = self._began_at
         return began_at is not None and time.monotonic() - began_at > seconds
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a call has begun and not ended."""
+        return self._began_at is not None
+
     def stop(self) -> None:
         """Take no more requests; a call under way goes on."""
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -46,3 +52,44 @@ class SharedCall:
             self._call()
         finally:
             self._began_at = None
+
+
+class SecondChance:
+    """A `SharedCall` of which another one may begin while the first hangs.
+
+    hangs: whether that is so, as far as is known of a call that takes long. There are
+    never more than two under way.
+    """
+
+    def __init__(
+        self, call: Callable[[], None], name: str, hangs: Callable[[], bool]
+    ) -> None:
+        self._hangs = hangs
+        self._lock = threading.Lock()
+        self._current = SharedCall(call, name)
+        self._other = SharedCall(call, name)
+
+    def request(self, seconds: float) -> Future[None]:
+        """Return a future of a call that begins after this request: at once if the one
+        under way has taken longer than `seconds` and hangs."""
+        with self._lock:
+            if (
+                self._current.stalled(seconds)
+                and not self._other.is_under_way
+                and self._hangs()
+            ):
+                self._current, self._other = self._other, self._current
+            return self._current.request()
+
+    def stalled(self, seconds: float) -> bool:
+        """Return whether the latest call has been under way for longer than `seconds`,
+        and no other one could begin."""
+        with self._lock:
+            return self._current.stalled(seconds) and (
+                self._other.is_under_way or not self._hangs()
+            )
+
+    def stop(self) -> None:
+        """Take no more requests; calls under way go on."""
+        self._current.stop()
+        self._other.stop()

@@ -11,8 +11,8 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,11 +20,21 @@ from urllib.parse import quote
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import PoolProxiedConnection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.session import Session, Values
-from pushrelay.store.statements import Replacing, Statement
+from pushrelay.store.engine import DatabaseErrors, unusable
+from pushrelay.store.session import Session
+from pushrelay.store.sqlite_check import require_whole, require_writable
+from pushrelay.store.sqlite_faults import (
+    Damaged,
+    explain,
+    is_damage,
+    not_makeable,
+    require_access,
+    require_content,
+)
+from pushrelay.store.sqlite_log import has_log, require_log, require_no_log
+from pushrelay.store.sqlite_session import FILE, SqliteSession, identity
 
 BUSY_TIMEOUT_SECONDS = 5
 
@@ -35,79 +45,6 @@ Such a commit takes 10 to 30 ms. At SQLite's own 1000 pages it was 5 to 11 ms fo
 25th commit of 8 groups of 3 kB, and in all there was 8 to 25 % more to do. With more
 than 4062 pages, to find a page in the log takes two steps.
 """
-
-
-class SqliteSession:
-    """A `Session` of the file at `path`; `lock` is held while a transaction is open."""
-
-    def __init__(
-        self,
-        connection: PoolProxiedConnection,
-        begin: str,
-        lock: Callable[[], AbstractContextManager[None]],
-        path: Path,
-    ) -> None:
-        self._connection = connection
-        self._driver: Any = connection.driver_connection
-        self._begin = begin
-        self._lock = lock
-        self._path = path
-
-    @property
-    def is_current(self) -> bool:
-        # What is written to a file that was replaced or deleted would be lost.
-        return bool(self._connection.info.get(_FILE) == _identity(self._path))
-
-    def all(
-        self, statement: Statement, values: Values | None = None
-    ) -> Iterator[tuple[Any, ...]]:
-        rows: Iterator[tuple[Any, ...]]
-        rows = self._driver.execute(statement.sqlite, values or {})
-        return rows
-
-    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
-        return self.all(statement)
-
-    def first(
-        self, statement: Statement, values: Values | None = None
-    ) -> tuple[Any, ...] | None:
-        # A query of which something is left would keep its state of the database.
-        rows = list(self.all(statement, values))
-        return rows[0] if rows else None
-
-    def first_timed(self, statement: Statement) -> tuple[Any, ...] | None:
-        return self.first(statement)
-
-    def run(self, statement: Statement, values: Values) -> None:
-        self._driver.execute(statement.sqlite, values)
-
-    def run_many(self, statement: Statement, rows: Iterable[Values]) -> None:
-        self._driver.cursor().executemany(statement.sqlite, rows)
-
-    def replace(self, replacing: Replacing, rows: Sequence[Values]) -> None:
-        self.run_many(replacing.upsert, rows)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._lock():
-            self._driver.execute(self._begin)
-            try:
-                yield
-            except BaseException:
-                self._driver.rollback()
-                raise
-            self._commit()
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def discard(self) -> None:
-        self._connection.invalidate()
-        self._connection.close()
-
-    def _commit(self) -> None:
-        # Unlike the driver's own `commit`, it fails if there is nothing to commit.
-        self._driver.execute("COMMIT")
 
 
 class SqliteDatabase:
@@ -126,11 +63,18 @@ class SqliteDatabase:
         self.path = Path(str(url.database)).absolute()
         self.url = url.set(database=str(self.path))
         self.name = str(self.path)
+        self._sync = sync
         self._lock_path = self.path.with_name(self.path.name + ".lock")
-        self._readers = _engine(self.url, sync, _BEGIN)
-        self._writers = _engine(self.url, sync, _BEGIN_WRITING)
+        # What was met in the file that had this identity.
+        self._damage: tuple[tuple[int, int] | None, str] | None = None
+        self._has_written = False
+        self._readers = _engine(self.url, sync, _BEGIN, _look_into)
+        self._writers = _engine(self.url, sync, _BEGIN_WRITING, _open)
         # Those of `reading` that nobody uses now.
         self._idle: list[SqliteSession] = []
+
+    def is_silent(self) -> bool:
+        return False
 
     def now(self) -> int:
         return time.time_ns()
@@ -139,35 +83,42 @@ class SqliteDatabase:
         return 0
 
     def exists(self) -> bool:
-        return self.path.exists()
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            pass  # who opens it is told why
+        return True
 
     def create(self) -> bool:
         # Nothing else makes one: a file that has gone must be missed, for its
         # write-ahead log beside it may still have commits, which SQLite would throw
         # away for a new file.
+        if not self.exists() and self._make():
+            return True
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            is_missing = not self.path.exists()
-            self.path.touch()
-        except OSError as error:
-            raise StartupError(
-                f"cannot make the database {self.path}: {error.strerror}; choose "
-                "another place with --database.url"
-            ) from error
-        return is_missing
+            self._require_usable()
+        except (sqlite3.Error, OSError) as error:
+            raise unusable(self, error) from error
+        return False
+
+    def explain(self, error: BaseException) -> str:
+        return explain(self.path, error)
 
     @contextmanager
     def write_lock(self) -> Iterator[None]:
         """Hold the one write lock: whoever has it is next on the store clock."""
-        descriptor = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        with self._while_whole():
+            descriptor = self._open_lock()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self, *, newest: bool = False) -> Iterator[Session]:
         session = self._idle_reader() or self._session(self._readers, _BEGIN)
         try:
             yield session
@@ -177,7 +128,8 @@ class SqliteDatabase:
         self._idle.append(session)
 
     def open_writer(self) -> Session:
-        return self._session(self._writers, _BEGIN_WRITING)
+        with self._while_whole():
+            return self._session(self._writers, _BEGIN_WRITING)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -194,6 +146,66 @@ class SqliteDatabase:
             session.close()
         self._readers.dispose()
         self._writers.dispose()
+        if self._has_written and self._damage is None:
+            # As the last one to leave, it copies the log to the file and removes it.
+            with suppress(sqlite3.Error), closing(_open(self.path)) as driver:
+                driver.execute("PRAGMA schema_version").fetchone()
+
+    def _make(self) -> bool:
+        """Make an empty database, unless somebody else does; return whether it was us.
+
+        It is never seen half made: an empty file is one that was cut off.
+        """
+        new = self.path.with_name(self.path.name + ".new")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.write_lock():
+                if self.exists():
+                    return False
+                require_no_log(self.path)
+                new.unlink(missing_ok=True)
+                try:
+                    with closing(_open(new, "rwc")) as driver:
+                        # Without a file for the journal, which might be left behind.
+                        driver.execute("PRAGMA journal_mode = MEMORY")
+                        # Writes the first page; what comes next would not say if it
+                        # could not.
+                        driver.execute("PRAGMA user_version = 0")
+                        driver.execute("PRAGMA journal_mode = WAL")
+                    new.rename(self.path)
+                finally:
+                    new.unlink(missing_ok=True)
+        except (sqlite3.Error, OSError) as error:
+            raise StartupError(not_makeable(self.path, error)) from error
+        return True
+
+    def _require_usable(self) -> None:
+        """Raise sqlite3.Error or OSError unless the file is a whole database and may be
+        written; nothing of it is changed."""
+        require_log(self.path)
+        with closing(_look_into(self.path)) as driver:
+            require_whole(driver, self.path, self._sync)
+        require_access(self.path)
+        os.close(self._open_lock())
+        with closing(_open(self.path, timeout=0)) as driver:
+            require_writable(driver)
+
+    @contextmanager
+    def _while_whole(self) -> Iterator[None]:
+        """Raise Damaged once that came to light when this was used before: what is
+        written to a damaged file may destroy more of it."""
+        if self._damage is not None and self._damage[0] == identity(self.path):
+            raise Damaged(f"{self._damage[1]}; nothing is written to it any more")
+        self._has_written = True
+        try:
+            yield
+        except DatabaseErrors as error:
+            if is_damage(error):
+                self._damage = identity(self.path), self.explain(error)
+            raise
+
+    def _open_lock(self) -> int:
+        return os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def _session(self, engine: Engine, begin: str) -> SqliteSession:
         lock = self.write_lock if begin == _BEGIN_WRITING else nullcontext
@@ -217,29 +229,15 @@ def _pop(sessions: list[SqliteSession]) -> SqliteSession | None:
 _BEGIN = "BEGIN"
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 
-_FILE = "file"
-"""Key, among what is noted of a connection, of the identity of its file."""
 
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _engine(url: URL, sync: str, begin: str) -> Engine:
+def _engine(
+    url: URL,
+    sync: str,
+    begin: str,
+    connect: Callable[[Path], sqlite3.Connection],
+) -> Engine:
     path = Path(str(url.database))
-    # Without mode=rw, SQLite makes a file that is not there.
-    file = f"file:{quote(str(path))}?mode=rw"
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
-            file, uri=True, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
-        )
-
-    engine = create_engine(url, creator=connect)
+    engine = create_engine(url, creator=lambda: connect(path))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
@@ -250,11 +248,11 @@ def _engine(url: URL, sync: str, begin: str) -> Engine:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         connection.execute(f"PRAGMA synchronous = {sync}")
-        record.info[_FILE] = _identity(path)
+        record.info[FILE] = identity(path)
 
     @event.listens_for(engine, "checkout")
     def reconnect_to_another_file(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info[_FILE] != _identity(path):
+        if record.info[FILE] != identity(path):
             raise DisconnectionError("the file of the database was replaced")
 
     @event.listens_for(engine, "begin")
@@ -262,6 +260,30 @@ def _engine(url: URL, sync: str, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _look_into(path: Path) -> sqlite3.Connection:
+    """Open the file at `path` to leave it, and what is beside it, as it is.
+
+    As the last one to leave, who may write copies the log to the file, even to one that
+    is damaged. Who may not write leaves an empty log behind where there was none.
+    """
+    return _open(path, "ro" if has_log(path) else "rw")
+
+
+def _open(
+    path: Path, mode: str = "rw", timeout: float | None = None
+) -> sqlite3.Connection:
+    """Open the file at `path`; only with the mode "rwc" is it made if it is not there.
+    Raises sqlite3.Error."""
+    if mode != "rwc":
+        require_content(path)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS if timeout is None else timeout,
+        check_same_thread=False,
+    )
 
 
 def _check_url(url: URL) -> None:

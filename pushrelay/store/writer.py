@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, delete, insert
 
 from pushrelay.changes import Changes, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
@@ -85,7 +85,7 @@ class Writer:
         self._observe = observe
         self._clock = clock
         self.committed_at = -float("inf")
-        """Time of the last commit, seconds of the monotonic clock."""
+        """Time of the last commit, a probe's too, seconds of the monotonic clock."""
 
     def start(self) -> None:
         """Begin to take writes."""
@@ -109,19 +109,24 @@ class Writer:
         """
         self._queue.put(ticket, write)
 
-    def probe(self) -> None:
-        """Take the write lock and let go without advancing the clock.
+    def probe(self, size: int = 16) -> None:
+        """Commit so many bytes that nobody sees, without advancing the clock.
 
         Raises StoreUnavailable. May be called on any thread.
         """
+        # Nothing that could be compressed.
+        row = {"revision": _PROBE, "nonce": secrets.token_bytes(size), "at": 0}
         try:
             with (
                 closing(self._database.open_writer()) as session,
                 session.transaction(),
             ):
                 newest_position(session)
+                session.run(_INSERT_COMMIT, row)
+                session.run(_DELETE_COMMIT, {"revision": _PROBE})
         except (*DatabaseErrors, OSError) as error:
-            raise unavailable(error) from error
+            raise unavailable(self._database, error) from error
+        self.committed_at = time.monotonic()
 
     # --- the writer's thread ---
 
@@ -154,8 +159,11 @@ class Writer:
             refused = isinstance(error, (*TooLarge, *NotAllowed))
             if refused and len(batch) > 1:
                 return self._answers_one_by_one(batch)
-            shown = _not_storable(error) if refused else unavailable(error)
-            log.error("writes failed: %s", getattr(error, "orig", None) or error)
+            if refused:
+                shown = _not_storable(error)
+            else:
+                shown = unavailable(self._database, error)
+            log.error("writes failed: %s", shown)
             answers = [shown] * len(batch)
         except Exception as error:  # whoever waits must get an answer
             if len(batch) > 1:
@@ -172,9 +180,9 @@ class Writer:
 
     def _take_over(self) -> None:
         """Let the decider have the last commit, if it has not."""
-        changes, self._committed = self._committed, None
-        if changes is not None:
-            self._decider.committed(changes)
+        if self._committed is not None:
+            self._decider.committed(self._committed)
+            self._committed = None
 
     def _commit(self, batch: Batch, add_more: AddMore) -> list[Any]:
         self._take_over()
@@ -188,8 +196,10 @@ class Writer:
                 raise
             log.warning("a commit was confirmed only when it was looked up again")
         self._committed = attempt.changes
-        self.committed_at = time.monotonic()
-        self._observe(self.committed_at - started, len(batch))
+        ended = time.monotonic()
+        if attempt.changes is not None:
+            self.committed_at = ended
+        self._observe(ended - started, len(batch))
         return attempt.answers
 
     def _write(self, batch: Batch, add_more: AddMore, attempt: _Attempt) -> None:
@@ -287,6 +297,9 @@ def _add_none(_batch: Batch) -> None:
 
 
 _INSERT_COMMIT = sql(insert(commits))
+_DELETE_COMMIT = sql(delete(commits).where(commits.c.revision == bindparam("revision")))
+_PROBE = -1
+"""Revision of a row that has gone again when it is committed, and yet was written."""
 
 
 def _not_storable(error: Exception) -> Exception:

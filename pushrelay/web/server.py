@@ -146,7 +146,11 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         """Make the application; called in the worker, so nothing is shared with it."""
         collect_garbage_rarely()
         settings = self.settings
-        database = open_database(settings.database_url, settings.database_sync)
+        database = open_database(
+            settings.database_url,
+            settings.database_sync,
+            settings.limits.write_seconds,
+        )
         telemetry = Telemetry()
         policies = _current_policies(settings, self._policies, telemetry)
         relay = Relay(

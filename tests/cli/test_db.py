@@ -9,6 +9,7 @@ from databases import database_url
 from sqlalchemy import make_url, text
 
 from pushrelay.cli.main import cli
+from pushrelay.store.engine import open_database
 from pushrelay.store.migrate import HEAD
 
 
@@ -46,7 +47,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_check_refuses_a_database_without_tables(tmp_path: Path) -> None:
     database = tmp_path / "relay.db"
-    database.touch()
+    assert open_database(f"sqlite:///{database}").create()
     result = run("check", database)
     assert result.exit_code == 1
     assert "run `pushrelay db upgrade --database.url=...`" in result.output

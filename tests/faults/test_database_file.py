@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from relay_process import StartRelay
+from mounting import mounted, needs_mounts
+from relay_process import RelayProcess, StartRelay
 from run_http import finish, jobs_of, new_id, report
 
 pytestmark = pytest.mark.system
@@ -29,6 +31,39 @@ def test_a_file_that_was_gone_for_a_while_keeps_every_push(
     relay.kill()
     relay.start()
     assert len(relay.groups()) == 21
+
+
+@needs_mounts
+def test_a_directory_that_is_not_mounted_for_a_while_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    (disk := tmp_path / "disk").mkdir()
+    (directory := tmp_path / "data").mkdir()
+    relay = RelayProcess(tmp_path)
+    relay.database = directory / "relay.db"
+    with mounted(disk, directory):
+        relay.start()
+        assert relay.put("/metrics/job/a", "value 1\n").status == 200
+    try:
+        refused = relay.put("/metrics/job/b", "value 1\n")
+        assert refused.status == 503
+        assert f"there is no file {relay.database}; put it back, or mount" in (
+            refused.text
+        )
+        assert relay.get("/-/ready").status == 503
+        assert 'job="a"' in relay.page()
+        assert "pushrelay_store_up 0\n" in relay.page()
+        assert [file.name for file in directory.iterdir()] in ([], ["relay.db.lock"])
+        with mounted(disk, directory):
+            assert relay.put("/metrics/job/b", "value 1\n").status == 200
+            assert relay.get("/-/ready").status == 200
+            assert "pushrelay_store_up 1\n" in relay.page()
+            relay.kill()
+            relay.start()
+            assert len(relay.groups()) == 2
+            relay.kill()
+    finally:
+        relay.kill()
 
 
 def test_runs_and_jobs_wait_for_the_file(start_relay: StartRelay) -> None:

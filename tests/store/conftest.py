@@ -11,7 +11,7 @@ from builders import new_database
 from pushrelay.store.engine import Database
 from pushrelay.store.postgres_session import PostgresSession
 from pushrelay.store.session import Session
-from pushrelay.store.sqlite import SqliteSession
+from pushrelay.store.sqlite_session import SqliteSession
 
 Act = Callable[[Session], None]
 

@@ -160,8 +160,8 @@ def test_a_writer_is_used_again_after_an_error_of_another_kind(
             assert count_commits(writer) == 1
 
 
-def test_the_drivers_words_reach_the_user() -> None:
-    error = OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O\nerror"))
-    shown = unavailable(error)
+def test_the_drivers_words_reach_the_user(database: Database) -> None:
+    error = OperationalError("SELECT", {}, sqlite3.OperationalError("no such\ntable"))
+    shown = unavailable(database, error)
     assert isinstance(shown, StoreUnavailable)
-    assert str(shown) == "the database is unavailable: disk I/O error"
+    assert str(shown) == "the database is unavailable: no such table"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from tcp_proxy import TcpProxy
 
 from pushrelay.errors import LimitExceeded, StartupError, StoreUnavailable
 from pushrelay.groups import Group
-from pushrelay.store import postgres_session, postgresql
+from pushrelay.store import postgres_pool, postgres_session, postgresql
 from pushrelay.store.engine import (
     Database,
     DatabaseErrors,
@@ -113,7 +112,7 @@ def test_a_transaction_says_what_it_may_take(url: URL) -> None:
     with closing(database.open_writer()) as session:
         with session.transaction():
             assert setting(session, "transaction_isolation") == "read committed"
-            assert setting(session, "lock_timeout") == "5s"
+            assert setting(session, "lock_timeout") == "7s"
             assert setting(session, "statement_timeout") == "10s"
             assert setting(session, "idle_in_transaction_session_timeout") == "5s"
         # Another one may have the connection next.
@@ -167,9 +166,10 @@ def test_a_relay_that_is_frozen_does_not_stop_the_others(
     database: Database, monkeypatch: pytest.MonkeyPatch, is_sending: bool
 ) -> None:
     with monkeypatch.context() as patched:
-        limit = "TRANSACTION_SECONDS" if is_sending else "IDLE_SECONDS"
-        patched.setattr(postgres_session, limit, 0.2)
+        if not is_sending:
+            patched.setattr(postgres_session, "IDLE_SECONDS", 0.2)
         frozen = database.open_writer()
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 0.5)
     desk = Desk(database)
 
     def freeze(session: Session) -> None:
@@ -178,47 +178,64 @@ def test_a_relay_that_is_frozen_does_not_stop_the_others(
             session.run(INSERT, row(1))
             if is_sending:
                 send_the_beginning(session)
+                # A server that waits for the rest ends nothing by itself.
+                time.sleep(0.5)
+                [refused] = desk.write(x("a"))
+                assert isinstance(refused, StoreUnavailable)
             assert desk.write(x("a")) == [None]
 
-    if is_sending and version_of(frozen) < 17:
-        # Older ones look at the time only when all was sent.
-        assert "transaction_timeout" not in str(
-            postgres_session.begin_writing(16, True)
-        )
-    else:
-        with pytest.raises(DatabaseErrors):
-            freeze(frozen)
-        assert set(desk.stored()) == {"a"}
-        desk.writer.stop()
+    with pytest.raises(DatabaseErrors):
+        freeze(frozen)
+    assert set(desk.stored()) == {"a"}
+    desk.writer.stop()
     frozen.discard()
 
 
-def test_relays_that_find_no_row_to_lock_write_nothing(
-    url: URL, database: Database
+def test_a_relay_that_is_busy_with_its_transaction_is_not_ended(
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = "write_lock is empty.*`pushrelay db upgrade .*puts its row back"
+    monkeypatch.setattr(postgres_session, "LOCK_SECONDS", 1.5)
     desk = Desk(database)
-    assert desk.write(x("a")) == [None]
-    run_sql(url, "DELETE FROM write_lock")
-    for write in (x("b"), ValueError("changes nothing")):
-        [answer] = desk.write(write)
-        assert isinstance(answer, StoreUnavailable)
-        assert re.search(words, str(answer))
-    with pytest.raises(StoreUnavailable, match=words):
-        desk.writer.probe()
-    with pytest.raises(StartupError, match=words):
-        require_head(database)
-
-    assert upgrade(database)
-    assert not upgrade(database)
-    require_head(database)
-    assert desk.write(x("c")) == [None]
-    assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "c"}
+    with closing(database.open_writer()) as busy, busy.transaction():
+        newest_position(busy)
+        busy.run(INSERT, row(1))
+        refused = threading.Thread(target=lambda: answers.extend(desk.write(x("a"))))
+        answers: list[object] = []
+        refused.start()
+        while refused.is_alive():
+            send_the_beginning(busy)
+            refused.join(0.05)
+        assert isinstance(answers[0], StoreUnavailable)
+    assert desk.count(commits) == 2
     desk.writer.stop()
 
 
-def version_of(session: Session) -> int:
-    return int(setting(session, "server_version_num")) // 10_000
+@pytest.mark.parametrize(
+    ("seconds", "limits"),
+    [
+        (15, ["7s", "10s", "5s"]),
+        (100, ["7s", "10s", "5s"]),
+        (3, ["1500ms", "3s", "1s"]),
+    ],
+)
+def test_a_transaction_takes_no_longer_than_anybody_waits_for_it(
+    seconds: float, limits: list[str], url: URL
+) -> None:
+    begin = postgres_session.begin_writing(15, True, seconds)
+    database = opened(url)
+    names = ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"]
+    with database.snapshot() as connection:
+        connection.exec_driver_sql(begin[1])
+        shown = [
+            connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names
+        ]
+    database.close()
+    assert shown == limits
+
+
+def test_no_time_is_none_at_all() -> None:
+    [_, settings, _] = postgres_session.begin_writing(15, True, 0.0001)
+    assert settings.count("'1'") == 3
 
 
 # --- round trips, connections ---
@@ -257,7 +274,7 @@ def test_what_others_wrote_takes_one_more(url: URL, database: Database) -> None:
 def test_connections_are_kept_but_not_too_many(
     url: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "KEPT_IDLE", 2)
+    monkeypatch.setattr(postgres_pool, "KEPT_IDLE", 2)
     database = opened(url)
     writers = [database.open_writer() for _ in range(3)]
     for writer in writers:

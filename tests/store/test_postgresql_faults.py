@@ -267,7 +267,7 @@ def test_nothing_that_was_taken_is_lost_by_a_restart(
     test()
 
 
-def test_a_commit_waits_for_its_standby_however_long(
+def test_a_commit_waits_for_its_standby_longer_than_statements_may_take(
     restartable: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_session, "STATEMENT_SECONDS", 0.5)

@@ -6,7 +6,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from pushrelay.store.shared_call import SharedCall
+from pushrelay.store.shared_call import SecondChance, SharedCall
 
 PATIENCE = 5.0
 
@@ -106,3 +106,55 @@ def test_stop_drops_what_has_not_begun(gate: Gate, shared: SharedCall) -> None:
     waiting = shared.request()
     shared.stop()
     assert waiting.cancelled()
+
+
+@pytest.fixture
+def hangs() -> list[bool]:
+    """Whether a call that takes long is known to hang."""
+    return [True]
+
+
+@pytest.fixture
+def chance(gate: Gate, hangs: list[bool]) -> Iterator[SecondChance]:
+    chance = SecondChance(gate, "test", lambda: hangs[0])
+    yield chance
+    gate.may_end.release(100)
+    chance.stop()
+
+
+def test_a_call_that_hangs_is_passed_by(gate: Gate, chance: SecondChance) -> None:
+    first = chance.request(0)
+    gate.began.get(timeout=PATIENCE)
+    while not chance._current.stalled(0):
+        pass
+    assert not chance.stalled(0)
+    second = chance.request(0)
+    gate.began.get(timeout=PATIENCE)
+    while not chance.stalled(0):
+        pass
+    # There is no third one: it waits for the second.
+    third = chance.request(0)
+    gate.may_end.release(3)
+    for call in (first, second, third):
+        call.result(PATIENCE)
+    assert gate.calls == 3
+
+
+@pytest.mark.parametrize(("seconds", "is_hanging"), [(60, True), (0, False)])
+def test_a_call_that_only_takes_long_is_waited_for(
+    gate: Gate,
+    chance: SecondChance,
+    hangs: list[bool],
+    seconds: float,
+    is_hanging: bool,
+) -> None:
+    hangs[0] = is_hanging
+    first = chance.request(seconds)
+    gate.began.get(timeout=PATIENCE)
+    while not chance._current.stalled(0):
+        pass
+    assert chance.stalled(seconds) is not is_hanging
+    chance.request(seconds)
+    assert gate.began.empty()
+    gate.may_end.release(2)
+    first.result(PATIENCE)

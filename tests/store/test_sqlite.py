@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from builders import commit, new_database
+from builders import commit, locked, new_database
 from sqlalchemy import text
 
 from pushrelay.errors import StartupError
@@ -51,8 +53,39 @@ def test_the_directory_is_made_once(tmp_path: Path) -> None:
     database = open_file(f"sqlite:///{tmp_path}/a/b/x.db")
     assert database.create()
     assert (tmp_path / "a" / "b").is_dir()
-    database.path.touch()
     assert not database.create()
+
+
+def test_a_database_is_made_by_one_of_those_who_want_it(tmp_path: Path) -> None:
+    databases = [open_file(f"sqlite:///{tmp_path}/x.db") for _ in range(8)]
+    with ThreadPoolExecutor(len(databases)) as pool:
+        made = list(pool.map(SqliteDatabase.create, databases))
+    assert sorted(made) == [False] * 7 + [True]
+    assert {file.name for file in tmp_path.iterdir()} == {"x.db", "x.db.lock"}
+
+
+def test_a_database_that_another_one_writes_may_be_started_with(
+    database: SqliteDatabase,
+) -> None:
+    with locked(database):
+        assert not database.create()
+
+
+def test_a_database_that_is_begun_is_not_there_before_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_file(f"sqlite:///{tmp_path}/x.db")
+
+    def fail(begun: Path, _: Path) -> None:
+        assert begun.stat().st_size > 0
+        raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(StartupError, match=r"cannot make the database .*I/O error"):
+        database.create()
+    assert [file.name for file in tmp_path.iterdir()] == ["x.db.lock"]
+    monkeypatch.undo()
+    assert database.create()
 
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -145,6 +178,19 @@ def test_a_missing_file_is_an_error_of_the_database(database: SqliteDatabase) ->
         pass
     with pytest.raises(DatabaseErrors):
         database.open_writer()
+
+
+def test_who_wrote_leaves_all_in_the_file(database: SqliteDatabase) -> None:
+    with closing(database.open_writer()) as writer:
+        with writer.transaction():
+            writer.run(sql(text("UPDATE commits SET at = 7")), {})
+        # One that does not write may well be the last to leave.
+        with database.reading(), database.reading():
+            pass
+        writer.discard()
+    database.close()
+    files = {file.name for file in database.path.parent.iterdir()}
+    assert files == {"relay.db", "relay.db.lock"}
 
 
 def test_no_connection_is_left_after_closing(database: SqliteDatabase) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from canned_server import Asked, Canned, CannedServer, data
-from mounting import needs_mounts
+from mounting import fill, needs_mounts, remount, small_disk
 from relay_process import REPOSITORY
 from wrapped import PYTHON, environment, needs, needs_root, run, wrapped
 
@@ -84,14 +83,9 @@ def test_as_a_user_who_owns_nothing(home: dict[str, str]) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A directory with a file system that is full."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    options = ["-o", "size=64k,mode=0700"]
-    subprocess.run(["mount", "-t", "tmpfs", *options, "none", directory], check=True)
-    with pytest.raises(OSError, match="No space left"):
-        (directory / "all").write_bytes(b"x" * 100_000)
-    yield directory
-    subprocess.run(["umount", directory], check=True)
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        fill(disk)
+        yield disk
 
 
 @pytest.mark.system
@@ -109,7 +103,7 @@ def test_on_a_full_disk(full_disk: Path, options: list[str]) -> None:
 @pytest.mark.system
 @needs_mounts
 def test_on_a_disk_that_is_read_only(full_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", full_disk], check=True)
+    remount(full_disk, "ro")
     env = environment(full_disk / "state", TMPDIR=str(full_disk))
     done = run(wrapped(*EXIT_SEVEN, options=[]), env, cwd=full_disk)
     assert (done.returncode, done.stdout) == IT_RUNS
