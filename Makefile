@@ -12,7 +12,7 @@ SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQ
 
 bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 	@$(BIN)/python benchmarks/exec.py $(ARGS)
+
+torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
+	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -164,34 +164,37 @@ class Relay:
 
         If the database does not answer in time, with what was known last.
         """
-        snapshot = await self._newest_snapshot()
-        own = self._own_families(snapshot) if self._shows_own else ()
+        snapshot, is_newest = await self._newest_snapshot()
+        own = self._own_families(snapshot, is_newest) if self._shows_own else ()
         return Exposition(snapshot, own, format_)
 
     async def own_exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return that of what is the relay's own, and of nothing else."""
-        snapshot = await self._newest_snapshot()
-        return Exposition(snapshot.emptied(), self._own_families(snapshot), format_)
+        snapshot, is_newest = await self._newest_snapshot()
+        own = self._own_families(snapshot, is_newest)
+        return Exposition(snapshot.emptied(), own, format_)
 
     def require_alive(self) -> None:
         """Raise whatever stands in the way of serving what is known."""
         sample = self._view.snapshot().sample()
-        own = self._own_families(sample)
+        own = self._own_families(sample, is_newest=False)
         for _ in Exposition(sample, own, negotiate(None)).chunks():
             pass
 
-    async def _newest_snapshot(self) -> Snapshot:
-        await self.refresh()
+    async def _newest_snapshot(self) -> tuple[Snapshot, bool]:
+        """Return what is known, and whether that is all that was committed by now."""
+        is_newest = await self.refresh()
         await self._advance()
         self._health.look_for_recovery()
-        return self._view.snapshot()
+        return self._view.snapshot(), is_newest
 
-    def _own_families(self, snapshot: Snapshot) -> list[MetricFamily]:
+    def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
             revision=snapshot.position.revision,
-            store_up=self._health.is_up,
+            # Others may have found that it answers while this scrape had given it up.
+            store_up=is_newest and self._health.is_up,
             clock_skew=self._database.clock_skew() / 10**9,
         )
         return self.telemetry.families(gauges, time.monotonic())

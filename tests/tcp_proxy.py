@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,10 +36,14 @@ class TcpProxy:
     """Stands before the server at `port`; its own is another one.
 
     before: is told what a client sends before the server is; whether it may have it.
+    delay: seconds that everything takes longer, on the way there and on that back.
+    refuses: whether new connections end at once.
     """
 
     def __init__(self, port: int) -> None:
         self.before: Callable[[Link, bytes], bool] = lambda _link, _data: True
+        self.delay = 0.0
+        self.refuses = False
         self.links: list[Link] = []
         self._server = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -69,14 +74,31 @@ class TcpProxy:
         for link in self.links:
             link.cut()
 
+    def turn_to(self, port: int) -> None:
+        """From now on, connect new clients to the server at `port`."""
+        self._server = ("127.0.0.1", port)
+
     def _accept(self) -> None:
         with suppress(OSError):  # the listener is closed
             while True:
                 client, _ = self._listener.accept()
-                link = Link(client, socket.create_connection(self._server))
-                self.links.append(link)
-                self._start(self._ask, link)
-                self._start(self._answer, link)
+                self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            if self.refuses:
+                raise ConnectionRefusedError
+            server = socket.create_connection(self._server)
+        except OSError:
+            client.close()
+            return
+        for end in (client, server):
+            # Else small parts wait for the other end to confirm those before.
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = Link(client, server)
+        self.links.append(link)
+        self._start(self._ask, link)
+        self._start(self._answer, link)
 
     def _ask(self, link: Link) -> None:
         with suppress(OSError):
@@ -84,8 +106,10 @@ class TcpProxy:
                 link.turns += link.was_answered
                 link.was_answered = False
                 if self.before(link, data):
+                    time.sleep(self.delay)
                     link.server.sendall(data)
-            hang_up(link.server)
+        # Also after an error: who was killed has closed it, and the server must know.
+        hang_up(link.server)
 
     def _answer(self, link: Link) -> None:
         with suppress(OSError):
@@ -93,6 +117,7 @@ class TcpProxy:
                 link.was_answered = True
                 if link.loses_answer:
                     break
+                time.sleep(self.delay)
                 link.client.sendall(data)
         link.cut()
 

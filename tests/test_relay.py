@@ -51,6 +51,7 @@ from pushrelay.store import books, postgres_session, sqlite
 from pushrelay.store.group_rows import to_row
 from pushrelay.store.receipts import Receipt
 from pushrelay.store.schema import commits, groups
+from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Telemetry
 
 A, B = key_of("a"), key_of("b")
@@ -749,6 +750,22 @@ async def is_up(relay: Relay) -> bool:
     page = await page_of(relay)
     assert ("pushrelay_store_up 1\n" in page) != ("pushrelay_store_up 0\n" in page)
     return "pushrelay_store_up 1\n" in page
+
+
+def test_a_page_says_whether_it_is_newest_and_not_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with open_relay(tmp_path) as relay:
+            assert await is_up(relay)
+            # Another scrape found that the store answers, after this one had given up.
+            monkeypatch.setattr(StoreHealth, "refresh", give_up)
+            assert not await is_up(relay)
+
+    async def give_up(_: StoreHealth) -> bool:
+        return False
+
+    asyncio.run(test())
 
 
 @pytest.mark.usefixtures("impatient")
