@@ -74,12 +74,24 @@ def write_backup(database: Database, stream: BinaryIO) -> BackedUp:
 
 
 def _require_replaceable(target: Path, file: Path, database: Database) -> None:
-    if not target.exists():
-        return
-    if not target.is_file():
+    if target.exists() and not target.is_file():
         raise BackupError(f"{file} is no file; write - for standard output")
-    if isinstance(database, SqliteDatabase) and target.samefile(database.path):
+    if isinstance(database, SqliteDatabase) and _is_part(target, database.path):
         raise BackupError(f"{file} is the database itself; choose another file")
+    # SQLite would take what is in the log of the one before for a part of the backup.
+    for log in (Path(f"{target}-wal"), Path(f"{target}-journal")):
+        if log.exists():
+            raise BackupError(
+                f"{file} is a database that is in use, or was so when its program was "
+                f"killed: {log} is there; choose another file"
+            )
+
+
+def _is_part(file: Path, database: Path) -> bool:
+    """Whether `file` is one of those in which the database at `database` is."""
+    real = os.path.realpath(database)
+    beside = [f"{real}{end}" for end in ("-wal", "-shm", "-journal", ".lock")]
+    return str(file) in beside or (file.exists() and file.samefile(database))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -55,6 +56,10 @@ class Backup:
 def open_backup(path: Path, name: str) -> Iterator[Backup]:
     """Read the backup at `path`, which people call `name`. Raises BackupError unless it
     is one, and whole, and not of a newer version."""
+    if path.is_fifo():
+        with path.open("rb") as pipe, read_backup(pipe, name) as backup:
+            yield backup
+        return
     _require_sqlite(path, name)
     with _opened(path, name) as file:
         seal, schema = file.seal(), file.schema()
@@ -73,16 +78,17 @@ def open_backup(path: Path, name: str) -> Iterator[Backup]:
 
 
 @contextmanager
-def read_backup(stream: BinaryIO) -> Iterator[Backup]:
+def read_backup(stream: BinaryIO, name: str = "standard input") -> Iterator[Backup]:
     """Do what `open_backup` does with what is read of `stream`."""
-    name = "standard input"
     with tempfile.TemporaryDirectory(prefix="pushrelay-") as directory:
         path = Path(directory, "backup.db")
         try:
             with path.open("wb") as file:
                 shutil.copyfileobj(stream, file)
         except OSError as error:
-            raise BackupError(f"{name} cannot be read: {error.strerror}") from error
+            raise BackupError(
+                f"{name} cannot be copied to {directory}: {error.strerror}"
+            ) from error
         with open_backup(path, name) as backup:
             yield backup
 
@@ -120,7 +126,7 @@ def _upgrade(path: Path, file: _SealedFile) -> None:
 
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[_SealedFile]:
-    uri = f"file:{quote(str(path))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as error:

@@ -68,5 +68,11 @@ def read_seal(packed: str) -> Seal | None:
     said = json.loads(packed)
     if said["format"] > FORMAT:
         return None
-    tables = {name: SealedTable(**each) for name, each in said["tables"].items()}
-    return Seal(str(said["made_by"]), int(said["made_at"]), tables)
+    made_at = int(said["made_at"])
+    if not 0 <= made_at < 2**63:
+        raise ValueError(f"it was made {made_at} ns after 1970")
+    tables = {
+        name: SealedTable(list(map(str, each["columns"])), each["rows"], each["sha256"])
+        for name, each in dict(said["tables"]).items()
+    }
+    return Seal(str(said["made_by"]), made_at, tables)

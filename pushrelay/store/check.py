@@ -93,6 +93,8 @@ class Check:
                 if not inspector.has_table(table.name):
                     yield _missing(table, "is not there")
                     continue
+                if not inspector.get_pk_constraint(table.name)["constrained_columns"]:
+                    yield _missing(table, "lacks its primary key")
                 columns = inspector.get_columns(table.name)
                 indexes = inspector.get_indexes(table.name)
                 have = {each["name"] for each in (*columns, *indexes)}
@@ -132,9 +134,11 @@ class _Rows:
             yield Fault(table.name, kind.name(row), what, ROW_REMEDY)
         for what in broken(lambda row: self._clock_faults(table, row), row):
             yield Fault(table.name, kind.name(row), what, CLOCK_REMEDY)
-        if row["id"] in self._ids[table]:
-            yield Fault(table.name, kind.name(row), "is there again", _ID_REMEDY)
-        self._ids[table].add(row["id"])
+        # Of the others, it is the key, and there may be very many.
+        if table in _CONTENT:
+            if row["id"] in self._ids[table]:
+                yield Fault(table.name, kind.name(row), "is there again", _ID_REMEDY)
+            self._ids[table].add(row["id"])
         if table is run_evidence and not found:
             self.ends.expect(row)
         elif table is runs:

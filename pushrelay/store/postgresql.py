@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import clear_frames
+from typing import Any
 
 import psycopg
-from sqlalchemy import URL, NullPool, create_engine, func, inspect, select
+from sqlalchemy import URL, NullPool, create_engine, event, func, inspect, select
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
@@ -51,6 +52,9 @@ _CONNECTION = {
 }
 _MIGRATION_LOCK = 7787743201
 """The number that all of us take for the lock of those who change the schema."""
+MIGRATING_IDLE_SECONDS = 60
+"""How long one who changes the schema, or restores a backup, may have nothing to do:
+nobody else writes meanwhile, and it may be frozen or cut off."""
 
 
 class PostgresDatabase:
@@ -72,6 +76,7 @@ class PostgresDatabase:
             # Nothing of what it would ask for is used.
             use_native_hstore=False,
         )
+        event.listen(self._engine, "after_cursor_execute", _send_sync)
         waits_for_disk = sync == "full"
         clock = self._clock = ServerClock()
         self._readers, self._refreshers = (
@@ -143,6 +148,12 @@ class PostgresDatabase:
         # What the other one of two at once did is seen by the statements after the
         # lock.
         with self._begin("READ COMMITTED", read_only=False) as connection:
+            idle = func.set_config(
+                "idle_in_transaction_session_timeout",
+                f"{round(MIGRATING_IDLE_SECONDS * 1000)}ms",
+                True,
+            )
+            connection.execute(select(idle))
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             inspector = inspect(connection)
             own = inspector.default_schema_name
@@ -190,6 +201,14 @@ def _no_traces() -> Iterator[None]:
     except psycopg.Error as error:
         clear_frames(error.__traceback__)
         raise
+
+
+def _send_sync(_connection: Any, cursor: Any, *what: Any) -> None:
+    """Follow many runs of a statement by a Sync: the driver ends them with a Flush,
+    after which a server does not look at how long there is nothing to do."""
+    *_, is_many = what
+    if is_many:
+        cursor.connection.execute("SELECT 1")
 
 
 def _name(url: URL) -> str:

@@ -240,9 +240,11 @@ def losing(*ways: TcpProxy) -> Iterator[None]:
     for way in ways:
         way.before = cut
         way.cut()
-    yield
-    for way, before in zip(ways, open_, strict=True):
-        way.before = before
+    try:
+        yield
+    finally:
+        for way, before in zip(ways, open_, strict=True):
+            way.before = before
 
 
 def test_what_a_relay_did_not_answer_is_not_tried_again(tmp_path: Path) -> None:

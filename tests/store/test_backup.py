@@ -200,12 +200,32 @@ def test_a_file_that_cannot_be_replaced_is_named(
     for target, problem in {
         pipe: f"{pipe} is no file; write - for standard output",
         database.path: f"{database.path} is the database itself",
+        Path(f"{database.path}-wal"): "relay.db-wal is the database itself",
         file / "missing" / "it.db": f"the backup {file}/missing/it.db cannot be "
         "written: No such file or directory",
     }.items():
         with pytest.raises(BackupError, match=re.escape(problem)):
             back_up(database, target)
     assert list(file.parent.iterdir()) == [pipe]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("log", ["-wal", "-journal"])
+def test_a_backup_does_not_come_before_the_log_of_another_database(
+    log: str, database: Database, file: Path
+) -> None:
+    file.write_bytes(b"another database")
+    Path(f"{file}{log}").write_bytes(b"its log")
+    link = file.with_name("link")
+    link.symlink_to(file)
+    for target in (file, link):
+        with pytest.raises(BackupError) as caught:
+            back_up(database, target)
+        assert str(caught.value) == (
+            f"{target} is a database that is in use, or was so when its program was "
+            f"killed: {file}{log} is there; choose another file"
+        )
+    assert file.read_bytes() == b"another database"
 
 
 @pytest.mark.sqlite

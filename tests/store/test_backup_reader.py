@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import os
 import re
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -124,6 +126,19 @@ def test_a_change_of_any_row_is_found(statement: str, copy: Path) -> None:
         (["UPDATE backup SET seal = '{}'"], "is damaged: "),
         (["UPDATE backup SET seal = '[]'"], "is damaged: "),
         (["UPDATE backup SET seal = NULL"], "is damaged: "),
+        (
+            ["UPDATE backup SET seal = json_set(seal, '$.tables', json('[1]'))"],
+            "is damaged: ",
+        ),
+        (
+            ["UPDATE backup SET seal = json_set(seal, '$.tables.runs', 1)"],
+            "is damaged: ",
+        ),
+        (
+            ["UPDATE backup SET seal = json_set(seal, '$.tables.runs.columns', 5)"],
+            "is damaged: ",
+        ),
+        (["UPDATE backup SET seal = json_set(seal, '$.made_at', 1e30)"], "is damaged:"),
         (["DROP TABLE runs"], "is damaged: no such table: runs"),
         (["DELETE FROM alembic_version"], "is damaged: "),
         (
@@ -201,6 +216,21 @@ def test_a_backup_goes_through_a_pipe(whole: Path, tmp_path: Path) -> None:
     half = io.BytesIO(stream.getvalue()[:50_000])
     with pytest.raises(BackupError, match="standard input is "), read_backup(half):
         pass
+
+
+def test_a_backup_may_come_from_a_named_pipe(whole: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as threads:
+        written = threads.submit(pipe.write_bytes, whole.read_bytes())
+        assert rows_in(pipe) == rows_in(whole)
+        assert written.result() == whole.stat().st_size
+
+
+def test_a_name_may_have_any_bytes(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff?#%41.db")
+    path.write_bytes(whole.read_bytes())
+    assert rows_in(path) == rows_in(whole)
 
 
 def test_a_relay_can_serve_a_copy_of_a_backup(whole: Path, tmp_path: Path) -> None:

@@ -251,6 +251,13 @@ def test_a_table_an_index_or_a_column_that_is_gone_is_named(full: Database) -> N
     assert f"groups: lacks running_totals; {remedy}" in faults_of(full)
 
 
+@pytest.mark.postgres
+def test_a_key_that_is_gone_is_named(full: Database) -> None:
+    without = "ALTER TABLE groups DROP CONSTRAINT pk_groups"
+    change(full, text(without), text("DROP TABLE jobs"))
+    assert faults_of(full)[0].startswith("groups: lacks its primary key; back it up")
+
+
 def test_another_schema_is_said(database: Database) -> None:
     change(database, text("UPDATE alembic_version SET version_num = '0005'"))
     with pytest.raises(StartupError, match="run `pushrelay db upgrade"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from sqlalchemy import Table, insert, text
 from pushrelay.changes import Emptied
 from pushrelay.errors import BackupError, PushrelayError, StartupError
 from pushrelay.groups import Group
+from pushrelay.store import postgresql
 from pushrelay.store.backup import back_up
 from pushrelay.store.backup_reader import Backup, open_backup
 from pushrelay.store.engine import Database, open_database
 from pushrelay.store.kept_rows import Row
 from pushrelay.store.migrate import HEAD, current_schema, require_head, upgrade
-from pushrelay.store.reader import read_snapshot
+from pushrelay.store.reader import newest_position, read_snapshot
 from pushrelay.store.restore import restore
 from pushrelay.store.schema import (
     commits,
@@ -197,6 +199,25 @@ def test_a_database_that_is_damaged_is_left_as_it_is(
     with pytest.raises(PushrelayError, match="not a database"):
         restore(bare, backup, replace=True)
     assert bare.path.read_bytes().startswith(b"precious")
+
+
+@pytest.mark.postgres
+def test_a_restore_that_is_frozen_does_not_stop_the_relays(
+    database: Database, backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Backup.rows
+
+    def read_while_others_write(self: Backup, table: Table) -> Iterator[Row]:
+        if table is runs:
+            with closing(database.open_writer()) as session, session.transaction():
+                newest_position(session)
+        return rows(self, table)
+
+    monkeypatch.setattr(Backup, "rows", read_while_others_write)
+    monkeypatch.setattr(postgresql, "MIGRATING_IDLE_SECONDS", 0.2)
+    with pytest.raises(BackupError, match="was left as it was: .*idle-in-transaction"):
+        restore(database, backup)
+    assert jobs_in(database) == []
 
 
 def test_the_row_that_writers_lock_is_put_back(
