@@ -18,8 +18,9 @@ from pushrelay.store.backup import back_up, write_backup
 def backup(file: str, database_url: str) -> None:
     """Back the database up into FILE; - stands for standard output.
 
-    Relays may go on serving it: the backup has one moment of it. FILE is replaced when
-    the backup is whole, and `pushrelay restore` reads it, for any kind of database.
+    Relays may go on serving it: the backup has one moment of it. An earlier backup in
+    FILE is replaced when this one is whole, and `pushrelay restore` reads it, for any
+    kind of database.
     """
     with existing_database(database_url) as database:
         if file == "-":

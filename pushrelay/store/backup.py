@@ -13,10 +13,11 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 from sqlalchemy import URL, Column, MetaData, Table, Text, insert, select
 from sqlalchemy.schema import CreateTable
@@ -48,7 +49,7 @@ class BackedUp:
 
 
 def back_up(database: Database, file: Path) -> BackedUp:
-    """Back `database` up into `file`, in the place of what is there.
+    """Back `database` up into `file`, in the place of the backup that may be there.
 
     Only its owner may read it, and it is on disk. If this raises BackupError,
     StartupError or StoreUnavailable, all is as it was.
@@ -79,12 +80,29 @@ def _require_replaceable(target: Path, file: Path, database: Database) -> None:
     if isinstance(database, SqliteDatabase) and _is_part(target, database.path):
         raise BackupError(f"{file} is the database itself; choose another file")
     # SQLite would take what is in the log of the one before for a part of the backup.
-    for log in (Path(f"{target}-wal"), Path(f"{target}-journal")):
-        if log.exists():
+    for beside in ("-wal", "-journal", ".lock"):
+        if Path(f"{target}{beside}").exists():
             raise BackupError(
-                f"{file} is a database that is in use, or was so when its program was "
-                f"killed: {log} is there; choose another file"
+                f"{file} is a database that is in use, or was so: {target}{beside} is "
+                "there; choose another file"
             )
+    if target.exists() and target.stat().st_size and not _is_backup(target):
+        raise BackupError(
+            f"{file} is there and is no backup of pushrelay; choose another file, or "
+            "remove that one"
+        )
+
+
+def _is_backup(file: Path) -> bool:
+    """Whether the file is a backup, be it a damaged one."""
+    name = f"file:{quote(str(file))}?mode=ro&immutable=1"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(name, uri=True)) as connection,
+    ):
+        connection.execute(sql(select(SEALS)).sqlite).fetchone()
+        return True
+    return False
 
 
 def _is_part(file: Path, database: Path) -> bool:

@@ -127,12 +127,14 @@ def open_database(
         ) from None
     if sync not in SYNC_MODES:
         raise StartupError(f"--database.sync must be one of {', '.join(SYNC_MODES)}")
-    kind = parsed.get_backend_name()
+    kind, _, driver = parsed.drivername.partition("+")
     if kind == "sqlite":
         from pushrelay.store.sqlite import SqliteDatabase
 
         return SqliteDatabase(parsed, sync)
-    if kind == "postgresql":
+    # Providers of databases write both.
+    if kind in ("postgresql", "postgres"):
+        _require_readable(url, driver)
         try:
             from pushrelay.store.postgresql import PostgresDatabase
         except ImportError as error:
@@ -146,6 +148,20 @@ def open_database(
     raise StartupError(f"--database.url: {kind} is not supported; {_WRITE}")
 
 
+def _require_readable(url: str, driver: str) -> None:
+    """Refuse the URL of a server that would be taken for something else."""
+    if driver not in ("", "psycopg"):
+        raise StartupError(
+            f"--database.url: the driver {driver} is not used here; write "
+            "postgresql://..., without one"
+        )
+    if _address(url).count("@") > 1:
+        raise StartupError(
+            "--database.url: there is more than one @ before the parameters; in a user "
+            "name or a password, write @ as %40, / as %2F, : as %3A and % as %25"
+        )
+
+
 _WRITE = (
     "write sqlite:///FILE, with a fourth slash for an absolute path, or "
     "postgresql://USER:PASSWORD@HOST/DATABASE"
@@ -157,12 +173,28 @@ def without_password(url: str) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        scheme, separator, rest = url.partition("?")[0].partition("://")
-        return scheme + separator + rest.rpartition("@")[2]
+        return _without_user(url)
+    if _address(url).count("@") > 1:
+        return _without_user(url)
     hidden = {name: "HIDDEN" for name in parsed.query if "password" in name}
     if parsed.password is None and not hidden:
         return url
     return parsed.update_query_dict(hidden).render_as_string()
+
+
+def _without_user(url: str) -> str:
+    """Return what is no secret, wherever the password ends."""
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        # What follows may be anything.
+        scheme, separator, rest = url.partition(":")
+        return scheme + separator + ("..." if rest else "")
+    return scheme + separator + _address(url).rpartition("@")[2]
+
+
+def _address(url: str) -> str:
+    """Return the part with the user, the host and the database."""
+    return url.partition("?")[0].partition("://")[2]
 
 
 def unavailable(database: Database, error: Exception) -> StoreUnavailable:

@@ -50,8 +50,8 @@ LARGEST_BYTES = 1_000_000_000
 worth while."""
 
 _ROWS = 200
-"""So many rows of a large result come at a time."""
-
+_BYTES = 16 * 1024 * 1024
+"""So much of a large result comes at a time, unless one row is larger."""
 
 _LOCK = "SELECT id FROM write_lock FOR UPDATE"
 
@@ -181,8 +181,10 @@ class PostgresSession:
 
     def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
         self._ask(f"DECLARE many NO SCROLL CURSOR FOR {statement.postgresql}")
-        while rows := list(self._rows(self._ask(f"FETCH {_ROWS} FROM many"))):
+        count = 1
+        while rows := list(self._rows(self._ask(f"FETCH {count} FROM many"))):
             yield from rows
+            count = _count_after(rows)
         self._ask("CLOSE many")
 
     def first(
@@ -289,6 +291,13 @@ class PostgresSession:
             task = self._ask(_END_FROZEN, {"silence": waited * NEARLY_ALL})
             for _ in self._rows(task):
                 log.warning("ended the transaction of a relay that was frozen")
+
+
+def _count_after(rows: list[tuple[Any, ...]]) -> int:
+    """Return how many rows to fetch after `rows`, if they are as large as those."""
+    size = sum(len(v) for row in rows for v in row if isinstance(v, bytes))
+    # Step by step: what comes may be larger.
+    return max(1, min(_ROWS, 4 * len(rows), len(rows) * _BYTES // max(size, 1)))
 
 
 def _refuse_too_large(values: Values) -> None:

@@ -158,14 +158,15 @@ def test_a_disk_that_is_full_leaves_the_backup_before(
     database.close()
     file = tmp_path / "backups" / "it.db"
     file.parent.mkdir()
-    file.write_bytes(b"the one before")
+    call("backup", str(file), source)
+    before = file.read_bytes()
     with files_limited_to(room):
         done = call("backup", str(file), source)
     assert (done.returncode, done.stderr) == (
         1,
         f"Error: the backup {file} cannot be written: disk I/O error\n",
     )
-    assert file.read_bytes() == b"the one before"
+    assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
 

@@ -34,7 +34,7 @@ def store_url(cluster: PostgresCluster) -> URL:
 
 
 def new_store(cluster: PostgresCluster) -> URL:
-    """Return the URL of an empty store on the primary."""
+    """Return the URL of an empty store on the primary, which the standby has, too."""
     cluster.start()
     name = f"store_{next(_numbers)}"
     run_sql(cluster.primary.url(), f"CREATE DATABASE {name}")
@@ -42,4 +42,5 @@ def new_store(cluster: PostgresCluster) -> URL:
     database = opened(url)
     upgrade(database)
     database.close()
+    cluster.wait_for_replay()
     return url

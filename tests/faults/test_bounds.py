@@ -37,6 +37,8 @@ MOST = {
     "seen skeletons": template_memo.SEEN,
     "bytes of templates": TEMPLATE_BYTES,
     "label pairs": len(Escaping) * text_renderer._REMEMBERED,
+    # On a machine that takes minutes for the pushes there are more of them.
+    "observations": SlidingSummary.SLICES * SlidingSummary.SAMPLE,
 }
 """How much there may be of what is not the same from one push to the next."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -165,20 +166,22 @@ def test_a_backup_takes_the_place_of_the_one_before_where_a_link_leads(
 ) -> None:
     link = file.with_name("newest.db")
     link.symlink_to(file.name)
-    file.write_bytes(b"the one before")
+    back_up(database, file)
+    content = file.read_bytes()
     with file.open("rb") as before:
         back_up(database, link)
         # Whoever reads it still does so.
-        assert before.read() == b"the one before"
+        assert before.read() == content
     assert link.is_symlink()
-    assert file.read_bytes().startswith(b"SQLite format 3")
+    assert file.read_bytes() != content
 
 
 def test_a_backup_that_fails_leaves_what_was_there(
     database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(database, group_of("x 1", key_of("a")))
-    file.write_bytes(b"the one before")
+    back_up(database, file)
+    content = file.read_bytes()
 
     def fail(rows: object) -> None:
         raise DriverError("the server has gone")
@@ -186,7 +189,7 @@ def test_a_backup_that_fails_leaves_what_was_there(
     monkeypatch.setattr(backup, "portions", fail)
     with pytest.raises(StoreUnavailable, match="the server has gone"):
         back_up(database, file)
-    assert file.read_bytes() == b"the one before"
+    assert file.read_bytes() == content
     assert list(file.parent.iterdir()) == [file]
 
 
@@ -210,22 +213,49 @@ def test_a_file_that_cannot_be_replaced_is_named(
 
 
 @pytest.mark.sqlite
-@pytest.mark.parametrize("log", ["-wal", "-journal"])
-def test_a_backup_does_not_come_before_the_log_of_another_database(
-    log: str, database: Database, file: Path
+@pytest.mark.parametrize("end", ["-wal", "-journal", ".lock"])
+def test_a_backup_takes_the_place_of_no_database_that_is_in_use(
+    end: str, database: Database, file: Path
 ) -> None:
     file.write_bytes(b"another database")
-    Path(f"{file}{log}").write_bytes(b"its log")
+    Path(f"{file}{end}").write_bytes(b"its own")
     link = file.with_name("link")
     link.symlink_to(file)
     for target in (file, link):
         with pytest.raises(BackupError) as caught:
             back_up(database, target)
         assert str(caught.value) == (
-            f"{target} is a database that is in use, or was so when its program was "
-            f"killed: {file}{log} is there; choose another file"
+            f"{target} is a database that is in use, or was so: {file}{end} is there; "
+            "choose another file"
         )
     assert file.read_bytes() == b"another database"
+
+
+@pytest.mark.sqlite
+def test_a_backup_takes_the_place_of_nothing_but_a_backup(
+    database: Database, file: Path
+) -> None:
+    other = file.with_name("other.db")
+    assert isinstance(database, SqliteDatabase)
+    shutil.copy(database.path, other)
+    text_file = file.with_name("diary.txt")
+    text_file.write_text("Dear diary")
+    for target in (other, text_file):
+        before = target.read_bytes()
+        with pytest.raises(BackupError) as caught:
+            back_up(database, target)
+        assert str(caught.value) == (
+            f"{target} is there and is no backup of pushrelay; choose another file, or "
+            "remove that one"
+        )
+        assert target.read_bytes() == before
+
+
+@pytest.mark.sqlite
+def test_an_empty_file_may_become_a_backup(database: Database, file: Path) -> None:
+    file.touch()
+    back_up(database, file)
+    assert file.stat().st_size > 0
 
 
 @pytest.mark.sqlite

@@ -32,6 +32,9 @@ def count_commits(session: Session) -> int:
         ("data/relay.db", "not a database URL"),
         ("", "not a database URL"),
         ("mysql://u:secret@h/d", "mysql is not supported; write sqlite:///FILE"),
+        ("postgresql+psycopg2://u:secret@h/d", "psycopg2 is not used here; write"),
+        ("postgresql://u:x@secret/y@h/d", "more than one @ before .* write @ as %40"),
+        ("postgresql:/u:secret@h/d", "not a database URL: 'postgresql:...'"),
         ("sqlite://", "needs a file"),
         ("sqlite:///", "needs a file"),
         ("sqlite:///:memory:", "needs a file"),
@@ -41,6 +44,11 @@ def test_a_url_that_names_no_database_is_refused(url: str, words: str) -> None:
     with pytest.raises(StartupError, match=words) as raised:
         open_database(url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_a_server_may_be_named_in_several_ways(scheme: str) -> None:
+    assert open_database(f"{scheme}://u:p%40@h/d").name == "postgresql://u@h/d"
 
 
 def test_the_password_of_a_malformed_url_is_not_shown() -> None:

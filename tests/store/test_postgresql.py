@@ -432,6 +432,9 @@ def test_no_message_has_the_password_in_it(
         ("postgresql://u@h/d?password=s3cret", "postgresql://u@h/d?password=HIDDEN"),
         ("postgresql://u@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require"),
         ("postgresql://u:s3cret@h:port/d?password=s3cret", "postgresql://h:port/d"),
+        ("postgresql://u:s@s3cret@h/d?p=s3cret", "postgresql://h/d"),
+        ("postgresql:/u:s3cret@h/d", "postgresql:..."),
+        ("s3qlite", "s3qlite"),
         ("sqlite:///data/x.db", "sqlite:///data/x.db"),
     ],
 )

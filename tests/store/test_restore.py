@@ -215,7 +215,7 @@ def test_a_restore_that_is_frozen_does_not_stop_the_relays(
 
     monkeypatch.setattr(Backup, "rows", read_while_others_write)
     monkeypatch.setattr(postgresql, "MIGRATING_IDLE_SECONDS", 0.2)
-    with pytest.raises(BackupError, match=r"was left as it was: .*idle-in-transaction"):
+    with pytest.raises(BackupError, match=r"as it was: .*idle-in-transaction"):
         restore(database, backup)
     assert jobs_in(database) == []
 

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, insert, select, text
 
+from pushrelay.store import postgres_session
 from pushrelay.store.engine import Database, DatabaseErrors, NotAllowed
+from pushrelay.store.postgres_session import PostgresSession
 from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
 
 INSERT = sql(insert(commits))
+EVERYTHING = sql(select(commits).order_by(commits.c.revision))
 REVISIONS = sql(select(commits.c.revision).order_by(commits.c.revision))
 
 
@@ -106,3 +110,26 @@ def test_many_rows_are_read_one_after_the_other(session: Session) -> None:
         for stream in streams:
             assert list(stream) == [(revision,) for revision in range(500)]
     assert len(list(session.all(REVISIONS))) == 500
+
+
+@pytest.mark.postgres
+def test_large_rows_come_few_at_a_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = PostgresSession._ask
+
+    def note(self: PostgresSession, sql: str, *arguments: Any) -> Any:
+        asked.append(sql)
+        return ask(self, sql, *arguments)
+
+    monkeypatch.setattr(PostgresSession, "_ask", note)
+    monkeypatch.setattr(postgres_session, "_BYTES", 50_000)
+    small = [row(revision) for revision in range(1, 21)]
+    large = [{**row(revision), "nonce": bytes(10_000)} for revision in range(21, 121)]
+    with session.transaction():
+        session.run_many(INSERT, small + large)
+        read = list(session.stream(EVERYTHING))
+    assert [each[0] for each in read] == list(range(121))
+    counts = [int(each.split()[1]) for each in asked if each.startswith("FETCH")]
+    assert counts[:6] == [1, 4, 16, 64, 5, 5]

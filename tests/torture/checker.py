@@ -108,7 +108,7 @@ class _Cells:
 
     def _check_cell(self, cell: str) -> Iterator[Violation]:
         steps = steps_of(self._operations[cell])
-        sightings = self._sightings.of(cell)
+        sightings = self._sightings.of(cell, self._operations[cell][0].begun)
         eras: list[list[Chain]] = []
         base: Contents = ()
         doubtful: list[Operation] = []

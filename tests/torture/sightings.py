@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,17 +62,21 @@ class Sightings:
         """Return all cells that anybody saw."""
         return {cell for _, cell in self._changes}
 
-    def of(self, cell: str) -> list[Sighting]:
-        """Return the sightings of `cell`, in the order in which they began."""
-        found = [s for observer in self._observed for s in self._by(observer, cell)]
+    def of(self, cell: str, since: float) -> list[Sighting]:
+        """Return the sightings of `cell`, in the order in which they began, but for
+        those that ended before `since` and saw nothing."""
+        found = [s for o in self._observed for s in self._by(o, cell, since)]
         return sorted(found, key=lambda sighting: sighting.first.begun)
 
-    def _by(self, observer: str, cell: str) -> Iterator[Sighting]:
+    def _by(self, observer: str, cell: str, since: float) -> Iterator[Sighting]:
         scrapes, borders = self._observed[observer], self._borders[observer]
         changes = [(0, ()), *self._changes.get((observer, cell), [])]
         starts = [number for number, _ in changes]
         border_starts = [number for number, _ in borders]
-        cuts = sorted({*starts, *border_starts, len(scrapes)})
+        first = bisect_left(scrapes, since, key=lambda scrape: scrape.ended)
+        first = min(first, *starts[1:2], len(scrapes))
+        cuts = sorted({first, *starts, *border_starts, len(scrapes)})
+        cuts = cuts[cuts.index(first) :]
         for start, stop in pairwise(cuts):
             contents = changes[bisect_right(starts, start) - 1][1]
             era = borders[bisect_right(border_starts, start) - 1][1]
