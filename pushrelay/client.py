@@ -44,6 +44,7 @@ _PIECE_BYTES = 64 * 1024
 _SHOWN_CHARACTERS = 4000
 # Statuses other than 5xx after which the same request may be taken.
 _TEMPORARY = (408, 429)
+_LATER = "; try again later"
 _NO_PAGE = "404 page not found"
 _ADVICE = {
     401: "give the token that is known there, or put user and password into the URL: "
@@ -226,7 +227,8 @@ class RelayClient:
         if problem["detail"]:
             told += f": {problem['detail']}"
         if status >= 500 or status in _TEMPORARY:
-            raise RelayUnavailable(f"{told}; try again later", status)
+            told = told.removesuffix(_LATER) + _LATER
+            raise RelayUnavailable(told, status)
         advice = _ADVICE.get(status)
         if status == 404 and "reason" in problem and problem["detail"] != _NO_PAGE:
             advice = None  # the page is there, but not what it would be about

@@ -27,22 +27,34 @@ def require_haproxy() -> None:
 
 class HaproxyProcess(HTTPClient):
     """HAProxy before the relays at `addresses`, `host:port` each, which are relay1,
-    relay2 and so on there. It and its log are in `directory`."""
+    relay2 and so on there. It and its log are in `directory`.
 
-    def __init__(self, directory: Path, addresses: Sequence[str]) -> None:
+    resolver: address of the one whom the machine asks for names; its own if it does not
+    matter. Only root may say so.
+    """
+
+    def __init__(
+        self, directory: Path, addresses: Sequence[str], resolver: str = ""
+    ) -> None:
         super().__init__("127.0.0.1", free_port())
         self.statistics = HTTPClient("127.0.0.1", free_port())
         self._count = len(addresses)
         self._log = directory / "haproxy.log"
         self._file = directory / "haproxy.cfg"
         self._file.write_text(configuration(addresses))
+        self._command = [str(HAPROXY), "-db", "-f", str(self._file)]
+        if resolver:
+            own = directory / "resolv.conf"
+            own.write_text(f"nameserver {resolver}\n")
+            mount = f'mount --bind "{own}" /etc/resolv.conf && exec "$@"'
+            self._command[:0] = ["unshare", "--mount", "sh", "-c", mount, "sh"]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, ready: int | None = None) -> HaproxyProcess:
         """Start it, and wait until it finds so many relays ready, or all of them."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(HAPROXY), "-db", "-f", str(self._file)],
+                self._command,
                 env=os.environ
                 | {
                     "PUSHRELAY_BIND": self.address,

@@ -209,6 +209,11 @@ def test_an_answer_that_is_no_relays_is_an_error(body: bytes) -> None:
         (text(429, "slow down"), RelayUnavailable, "slow down; try again later"),
         (text(503, "no database"), RelayUnavailable, "no database; try again later"),
         (
+            text(503, "no database; try again later\n"),
+            RelayUnavailable,
+            "503 Service Unavailable: no database; try again later",
+        ),
+        (
             Canned(502, b"<html>", {"Content-Type": "text/html"}),
             RelayUnavailable,
             "answered 502 Bad Gateway; try again later",
@@ -229,6 +234,7 @@ def test_what_a_relay_refuses_is_told(
             relay.request("PUT", "/metrics/job/a?mode=add", b"")
     assert str(refused.value).startswith(f"{server.url}/metrics/job/a answered ")
     assert told in str(refused.value)
+    assert str(refused.value).count("try again later") <= 1
     assert PASSWORD not in str(refused.value)
 
 

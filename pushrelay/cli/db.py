@@ -29,11 +29,9 @@ def upgrade(database_url: str) -> None:
 @db.command()
 @database_url
 def current(database_url: str) -> None:
-    """Print the schema version; nothing for a database without tables."""
+    """Print the schema version; `none` for a database without tables."""
     with existing_database(database_url) as database:
-        schema = migrate.current_schema(database)
-        if schema is not None:
-            click.echo(schema)
+        click.echo(migrate.current_schema(database) or "none")
 
 
 @db.command()

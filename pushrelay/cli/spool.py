@@ -185,7 +185,10 @@ def _summary(flushed: Flushed, url: str, awaited: str, kept: Spool) -> Iterator[
     others = Counter(entry.url for entry in kept.waiting())
     del others[awaited]
     for other, number in sorted(others.items()):
-        yield f"left alone {_counted(number)} for {word(other)}"
+        told = f"left alone {_counted(number)} for {word(other)}"
+        if other != url:
+            told += f"; if that was this relay's URL, flush with --from {word(other)}"
+        yield told
 
 
 def _counted(number: int) -> str:

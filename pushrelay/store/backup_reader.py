@@ -197,7 +197,10 @@ class _SealedFile:
         try:
             yield
         except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
-            raise self.damaged(one_line(error)) from error
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            is_corrupt = code == sqlite3.SQLITE_CORRUPT
+            why = "pages are broken or cut off" if is_corrupt else one_line(error)
+            raise self.damaged(why) from error
 
     def _all(self, query: Statement) -> sqlite3.Cursor:
         return self._connection.execute(query.sqlite)

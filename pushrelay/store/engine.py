@@ -82,6 +82,10 @@ class Database(Protocol):
     def explain(self, error: BaseException) -> str:
         """Return what is wrong, now that `error` came of its use, and what to do."""
 
+    def was_reached(self, error: BaseException) -> bool:
+        """Whether `error` came of the use of the database, and not of the attempt to
+        connect to it."""
+
     def reading(self, *, newest: bool = False) -> AbstractContextManager[Session]:
         """Lend a connection for reading; its transactions see one state.
 
@@ -136,7 +140,8 @@ def open_database(
         except ImportError as error:
             raise StartupError(
                 f"--database.url: the driver of PostgreSQL is missing: {error}; "
-                "install it: pip install 'pushrelay[postgres]'"
+                "install psycopg, or pushrelay anew with its extra `postgres`; "
+                "docs/operations.md says how"
             ) from error
 
         return PostgresDatabase(parsed, sync, write_seconds)
@@ -200,9 +205,9 @@ def unavailable(database: Database, error: Exception) -> StoreUnavailable:
 def unusable(database: Database, error: Exception) -> StartupError:
     """Return the error that tells why `database` cannot even be started with."""
     reason = database.explain(error)
-    return StartupError(
-        f"the database {database.name} cannot be used: {reason}; it was left as it is"
-    )
+    if database.was_reached(error):
+        reason += "; it was left as it is"
+    return StartupError(f"the database {database.name} cannot be used: {reason}")
 
 
 def one_line(error: BaseException) -> str:

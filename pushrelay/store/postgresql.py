@@ -13,8 +13,8 @@ from sqlalchemy import URL, NullPool, create_engine, event, func, inspect, selec
 from sqlalchemy.engine import Connection
 
 from pushrelay.errors import StartupError
-from pushrelay.store.engine import one_line
 from pushrelay.store.postgres_connection import PatientConnection, driver_errors
+from pushrelay.store.postgres_faults import explain, was_reached
 from pushrelay.store.postgres_pool import Pool
 from pushrelay.store.postgres_session import (
     END_READING,
@@ -118,7 +118,10 @@ class PostgresDatabase:
         return False
 
     def explain(self, error: BaseException) -> str:
-        return one_line(error)
+        return explain(self._engine.url, error)
+
+    def was_reached(self, error: BaseException) -> bool:
+        return was_reached(error)
 
     @contextmanager
     def reading(self, *, newest: bool = False) -> Iterator[Session]:

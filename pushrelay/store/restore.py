@@ -51,9 +51,8 @@ def restore(database: Database, backup: Backup, *, replace: bool = False) -> Res
             return _restore(connection, backup, database.now())
     except (*DatabaseErrors, OSError) as error:
         reason = database.explain(error)
-        raise BackupError(
-            f"the database {database.name} was left as it was: {reason}"
-        ) from error
+        told = "was left as it was" if database.was_reached(error) else "cannot be used"
+        raise BackupError(f"the database {database.name} {told}: {reason}") from error
 
 
 def _restore(connection: Connection, backup: Backup, now: int) -> Restored:

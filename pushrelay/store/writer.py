@@ -85,6 +85,7 @@ class Writer:
         # Told of each commit: its seconds and its number of writes.
         self._observe = observe
         self._clock = clock
+        self._failed_at = -float("inf")
         self.committed_at = -float("inf")
         """Time of the last commit, a probe's too, seconds of the monotonic clock."""
 
@@ -166,7 +167,7 @@ class Writer:
         try:
             answers = self._commit(batch, add_more)
         except StoreUnavailable as error:
-            log.error("writes failed: %s", error)
+            self._note_failure(error)
             answers = [error] * len(batch)
         except (*DatabaseErrors, OSError) as error:
             refused = isinstance(error, (*TooLarge, *NotAllowed))
@@ -174,9 +175,10 @@ class Writer:
                 return self._answers_one_by_one(batch)
             if refused:
                 shown = _not_storable(error)
+                log.error("a write failed: %s", shown)
             else:
                 shown = unavailable(self._database, error)
-            log.error("writes failed: %s", shown)
+                self._note_failure(shown)
             answers = [shown] * len(batch)
         except Exception as error:  # whoever waits must get an answer
             if len(batch) > 1:
@@ -186,6 +188,13 @@ class Writer:
         return [
             (ticket, answer) for (ticket, _), answer in zip(batch, answers, strict=True)
         ]
+
+    def _note_failure(self, error: Exception) -> None:
+        """Log it once until there is a commit again: those who wait are told, and the
+        log is told of them."""
+        if self.committed_at >= self._failed_at:
+            log.error("writes fail from now on: %s", error)
+        self._failed_at = time.monotonic()
 
     def _answers_one_by_one(self, batch: Batch) -> list[tuple[Any, Any]]:
         # One write that cannot be stored must not fail the others.

@@ -51,6 +51,7 @@ def test_check_refuses_a_database_without_tables(tmp_path: Path) -> None:
     result = run("check", database)
     assert result.exit_code == 1
     assert "run `pushrelay db upgrade --database.url=...`" in result.output
+    assert run("current", database).output == "none\n"
 
 
 def test_a_url_of_something_else_is_a_clear_error(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_database_on_a_server_is_looked_after(tmp_path: Path) -> None:
         f"1 Error: the database has schema none, this version needs {HEAD}; "
         "run `pushrelay db upgrade --database.url=...`\n"
     )
-    assert run("current") == "0 "
+    assert run("current") == "0 none\n"
     assert run("upgrade") == f"0 {name} upgraded to schema {HEAD}\n"
     assert run("upgrade") == f"0 {name} is already at schema {HEAD}\n"
     assert run("current") == f"0 {HEAD}\n"

@@ -239,8 +239,10 @@ def test_reports_for_other_relays_are_named_and_left_alone(
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         f"delivered 1 report to {server.url}",
-        f"left alone 1 report for {OTHER_URL}",
-        f"left alone 2 reports for {URL}",
+        f"left alone 1 report for {OTHER_URL}; if that was this relay's URL, flush "
+        f"with --from {OTHER_URL}",
+        f"left alone 2 reports for {URL}; if that was this relay's URL, flush with "
+        f"--from {URL}",
     ]
     assert len(spool.waiting()) == 3
 
@@ -314,7 +316,8 @@ def test_what_waits_for_a_wrong_relay_is_delivered_to_the_right_one(
         f"delivered 2 reports to {server.url}",
         "1 report refused for good and kept aside",
         f"left alone 1 report for {server.url}",
-        f"left alone 1 report for {URL}",
+        f"left alone 1 report for {URL}; if that was this relay's URL, flush with "
+        f"--from {URL}",
     ]
     assert [json.loads(asked.body)["job"] for asked in server.asked] == [
         "a",

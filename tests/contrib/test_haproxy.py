@@ -16,6 +16,8 @@ from canned_server import Asked, Canned, CannedServer
 from databases import database_url
 from exposition_page import value
 from haproxy_process import HaproxyProcess, require_haproxy
+from mounting import needs_mounts
+from name_server import NameServer
 from relay_process import RelayProcess, free_port
 from replica_process import Replica
 from sqlalchemy import make_url
@@ -263,6 +265,24 @@ def test_what_a_relay_did_not_answer_is_not_tried_again(tmp_path: Path) -> None:
         asked = [asked for server in servers for asked in server.asked]
     [push] = [each for each in asked if each.method == "POST"]
     assert push.headers["x-forwarded-for"] == "127.0.0.1"
+
+
+@needs_mounts
+def test_names_are_looked_up_where_the_machine_looks_them_up(tmp_path: Path) -> None:
+    require_haproxy()
+    resolver = "127.0.53.77"
+    with ExitStack() as end:
+        relay = end.enter_context(CannedServer(lambda _: Canned()))
+        # Nobody listens there.
+        names = end.enter_context(NameServer(resolver, "127.0.53.78"))
+        host, port = relay.address.split(":")
+        addresses = [f"relay{number}.example:{port}" for number in (1, 2)]
+        balancer = HaproxyProcess(tmp_path, addresses, resolver)
+        end.callback(balancer.stop)
+        balancer.start(ready=0)
+        names.address = host
+        balancer.wait_until_ready(2)
+        assert balancer.put("/metrics/job/x", "a 1\n").status == 200
 
 
 def test_without_any_relay_clients_are_told_when_to_come_again(tmp_path: Path) -> None:

@@ -75,6 +75,13 @@ def test_a_backup_says_who_made_it(whole: Path) -> None:
         assert 0 <= time.time_ns() - backup.made_at < 600 * 10**9
 
 
+def test_a_backup_that_was_cut_off_is_said(copy: Path) -> None:
+    os.truncate(copy, copy.stat().st_size // 2)
+    assert refusal(copy) == (
+        "it.db is damaged: pages are broken or cut off; use another backup"
+    )
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_no_part_of_a_backup_passes_for_one(whole: Path, data: st.DataObject) -> None:

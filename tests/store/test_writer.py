@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import random
 import re
 import sqlite3
@@ -183,6 +184,21 @@ def test_a_batch_whose_commit_fails_fails_as_a_whole(
     assert "disk I/O error" in str(answers[0])
     assert len(desk.decider.batches) == 1
     assert desk.stored() == {}
+
+
+def test_why_commits_fail_is_logged_once_until_there_is_one(
+    desk: Desk, in_commit: InCommit, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        for _ in range(3):
+            in_commit(fail)
+            assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
+        assert desk.write(x("a")) == [None]
+    logged = [each.getMessage() for each in caplog.records]
+    assert len(logged) == 2
+    for each in logged:
+        assert each.startswith("writes fail from now on: the database is unavailable: ")
+    assert {each.levelno for each in caplog.records} == {logging.ERROR}
 
 
 def test_a_commit_whose_confirmation_was_lost_is_looked_up(
