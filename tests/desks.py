@@ -94,6 +94,15 @@ class Number(int):
         return False
 
 
+class Leaving(Number):
+    """A ticket that somebody waits with until `has_left`."""
+
+    has_left = False
+
+    def done(self) -> bool:
+        return self.has_left
+
+
 class Abandoned(Number):
     """A ticket that nobody waits with any more."""
 

@@ -15,8 +15,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert
-
 from pushrelay.changes import Changes, Position
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.books import Books
@@ -38,9 +36,8 @@ from pushrelay.store.reader import (
     read_few_changes,
 )
 from pushrelay.store.receipts import write_receipts
-from pushrelay.store.schema import commits
 from pushrelay.store.session import Session
-from pushrelay.store.statements import sql
+from pushrelay.store.store_clock import advance, write_traceless
 from pushrelay.store.write_queue import Batch, Ticket, WriteQueue
 
 log = logging.getLogger(__name__)
@@ -50,10 +47,8 @@ READ_UNDER_LOCK = (FEW, 4 * FEW, 16 * FEW)
 time that it is tried. Where there are more, they are read without the lock before the
 next time, so that those to come are of this moment."""
 
-
 Deliver = Callable[[list[tuple[Any, Any]]], None]
 """Takes (ticket, answer) pairs of a finished batch, on the writer's thread."""
-
 
 AddMore = Callable[[Batch], None]
 
@@ -116,16 +111,13 @@ class Writer:
 
         Raises StoreUnavailable. May be called on any thread.
         """
-        # Nothing that could be compressed.
-        row = {"revision": _PROBE, "nonce": secrets.token_bytes(size), "at": 0}
         try:
             with (
                 closing(self._database.open_writer()) as session,
                 session.transaction(),
             ):
                 newest_position(session)
-                session.run(_INSERT_COMMIT, row)
-                session.run(_DELETE_COMMIT, {"revision": _PROBE})
+                write_traceless(session, size)
         except (*DatabaseErrors, OSError) as error:
             raise unavailable(self._database, error) from error
         self.committed_at = time.monotonic()
@@ -198,7 +190,13 @@ class Writer:
 
     def _answers_one_by_one(self, batch: Batch) -> list[tuple[Any, Any]]:
         # One write that cannot be stored must not fail the others.
-        return [pair for entry in batch for pair in self._answers([entry], _add_none)]
+        return [
+            pair
+            for ticket, write in batch
+            # Each may take long, and meanwhile others have given up.
+            if not ticket.done()
+            for pair in self._answers([(ticket, write)], _add_none)
+        ]
 
     def _commit(self, batch: Batch, add_more: AddMore) -> list[Any]:
         self.take_over()
@@ -249,11 +247,11 @@ class Writer:
             attempt.answers = decision.answers
             if not decision.is_change:
                 return
-            commit = {"revision": revision, "nonce": attempt.nonce, "at": now}
-            session.run(_INSERT_COMMIT, commit)
+            position = Position(revision, attempt.nonce)
+            advance(session, position, now)
             changes = Changes(
                 since,
-                Position(revision, attempt.nonce),
+                position,
                 decision.changes,
                 decision.jobs,
                 decision.runs,
@@ -310,12 +308,6 @@ class _Attempt:
 
 def _add_none(_batch: Batch) -> None:
     """Leave a batch as it is."""
-
-
-_INSERT_COMMIT = sql(insert(commits))
-_DELETE_COMMIT = sql(delete(commits).where(commits.c.revision == bindparam("revision")))
-_PROBE = -1
-"""Revision of a row that has gone again when it is committed, and yet was written."""
 
 
 def _not_storable(error: Exception) -> Exception:

@@ -21,7 +21,7 @@ from builders import (
     new_database,
     write_locked,
 )
-from desks import PATIENCE, Abandoned, Desk, Number, PlainDecider, x
+from desks import PATIENCE, Abandoned, Desk, Leaving, Number, PlainDecider, x
 from sqlalchemy import select, text
 
 from pushrelay.errors import StoreUnavailable
@@ -137,6 +137,23 @@ def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> Non
     assert isinstance(answers[1], NotAllowed)
     assert set(desk.stored()) == set(desk.decider.jobs) == {"a", "b"}
     assert desk.write(x("c")) == [None]
+
+
+def test_who_leaves_meanwhile_is_passed_over_where_writes_are_tried_one_by_one(
+    desk: Desk,
+) -> None:
+    leaving = Leaving(0)
+
+    def fail() -> None:
+        leaving.has_left = True
+        raise ZeroDivisionError
+
+    desk.writer.submit(leaving, x("a"))
+    desk.writer.submit(Number(1), fail)
+    desk.writer.start()
+    [(ticket, answer)] = desk.deliveries.get(timeout=PATIENCE)
+    assert (ticket, type(answer)) == (1, ZeroDivisionError)
+    assert desk.stored() == {}
 
 
 def test_a_write_that_cannot_be_put_in_a_row_does_not_fail_its_batch(
