@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from databases import database_in
 from google.protobuf import text_format
@@ -112,6 +113,13 @@ def commit(database: Database, *changes: GroupChange, nonce: str = "n") -> Posit
             connection.execute(groups.delete().where(groups.c.id == row["id"]))
             connection.execute(insert(groups), row)
     return Position(revision, mark)
+
+
+def change(database: Database, *statements: Any) -> None:
+    """Change tables as nobody should."""
+    with database.migrating() as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 def stay_distinct(labels: Iterable[str]) -> bool:

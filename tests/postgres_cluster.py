@@ -8,10 +8,20 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from postgres_server import FAST, IMMEDIATE, PATIENCE, PostgresServer, plain, run_sql
+from postgres_server import (
+    FAST,
+    IMMEDIATE,
+    PATIENCE,
+    PostgresServer,
+    find_programs,
+    plain,
+    run_sql,
+)
 from sqlalchemy import URL
 
 _SETTINGS = {
@@ -124,6 +134,17 @@ class PostgresCluster:
     def _wait_until_it_receives(self, is_so: bool) -> None:
         query = "SELECT count(*) = {} FROM pg_stat_wal_receiver WHERE status = {}"
         _wait_until(self.standby, query.format(int(is_so), "'streaming'"))
+
+
+@contextmanager
+def running_cluster() -> Iterator[PostgresCluster]:
+    """Start a primary, and remove all in the end."""
+    cluster = PostgresCluster(find_programs())
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
 
 
 class _Standby(PostgresServer):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from postgres_cluster import PostgresCluster
-from postgres_server import find_programs, run_sql
+from postgres_cluster import PostgresCluster, running_cluster
+from postgres_server import run_sql
 from postgres_use import opened
 from sqlalchemy import URL
 
@@ -19,12 +19,8 @@ _numbers = count()
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[PostgresCluster]:
     """A primary and its standby."""
-    cluster = PostgresCluster(find_programs())
-    try:
-        cluster.start()
+    with running_cluster() as cluster:
         yield cluster
-    finally:
-        cluster.remove()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import commit, group_of, key_of, new_database
+from builders import change, commit, group_of, key_of, new_database
 from databases import database_in
 from full_store import fill_in
 from relay_use import SECOND, Clock, on_loop, open_relay, put
@@ -55,12 +55,6 @@ def full(tmp_path: Path) -> Iterator[Database]:
     database = database_in(tmp_path)
     yield database
     database.close()
-
-
-def change(database: Database, *statements: Any) -> None:
-    with database.migrating() as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def test_nothing_is_wrong_with_what_a_relay_stores(full: Database) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import key_of
+from builders import change, key_of
 from databases import database_in
 from full_store import fill_in
 from relay_use import Clock
@@ -47,12 +47,6 @@ def copy(filled: Path, tmp_path: Path) -> Iterator[Database]:
     database = database_in(tmp_path)
     yield database
     database.close()
-
-
-def change(database: Database, *statements: Any) -> None:
-    with database.migrating() as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 A = key_of("a", instance="i")

@@ -10,8 +10,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from postgres_cluster import PostgresCluster
-from postgres_server import find_programs, run_sql
+from postgres_cluster import PostgresCluster, running_cluster
+from postgres_server import run_sql
 from torture.checker import check
 from torture.history import History
 from torture.play import Plan, play, require_telling
@@ -39,9 +39,7 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="pushrelay-torture-"))
     parts: list[Part] = []
     with ExitStack() as end:
-        cluster = PostgresCluster(find_programs())
-        end.callback(cluster.remove)
-        cluster.start()
+        cluster = end.enter_context(running_cluster())
         [(version,)] = run_sql(cluster.primary.url(), "SHOW server_version")
         for number, (name, share) in enumerate(SHARES.items()):
             place = directory / str(number)

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 from haproxy_process import require_haproxy
-from postgres_cluster import PostgresCluster
-from postgres_server import find_programs
+from postgres_cluster import PostgresCluster, running_cluster
 from torture.checker import check
 from torture.history import History
 from torture.play import Plan, play, require_telling
@@ -35,12 +34,8 @@ def balancer() -> None:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[PostgresCluster]:
-    cluster = PostgresCluster(find_programs())
-    try:
-        cluster.start()
+    with running_cluster() as cluster:
         yield cluster
-    finally:
-        cluster.remove()
 
 
 @pytest.mark.postgres
