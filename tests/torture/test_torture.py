@@ -23,7 +23,7 @@ from torture.stage import PostgresStage, Stage, playing, sqlite_stage
 
 pytestmark = pytest.mark.system
 
-SECONDS = 10
+SECONDS = 20
 
 
 @pytest.fixture(scope="module", autouse=True)
