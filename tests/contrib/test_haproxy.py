@@ -196,6 +196,9 @@ def wait_until_gone(relay: RelayProcess) -> None:
             socket.create_connection((relay.host, relay.port), 30).close()
         except ConnectionRefusedError:
             return
+        except ConnectionResetError:
+            # It is ending just now.
+            continue
     raise AssertionError("it is still there")
 
 
