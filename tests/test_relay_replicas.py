@@ -42,10 +42,10 @@ class Readings:
     """What `relay` reads of the others' writes: the number of groups, and on which
     thread."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(self, relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
         self._catch_up = relay._decider.catch_up
         self.groups: list[tuple[str, int]] = []
-        relay._decider.catch_up = self._noting  # type: ignore[method-assign]
+        monkeypatch.setattr(relay._decider, "catch_up", self._noting)
 
     def _noting(self, read: ReadChanges) -> Position:
         def note(since: Position | None) -> Changes | None:
@@ -72,14 +72,16 @@ def test_a_scrape_with_nothing_new_takes_one_round_trip(tmp_path: Path) -> None:
     test()
 
 
-def test_a_scrape_reads_only_what_others_changed(tmp_path: Path) -> None:
+def test_a_scrape_reads_only_what_others_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @on_loop
     async def test() -> None:
         others = new_database(tmp_path)
         commit(others, *(x(f"old-{number}") for number in range(50)))
         async with far_relay(tmp_path) as (relay, proxy):
             await put(relay, key_of("own"), "x 1")
-            readings = Readings(relay)
+            readings = Readings(relay, monkeypatch)
             await page_of(relay)
             commit(others, x("old-1", 2), x("new"))
             before = proxy.turns
@@ -94,14 +96,14 @@ def test_a_scrape_reads_only_what_others_changed(tmp_path: Path) -> None:
 
 
 def test_a_push_after_much_that_others_wrote_is_read_as_a_scrape_does(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @on_loop
     async def test() -> None:
         others = new_database(tmp_path)
         async with far_relay(tmp_path) as (relay, _):
             await put(relay, key_of("own"), "x 1")
-            readings = Readings(relay)
+            readings = Readings(relay, monkeypatch)
             commit(others, *(x(f"new-{number}") for number in range(FEW)))
             await put(relay, key_of("own"), "x 2")
             assert readings.groups == [("refresher", FEW)]

@@ -22,11 +22,6 @@ def database_at(url: str) -> Iterator[Database]:
         raise click.ClickException(str(error)) from error
 
 
-def counted(number: int, word: str) -> str:
-    """Return so many of what `word` is one of."""
-    return f"{number:,} {word}" + "s" * (number != 1)
-
-
 @contextmanager
 def existing_database(url: str) -> Iterator[Database]:
     """Do so with one that must be there."""
@@ -34,3 +29,8 @@ def existing_database(url: str) -> Iterator[Database]:
         if not database.exists():
             raise click.ClickException(f"there is no database {database.name}")
         yield database
+
+
+def counted(number: int, word: str) -> str:
+    """Return so many of what `word` is one of."""
+    return f"{number:,} {word}" + "s" * (number != 1)

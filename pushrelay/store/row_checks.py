@@ -17,6 +17,7 @@ from pushrelay.store.expectation_rows import unpack_expected
 from pushrelay.store.group_rows import from_row
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.run_documents import unpack_run
+from pushrelay.store.run_rows import told_of
 
 Row = Mapping[str, Any]
 Check = Callable[[Row], Iterator[str]]
@@ -143,17 +144,7 @@ def run_faults(row: Row) -> Iterator[str]:
     if row["document"] is None:
         return
     run = unpack_run(row["document"])
-    end = run.end
-    said = {
-        "id": run.id,
-        "job": job_id(run.key.job),
-        "key": run.key.id,
-        "started_at": run.started_at,
-        "reported_at": run.reported_at,
-        "finished_at": None if end is None else end.finished_at,
-        "outcome": None if end is None else end.outcome.value,
-        "min_interval": run.min_interval,
-    }
+    said = {"id": run.id, **told_of(run)}
     for name, value in said.items():
         if row[name] != value:
             yield f"has another {name} than its document says"

@@ -77,6 +77,20 @@ _FAILURES_AFTER = sql(
 )
 
 
+def told_of(run: Run) -> dict[str, Any]:
+    """Return what the columns of `run` say that its document says, too."""
+    end = run.end
+    return {
+        "job": job_id(run.key.job),
+        "key": run.key.id,
+        "started_at": run.started_at,
+        "reported_at": run.reported_at,
+        "finished_at": None if end is None else end.finished_at,
+        "outcome": None if end is None else end.outcome.value,
+        "min_interval": run.min_interval,
+    }
+
+
 class RunRows:
     """The rows of runs, read and written in the transaction of `session`."""
 
@@ -106,18 +120,7 @@ class RunRows:
 
     def put(self, run: Run) -> None:
         """Store `run`, with a document, in place of what was known of it."""
-        end = run.end
-        row = {
-            "id": run.id,
-            "job": job_id(run.key.job),
-            "key": run.key.id,
-            "started_at": run.started_at,
-            "reported_at": run.reported_at,
-            "finished_at": None if end is None else end.finished_at,
-            "outcome": None if end is None else end.outcome.value,
-            "min_interval": run.min_interval,
-            "document": pack_run(run),
-        }
+        row = {"id": run.id, **told_of(run), "document": pack_run(run)}
         self._session.run(_UPSERT, row)
 
     def of(self, key: GroupingKey) -> KeyHistory:

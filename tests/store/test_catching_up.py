@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,12 +26,14 @@ MANY = FEW
 class Readings:
     """The readings of a desk: of how many groups, and whether nobody could write."""
 
-    def __init__(self, desk: Desk, directory: Path) -> None:
+    def __init__(
+        self, desk: Desk, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         self._catch_up = desk.decider.catch_up
         self._database = desk.database
         self._directory = directory
         self.groups: dict[bool, list[int]] = {True: [], False: []}
-        desk.decider.catch_up = self._noting  # type: ignore[method-assign]
+        monkeypatch.setattr(desk.decider, "catch_up", self._noting)
 
     def _noting(self, read: ReadChanges) -> Position:
         def note(since: Position | None) -> Changes | None:
@@ -58,17 +59,9 @@ def is_write_locked(database: Database, directory: Path) -> bool:
 
 
 @pytest.fixture
-def desk(database: Database) -> Iterator[Desk]:
-    desk = Desk(database)
-    yield desk
-    if desk.started:
-        desk.writer.stop()
-
-
-@pytest.fixture
-def readings(desk: Desk, tmp_path: Path) -> Readings:
+def readings(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Readings:
     desk.write(x("own"))
-    return Readings(desk, tmp_path)
+    return Readings(desk, tmp_path, monkeypatch)
 
 
 def test_a_little_is_read_with_the_lock_at_once(
@@ -111,7 +104,10 @@ def test_another_history_is_read_without_the_lock(
 
 
 def test_what_comes_meanwhile_is_read_with_the_lock(
-    desk: Desk, database: Database, readings: Readings
+    desk: Desk,
+    database: Database,
+    readings: Readings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refresh = desk.refresh
 
@@ -119,14 +115,17 @@ def test_what_comes_meanwhile_is_read_with_the_lock(
         refresh()
         commit(database, x("meanwhile"))
 
-    desk.writer._refresh = refresh_and_be_overtaken  # type: ignore[method-assign]
+    monkeypatch.setattr(desk.writer, "_refresh", refresh_and_be_overtaken)
     commit(database, *(x(f"a{n}") for n in range(MANY)))
     assert desk.write(x("c")) == [None]
     assert readings.groups == {True: [1], False: [MANY]}
 
 
 def test_others_that_write_much_again_and_again_do_not_keep_it_from_writing(
-    desk: Desk, database: Database, readings: Readings
+    desk: Desk,
+    database: Database,
+    readings: Readings,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refresh = desk.refresh
 
@@ -134,7 +133,7 @@ def test_others_that_write_much_again_and_again_do_not_keep_it_from_writing(
         refresh()
         commit(database, *(x(f"a{n}", 2) for n in range(MANY)))
 
-    desk.writer._refresh = refresh_and_be_overtaken  # type: ignore[method-assign]
+    monkeypatch.setattr(desk.writer, "_refresh", refresh_and_be_overtaken)
     commit(database, *(x(f"a{n}") for n in range(MANY)))
     assert desk.write(x("c")) == [None]
     assert readings.groups == {True: [MANY], False: [MANY]}
@@ -145,7 +144,7 @@ def test_who_reads_too_slowly_is_unavailable(
 ) -> None:
     monkeypatch.setattr(writer, "READ_UNDER_LOCK", (2, 4))
     # What it is told to read brings it no further.
-    desk.writer._refresh = lambda: None  # type: ignore[method-assign]
+    monkeypatch.setattr(desk.writer, "_refresh", lambda: None)
     desk.write(x("own"))
     commit(database, *(x(f"a{n}") for n in range(4)))
     answers = desk.write(x("b"), x("c"))
@@ -157,12 +156,14 @@ def test_who_reads_too_slowly_is_unavailable(
     assert {"b", "c"}.isdisjoint(desk.stored())
 
 
-def test_a_reading_that_fails_fails_the_batch(desk: Desk, database: Database) -> None:
+def test_a_reading_that_fails_fails_the_batch(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
         raise StoreUnavailable("gone")
 
     desk.write(x("own"))
-    desk.writer._refresh = fail  # type: ignore[method-assign]
+    monkeypatch.setattr(desk.writer, "_refresh", fail)
     commit(database, *(x(f"a{n}") for n in range(MANY)))
     [answer] = desk.write(x("b"))
     assert str(answer) == "gone"

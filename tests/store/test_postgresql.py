@@ -48,11 +48,6 @@ OTHER_DEFAULTS = (
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> URL:
-    return make_url(database_url(tmp_path))
-
-
-@pytest.fixture
 def empty_url(tmp_path: Path) -> URL:
     """The URL of a database without tables."""
     return make_url(database_url(tmp_path, has_tables=False))

@@ -23,7 +23,7 @@ from postgres_server import (
     find_programs,
     run_sql,
 )
-from postgres_use import cut_all, opened, wait_until
+from postgres_use import cut_all, wait_until
 from relay_use import on_loop, open_relay, page_of, put, samples
 from sqlalchemy import URL, make_url
 from tcp_proxy import Link, TcpProxy, hang_up
@@ -40,29 +40,12 @@ SYNC = b"S\0\0\0\4"
 WAITS_FOR_A_LOCK = "wait_event_type = 'Lock'"
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> URL:
-    return make_url(database_url(tmp_path))
-
-
 # --- commits whose confirmation is lost ---
 
 
 @pytest.fixture
-def proxy(url: URL) -> Iterator[TcpProxy]:
-    with TcpProxy(url.port or 0) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def desk(url: URL, proxy: TcpProxy) -> Iterator[Desk]:
-    """A writer on the far side of `proxy`, which has written before."""
-    database = opened(url, port=proxy.port)
-    desk = Desk(database)
-    desk.write(x("before"))
-    yield desk
-    desk.writer.stop()
-    database.close()
+def desk(far_desk: Desk) -> Desk:
+    return far_desk
 
 
 def at_the_next_commit(proxy: TcpProxy, act: Callable[[Link, bytes], bool]) -> None:

@@ -6,15 +6,12 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-from databases import database_url
 from desks import PATIENCE, Desk, x
 from postgres_use import opened
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 from tcp_proxy import TcpProxy
 from waiting import wait_until
 from worker_process import connections_of
@@ -35,14 +32,8 @@ FOR_EVER = 3600.0
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> URL:
-    return make_url(database_url(tmp_path))
-
-
-@pytest.fixture
-def proxy(url: URL) -> Iterator[TcpProxy]:
-    with TcpProxy(url.port or 0) as proxy:
-        yield proxy
+def desk(far_desk: Desk) -> Desk:
+    return far_desk
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +62,9 @@ def write_for_ever(desk: Desk) -> tuple[threading.Thread, list[object]]:
 
 
 def test_a_write_to_a_silent_server_is_given_up_in_time(
-    url: URL, proxy: TcpProxy
+    desk: Desk, proxy: TcpProxy
 ) -> None:
-    database = opened(url, port=proxy.port)
-    desk = Desk(database)
-    assert desk.write(x("a")) == [None]
-    swallow(proxy, database)
+    swallow(proxy, desk.database)
     began = time.monotonic()
     [answer] = desk.write(x("b"))
     assert isinstance(answer, StoreUnavailable)
@@ -84,8 +72,6 @@ def test_a_write_to_a_silent_server_is_given_up_in_time(
     assert time.monotonic() - began < PATIENCE / 2
     # On another way it does.
     assert desk.write(x("b")) == [None]
-    desk.writer.stop()
-    database.close()
 
 
 def test_a_reading_of_a_silent_server_is_given_up_in_time(
@@ -100,18 +86,13 @@ def test_a_reading_of_a_silent_server_is_given_up_in_time(
     database.close()
 
 
-def test_what_a_later_write_overtakes_is_given_up(url: URL, proxy: TcpProxy) -> None:
-    database = opened(url, port=proxy.port)
-    desk = Desk(database)
-    assert desk.write(x("a")) == [None]
-    swallow(proxy, database, FOR_EVER)
+def test_what_a_later_write_overtakes_is_given_up(desk: Desk, proxy: TcpProxy) -> None:
+    swallow(proxy, desk.database, FOR_EVER)
     thread, answers = write_for_ever(desk)
-    wait_until(database.is_silent)
+    wait_until(desk.database.is_silent)
     desk.writer.probe()
     thread.join(PATIENCE)
     assert isinstance(answers[0], StoreUnavailable)
-    desk.writer.stop()
-    database.close()
 
 
 def test_what_a_later_refresh_overtakes_is_given_up(url: URL, proxy: TcpProxy) -> None:
@@ -176,35 +157,26 @@ def refuse(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_connections_that_nobody_uses_are_not_trusted_any_more(
-    url: URL, proxy: TcpProxy
+    desk: Desk, proxy: TcpProxy
 ) -> None:
-    database = opened(url, port=proxy.port)
-    desk = Desk(database)
-    assert desk.write(x("a")) == [None]
-    with database.reading() as reader:
+    with desk.database.reading() as reader:
         newest_position(reader)
     assert reader.is_current
-    swallow(proxy, database)
+    swallow(proxy, desk.database)
     assert isinstance(desk.write(x("a"))[0], StoreUnavailable)
     assert not reader.is_current
-    assert read_snapshot(database, None) is not None
-    desk.writer.stop()
-    database.close()
+    assert read_snapshot(desk.database, None) is not None
 
 
 def test_who_waits_when_the_database_is_closed_waits_no_longer(
-    url: URL, proxy: TcpProxy
+    desk: Desk, proxy: TcpProxy
 ) -> None:
-    database = opened(url, port=proxy.port)
-    desk = Desk(database)
-    assert desk.write(x("a")) == [None]
-    swallow(proxy, database, FOR_EVER)
+    swallow(proxy, desk.database, FOR_EVER)
     thread, answers = write_for_ever(desk)
-    wait_until(database.is_silent)
-    database.close()
+    wait_until(desk.database.is_silent)
+    desk.database.close()
     thread.join(PATIENCE)
     assert isinstance(answers[0], StoreUnavailable)
-    desk.writer.stop()
 
 
 def test_a_server_that_does_not_let_in_costs_no_socket(

@@ -7,7 +7,7 @@ import sqlite3
 import string
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,6 @@ from pushrelay.store.sqlite import SqliteDatabase
 from pushrelay.store.statements import sql
 
 GONE = sqlite3.OperationalError("disk I/O error")
-
-
-@pytest.fixture
-def desk(database: Database) -> Iterator[Desk]:
-    desk = Desk(database)
-    yield desk
-    if desk.started:
-        desk.writer.stop()
 
 
 InCommit = Callable[[Callable[[Session], None]], None]
@@ -131,7 +123,7 @@ def test_what_changes_nothing_does_not_advance_the_clock(desk: Desk) -> None:
 
 def test_a_write_the_database_refuses_does_not_fail_its_batch(desk: Desk) -> None:
     bad = x("bad")
-    broken = Group(bad.key, 1, None, 0, bad.payload)  # type: ignore[arg-type]
+    broken = Group(bad.key, 1, None, 0, bad.payload)  # type: ignore[arg-type]  # broken
     answers = desk.write(x("a"), broken, x("b"))
     assert answers[0] is answers[2] is None
     assert isinstance(answers[1], NotAllowed)
@@ -525,7 +517,9 @@ def test_too_many_waiting_writes_are_refused_at_once(desk: Desk) -> None:
         desk.writer.submit(Number(), x("b"))
 
 
-def test_answers_that_cannot_be_delivered_do_not_end_the_writer(desk: Desk) -> None:
+def test_answers_that_cannot_be_delivered_do_not_end_the_writer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     deliver = desk.deliveries.put
     tried = threading.Event()
 
@@ -535,7 +529,7 @@ def test_answers_that_cannot_be_delivered_do_not_end_the_writer(desk: Desk) -> N
             raise RuntimeError("nobody there")
         deliver(answers)
 
-    desk.writer._deliver = fail_once  # type: ignore[method-assign]
+    monkeypatch.setattr(desk.writer, "_deliver", fail_once)
     desk.writer.submit(Number(), x("lost"))
     desk.writer.start()
     desk.started = True
