@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,19 +104,25 @@ def test_another_history_is_read_without_the_lock(
     assert desk.decider.jobs == desk.stored()
 
 
+def follow_refreshes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, write: Callable[[], object]
+) -> None:
+    """Have something written after each reading of the desk without the lock."""
+
+    def refresh() -> None:
+        desk.refresh()
+        write()
+
+    monkeypatch.setattr(desk.writer, "_refresh", refresh)
+
+
 def test_what_comes_meanwhile_is_read_with_the_lock(
     desk: Desk,
     database: Database,
     readings: Readings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refresh = desk.refresh
-
-    def refresh_and_be_overtaken() -> None:
-        refresh()
-        commit(database, x("meanwhile"))
-
-    monkeypatch.setattr(desk.writer, "_refresh", refresh_and_be_overtaken)
+    follow_refreshes(desk, monkeypatch, lambda: commit(database, x("meanwhile")))
     commit(database, *(x(f"a{n}") for n in range(MANY)))
     assert desk.write(x("c")) == [None]
     assert readings.groups == {True: [1], False: [MANY]}
@@ -127,13 +134,11 @@ def test_others_that_write_much_again_and_again_do_not_keep_it_from_writing(
     readings: Readings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refresh = desk.refresh
-
-    def refresh_and_be_overtaken() -> None:
-        refresh()
-        commit(database, *(x(f"a{n}", 2) for n in range(MANY)))
-
-    monkeypatch.setattr(desk.writer, "_refresh", refresh_and_be_overtaken)
+    follow_refreshes(
+        desk,
+        monkeypatch,
+        lambda: commit(database, *(x(f"a{n}", 2) for n in range(MANY))),
+    )
     commit(database, *(x(f"a{n}") for n in range(MANY)))
     assert desk.write(x("c")) == [None]
     assert readings.groups == {True: [MANY], False: [MANY]}
