@@ -171,12 +171,14 @@ def _no_access(path: Path) -> str | None:
             return denied
     if not path.exists():
         return f"there is no file {path}; put it back, or mount the disk that it is on"
-    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock")]
-    for file in (path, *(file for file in beside if file.exists())):
-        if not file.is_file():
-            return _no_file(file)
-        if (denied := _denied(file, *_READ_AND_WRITE)) is not None:
-            return denied
+    for end in ("", "-wal", "-shm", ".lock"):
+        # The last one to leave a database removes its log, perhaps between two looks.
+        with suppress(FileNotFoundError):
+            file = path.with_name(path.name + end)
+            if not stat.S_ISREG(file.stat().st_mode):
+                return _no_file(file)
+            if (denied := _denied(file, *_READ_AND_WRITE)) is not None:
+                return denied
     return _denied(path.parent, *_MAKE_FILES)
 
 

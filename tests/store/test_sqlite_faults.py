@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from pushrelay.store import sqlite_faults
 from pushrelay.store.sqlite import SqliteDatabase
-from pushrelay.store.sqlite_faults import Damaged
+from pushrelay.store.sqlite_faults import Damaged, require_access
 from pushrelay.store.sqlite_log import require_log
 from pushrelay.store.statements import sql
 
@@ -125,6 +125,22 @@ def sums_of(words: tuple[int, ...]) -> tuple[int, int]:
         first = (first + even + second) % 2**32
         second = (second + odd + first) % 2**32
     return first, second
+
+
+def test_a_log_that_goes_while_it_is_looked_at_keeps_nobody_out(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (log := Path(f"{database.path}-wal")).touch()
+    may = os.access
+
+    def leave(path: Path, mode: int, *, effective_ids: bool) -> bool:
+        if path == log:
+            log.unlink()  # as the last one does who used the database
+        return may(path, mode, effective_ids=effective_ids)
+
+    monkeypatch.setattr(sqlite_faults.os, "access", leave)
+    require_access(database.path)
+    assert not log.exists()
 
 
 @pytest.mark.parametrize(("order", "magic"), [("<", 0x377F0682), (">", 0x377F0683)])
