@@ -1,0 +1,99 @@
+"""Who may do what: rights, and whom they are granted to.
+
+Matchers on the grouping key bound a grant: what is outside them may be neither changed
+nor seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pushrelay.config import Limits
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.job_rules import RuleLimits
+from pushrelay.matchers import Selector
+
+JOB = "job"
+
+
+class Right(StrEnum):
+    """What an endpoint asks for. ADMIN includes all others; HEALTH comes with any."""
+
+    PUSH = "push"
+    SCRAPE = "scrape"
+    READ = "read"
+    ADMIN = "admin"
+    HEALTH = "health"
+
+
+SCOPES = (Right.PUSH, Right.SCRAPE, Right.READ, Right.ADMIN)
+"""What a token may be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The `rights`, for the groups that any of `selectors` (of grouping labels) matches;
+    without selectors, for all groups there are."""
+
+    rights: frozenset[Right]
+    selectors: tuple[Selector, ...] = ()
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there are groups that it is not for."""
+        return bool(self.selectors)
+
+    def allows(self, right: Right) -> bool:
+        """Whether it has `right`, for some groups at least."""
+        rights = self.rights
+        if right is Right.HEALTH:
+            return bool(rights)
+        return right in rights or Right.ADMIN in rights
+
+    def covers(self, key: GroupingKey) -> bool:
+        """Whether it is for the group `key`."""
+        return not self.selectors or self.covers_labels(dict(key.labels))
+
+    def covers_labels(self, labels: Mapping[str, str]) -> bool:
+        """Whether it is for a group with these labels."""
+        return not self.selectors or any(s.matches(labels) for s in self.selectors)
+
+    def covers_job(self, job: str) -> bool:
+        """Whether it is for every group that `job` could have."""
+        return not self.selectors or any(
+            selector.matches({JOB: job})
+            and all(matcher.name == JOB for matcher in selector.matchers)
+            for selector in self.selectors
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, with what they may do.
+
+    name: of the token or the user, for people. kind: `token`, `user` or `anonymous`.
+    limits: of what they push, tighter than those of the relay; None if none are.
+    """
+
+    name: str
+    kind: str
+    grant: Grant
+    limits: RuleLimits | None = None
+
+    def limits_within(self, limits: Limits) -> Limits:
+        """Return `limits`, tighter where they are for this one."""
+        return self.limits.within(limits) if self.limits else limits
+
+
+ALL_RIGHTS = Grant(frozenset(SCOPES))
+NO_RIGHTS = Grant(frozenset())
+
+ANYBODY = Identity("", "anonymous", ALL_RIGHTS)
+"""Whoever asks a relay that asks nobody who they are."""
+
+
+def anonymous(doors: frozenset[Right]) -> Identity:
+    """Return who asks without saying who they are, where `doors` are open to them."""
+    return Identity("", "anonymous", Grant(doors))
