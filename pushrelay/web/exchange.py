@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
 from typing import Any
 
 from pushrelay.config import Limits
@@ -21,6 +22,7 @@ from pushrelay.web.errors import (
     text_of,
 )
 from pushrelay.web.parameters import Parameters
+from pushrelay.web.proxies import NO_PROXIES, Proxies, Source
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -34,6 +36,14 @@ BODY_IS_HERE = "pushrelay.body_is_here"
 `receive` will return at once."""
 
 TEXT = "text/plain; charset=utf-8"
+
+BODY_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Of every answer with a body: it is taken for what it is, and no other page has it as
+an image, a script or the like."""
+
 DRAIN_SECONDS = 1.0
 
 _CHUNKS_AT_ONCE = 64
@@ -58,7 +68,12 @@ class Exchange:
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: Limits
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limits: Limits,
+        proxies: Proxies = NO_PROXIES,
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
@@ -72,6 +87,7 @@ class Exchange:
         self._body_is_here: Callable[[], bool] = scope.get(BODY_IS_HERE, _unknown)
         self._send = send
         self._limits = limits
+        self._proxies = proxies
         self._body: bytes | None = None
         self._more_body = True
 
@@ -79,10 +95,14 @@ class Exchange:
 
     @property
     def client(self) -> str:
-        """The client's address."""
-        address = self.scope.get("client")
-        # A socket for both kinds of addresses shows IPv4 ones in this way.
-        return str(address[0]).removeprefix("::ffff:") if address else ""
+        """The client's address, before proxies that are trusted; empty on a Unix
+        socket."""
+        return self.source.client
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the request comes from, and whom it asks."""
+        return self._proxies.source(self.scope)
 
     @property
     def size(self) -> int:
@@ -215,8 +235,7 @@ class Exchange:
             await self.answer(status, body, TEXT if body else None, headers)
         else:
             body = f"{text_of(error)}\n".encode(errors="backslashreplace")
-            sniff = ("X-Content-Type-Options", "nosniff")
-            await self.answer(status, body, TEXT, (*headers, sniff))
+            await self.answer(status, body, TEXT, headers)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
@@ -226,6 +245,8 @@ class Exchange:
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))
+        if any(name == "Content-Type" for name, _ in headers):
+            headers = (*headers, *BODY_HEADERS)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}

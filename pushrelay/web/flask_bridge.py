@@ -38,13 +38,14 @@ class FlaskAnswer:
 def call_flask(app: Flask, exchange: Exchange, prefix: str, path: str) -> FlaskAnswer:
     """Return the answer of `app`, which is below the path `prefix`, at `path` (decoded)
     to a request without a body."""
-    host = exchange.header("host") or "localhost"
+    source = exchange.source
     builder = EnvironBuilder(
         method=exchange.method,
         path=quote(path, errors="surrogateescape"),
-        base_url=f"{exchange.scope['scheme']}://{host}{quote(prefix)}/",
+        base_url=f"{source.scheme}://{source.host or 'localhost'}{quote(prefix)}/",
         query_string=exchange.query,
-        headers=exchange.headers,
+        # What was asked for is what a proxy that is trusted says it was.
+        headers=[(name, v) for name, v in exchange.headers if name != "host"],
     )
     parts, status, headers = run_wsgi_app(app.wsgi_app, builder.get_environ())
     return FlaskAnswer(int(status[:3]), tuple(headers), iter(parts))

@@ -32,7 +32,9 @@ from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.origin import require_own_origin
 from pushrelay.web.pings import Pings
+from pushrelay.web.proxies import Proxies
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
@@ -65,6 +67,7 @@ class Gateway:
         self._relay = relay
         self._telemetry = relay.telemetry
         self._terminate = terminate
+        self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
@@ -102,7 +105,9 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._serve(Exchange(scope, receive, send, self._limits))
+            await self._serve(
+                Exchange(scope, receive, send, self._limits, self._proxies)
+            )
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -153,6 +158,7 @@ class Gateway:
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
         check_head(exchange, self._limits)
+        require_own_origin(exchange, self._settings.external_origin)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         encoding = exchange.header("content-encoding")
         if encoding is not None and not self._is_free_of_encoding(exchange, resolution):

@@ -51,11 +51,12 @@ HEADERS = {
         "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
         "base-uri 'none'"
     ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # With no-referrer, browsers would keep from us, too, where a form was sent from.
+    "Referrer-Policy": "same-origin",
 }
 """Headers of the page and of its assets: what was pushed can run nothing, even if it
-were not escaped."""
+were not escaped, and nobody else learns or keeps hold of who looks at it."""
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -263,5 +264,6 @@ def _utc(nanoseconds: int) -> datetime:
 def _example(settings: Settings) -> str:
     """Return a command that pushes to this relay, as the client sees it."""
     prefix = settings.external_path or settings.route_prefix
-    url = f"{request.scheme}://{request.host}{prefix}/metrics/job/example"
+    origin = settings.external_origin or f"{request.scheme}://{request.host}"
+    url = f"{origin}{prefix}/metrics/job/example"
     return f"echo 'example_rows 42' | curl --data-binary @- {shlex.quote(url)}"
