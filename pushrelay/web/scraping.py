@@ -41,7 +41,10 @@ class Scraping:
             exposition = await self._chosen(exposition, exchange.parameters)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
-        headers: Headers = (("Content-Type", format_.content_type),)
+        headers: Headers = (
+            ("Content-Type", format_.content_type),
+            ("Cache-Control", "no-store"),
+        )
         if gzip:
             headers += (("Content-Encoding", "gzip"),)
         if not exposition.is_small:
