@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ def test_relays_are_told_what_they_know(service: str) -> None:
     rules = told["PUSHRELAY_CONFIG_FILE"]
     assert Path(rules).parent == Path(where)
     assert len(parse_rules((HERE / "relay" / Path(rules).name).read_text(), rules)) == 1
+
+
+def test_relays_trust_the_balancer_alone() -> None:
+    balancer = SERVICES["haproxy"]["networks"]["default"]["ipv4_address"]
+    [pool] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(balancer) in ip_network(pool["subnet"])
+    assert ip_address(balancer) not in ip_network(pool["ip_range"])
+    for relay in ("relay1", "relay2"):
+        told = SERVICES[relay]["environment"]
+        assert told["PUSHRELAY_WEB_TRUSTED_PROXIES"] == balancer
 
 
 def test_the_tables_are_made_before_the_relays_start() -> None:
