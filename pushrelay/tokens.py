@@ -30,9 +30,10 @@ _USER = "user:"
 class Token:
     """What is known of a token, which is not enough to know its text.
 
-    id: of its text; empty for one of a file. name: for people. digest: of its text.
-    scopes, selectors: see `rights.Grant`. Times are Unix nanoseconds, and None is
-    never; from `expires_at` on it gives nothing.
+    id: of its text, or what stands for that of one in a file. name: for people. digest:
+    of its text. scopes, selectors: see `rights.Grant`. limits: see `rights.Identity`.
+    Times are Unix nanoseconds, and None is never; from `expires_at` on it gives
+    nothing.
     former: the digest of the text that it had before it was rotated, which is good
     until `former_until`.
     parent: None but for a session, which somebody began with the token of this id, or
@@ -44,7 +45,7 @@ class Token:
     digest: bytes = field(repr=False)
     scopes: frozenset[Right]
     selectors: tuple[Selector, ...] = ()
-    limits: RuleLimits = RuleLimits()
+    limits: RuleLimits | None = None
     created_at: int = 0
     expires_at: int | None = None
     last_used_at: int | None = None
@@ -83,8 +84,8 @@ class Token:
         """Return whom it stands for."""
         if self.user is not None:
             return Identity(self.user, "user", ALL_RIGHTS)
-        limits = None if self.limits == RuleLimits() else self.limits
-        return Identity(self.name, "token", Grant(self.scopes, self.selectors), limits)
+        grant = Grant(self.scopes, self.selectors)
+        return Identity(self.name, "token", grant, self.limits)
 
     def giving_to(self, session: Token) -> Token:
         """Return `session`, which was begun with this token, with what this gives."""
