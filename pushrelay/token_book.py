@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 from pushrelay.errors import StoreUnavailable
-from pushrelay.rights import Identity
 from pushrelay.store.engine import Database
 from pushrelay.store.shared_call import quiet, wait
 from pushrelay.store.token_rows import (
@@ -93,19 +92,6 @@ class TokenBook:
 
     # --- looking up ---
 
-    def known(self, text: str) -> Identity | None:
-        """Return whose token this is, if that is known at once; None for sessions."""
-        if not is_token(text) or not self._is_fresh():
-            return None
-        return self._identity(self._look_up(digest_of(text)))
-
-    async def find(self, text: str) -> Identity | None:
-        """Return whose token this is, None if nobody's; does what `look_up` does."""
-        found = await self.look_up(text)
-        if isinstance(found, Refusal):
-            log.debug("a token is refused: %s", found)
-        return self._identity(found)
-
     async def look_up(self, text: str) -> Token | Refusal:
         """Return the token, or the session, with this text, or why there is none.
 
@@ -170,13 +156,6 @@ class TokenBook:
             if token is not None:
                 return token
         return None
-
-    @staticmethod
-    def _identity(found: Token | Refusal) -> Identity | None:
-        # The text of a session comes in a cookie, and is no token for other ways.
-        if isinstance(found, Refusal) or found.is_session:
-            return None
-        return found.identity()
 
     def _is_in_vain(self, digest: bytes) -> bool:
         """Whether it was looked for in what is known now."""
