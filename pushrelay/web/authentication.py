@@ -80,7 +80,7 @@ class Authentication:
             return ANYBODY
         written = exchange.header("authorization")
         if not written:
-            return await self._of_session(exchange) or self._anonymous()
+            return await self.of_session(exchange) or self._anonymous()
         return await self.check(_read(written), exchange.client)
 
     async def check(self, credentials: Credentials, client: str) -> Identity:
@@ -92,7 +92,8 @@ class Authentication:
             self._failures.note(client)
             raise
 
-    async def _of_session(self, exchange: Exchange) -> Identity | None:
+    async def of_session(self, exchange: Exchange) -> Identity | None:
+        """Return who has logged in with the browser that sent the request."""
         session = await self._sessions.find(exchange)
         if session is None:
             return None

@@ -65,7 +65,8 @@ class Login:
         if not self._authentication.is_required:
             await _send_to(_PAGE, exchange)
             return
-        exchange.identity = await self._authentication.identify(exchange)
+        identity = await self._authentication.of_session(exchange)
+        exchange.identity = identity or exchange.identity
         await self._show(exchange, 200)
 
     async def log_in(self, exchange: Exchange, _rest: str) -> None:
