@@ -71,6 +71,15 @@ class RuleLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class JobLimits(RuleLimits):
+    """And what a job may have in all, as far as a push to a group of the rule adds to
+    it."""
+
+    job_groups: int | None = None
+    job_series: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobRule:
     """What holds for the groups that `selector` chooses.
 
@@ -85,7 +94,7 @@ class JobRule:
     forget_after: int | None = None
     on_stale: OnStale = OnStale.WITHHOLD
     mode: Mode | None = None
-    limits: RuleLimits = RuleLimits()
+    limits: JobLimits = JobLimits()
     expectation: Expectation | None = None
     duration_buckets: tuple[float, ...] | None = None
 
@@ -198,10 +207,10 @@ def _rule(table: RuleTable) -> JobRule | None:
     )
 
 
-def _limits(table: RuleTable) -> RuleLimits:
-    names = [field.name for field in fields(RuleLimits)]
+def _limits(table: RuleTable) -> JobLimits:
+    names = [field.name for field in fields(JobLimits)]
     table.refuse_all_but(names)
-    return RuleLimits(**{name: table.read(name, whole_number) for name in names})
+    return JobLimits(**{name: table.read(name, whole_number) for name in names})
 
 
 def _selector(value: Any) -> Selector:

@@ -25,6 +25,7 @@ from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.model import MetricFamily
 from pushrelay.policies import Policies
+from pushrelay.room import used_of
 from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
@@ -66,7 +67,7 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
-        self._write_seconds = (limits or Limits()).write_seconds
+        self._limits = limits or Limits()
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
@@ -189,6 +190,7 @@ class Relay:
         return self._view.snapshot(), is_newest
 
     def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
+        used = used_of(self._view, self._decider.database_bytes)
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
@@ -196,6 +198,8 @@ class Relay:
             # Others may have found that it answers while this scrape had given it up.
             store_up=is_newest and self._health.is_up,
             clock_skew=self._database.clock_skew() / 10**9,
+            limits={name: getattr(self._limits, name) for name in used},
+            used=used,
         )
         return self.telemetry.families(gauges, time.monotonic())
 
@@ -264,7 +268,7 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(self._write_seconds, _give_up, answer)
+        deadline = self._loop.call_later(self._limits.write_seconds, _give_up, answer)
         try:
             return await answer
         finally:

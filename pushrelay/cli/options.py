@@ -83,6 +83,13 @@ LIMIT_HELP = {
     "idle_seconds": "Longest wait for a request's next byte.",
     "request_seconds": "Longest wait for a whole request, or for its answer's end.",
     "write_seconds": "Longest wait for the database to take a push.",
+    "stored_groups": "Most groups that are stored.",
+    "stored_series": "Most series that all groups have together.",
+    "stored_bytes": "Most bytes that the text of all groups takes together.",
+    "job_groups": "Most groups of a job.",
+    "job_series": "Most series that the groups of a job have together.",
+    "database_bytes": "Largest database to which something new is added.",
+    "run_output_bytes": "Bytes of each output of a run that are kept, of its end.",
 }
 
 

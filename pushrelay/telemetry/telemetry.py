@@ -7,11 +7,13 @@ one thread (HTTP by the event loop, commits by the writer).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pushrelay.model import MetricFamily
 from pushrelay.telemetry import process
-from pushrelay.telemetry.families import OWN_FAMILIES, LabelValues, Scrape
+from pushrelay.telemetry.families import OWN_FAMILIES
+from pushrelay.telemetry.own_family import LabelValues, Scrape
 from pushrelay.telemetry.values import HistogramValue, SlidingSummary
 
 SECONDS_BUCKETS = (
@@ -53,7 +55,8 @@ class Gauges:
     """Numbers that are read at scrape time.
 
     store_up: whether the database answered in time. clock_skew: seconds that the clock
-    of this host is ahead of the database's.
+    of this host is ahead of the database's. limits: of what is stored, by their names.
+    used: how much there is of each.
     """
 
     groups: int
@@ -61,6 +64,8 @@ class Gauges:
     revision: int
     store_up: bool
     clock_skew: float
+    limits: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
 class RequestValues:

@@ -22,6 +22,8 @@ from pushrelay.errors import (
 )
 
 RETRY_AFTER_SECONDS = 5
+FULL_RETRY_AFTER_SECONDS = 60
+"""Until something is forgotten or somebody makes room."""
 
 _LIMIT_STATUS = {
     "body_bytes": 413,
@@ -31,6 +33,13 @@ _LIMIT_STATUS = {
     "database": 413,
     "rendered_bytes": 413,
     "target_bytes": 414,
+    # There may be room later.
+    "stored_groups": 429,
+    "stored_series": 429,
+    "stored_bytes": 429,
+    "job_groups": 429,
+    "job_series": 429,
+    "database_bytes": 429,
 }
 
 
@@ -96,6 +105,8 @@ def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
     """Return the headers that an answer with `error` needs."""
     if isinstance(error, StoreUnavailable):
         return (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+    if status_of(error) == HTTPStatus.TOO_MANY_REQUESTS:
+        return (("Retry-After", str(FULL_RETRY_AFTER_SECONDS)),)
     return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
 
 

@@ -18,7 +18,15 @@ from pushrelay.telemetry.telemetry import (
     NAMED_JOBS,
 )
 
-GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True, clock_skew=-1.5)
+GAUGES = Gauges(
+    groups=2,
+    series=9,
+    revision=5,
+    store_up=True,
+    clock_skew=-1.5,
+    limits={"stored_groups": 10},
+    used={"stored_groups": 2},
+)
 
 
 def families(telemetry: Telemetry, now: float = 0.0) -> dict[str, MetricFamily]:
