@@ -147,8 +147,8 @@ WRONG_KEYS = [
     (
         "[jobs.limits]\nseries = 1\nidle_seconds = 1",
         5,
-        "limits.idle_seconds: is not known here; write body_bytes, series, labels or "
-        "label_value_bytes",
+        "limits.idle_seconds: is not known here; write body_bytes, series, labels, "
+        "label_value_bytes, job_groups or job_series",
     ),
     ('"a\\nb" = 1', 2, '"a\\nb": is not known here; write match, stale_after, '),
 ]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pushrelay.config import Limits
+from pushrelay.runs import LARGEST_TAIL
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -93,15 +94,21 @@ LIMIT_HELP = {
 }
 
 
+_RANGES = {"run_output_bytes": click.IntRange(min=0, max=LARGEST_TAIL)}
+
+
 def limits(command: Decorated) -> Decorated:
     """Declare `--limit.<name>` for each limit, as the parameter `limit_<name>`."""
     for field in reversed(fields(Limits)):
         decorate = option(
             f"--limit.{field.name.replace('_', '-')}",
             f"limit_{field.name}",
-            type=click.FloatRange(min=0.001)
-            if field.name.endswith("_seconds")
-            else click.IntRange(min=1),
+            type=_RANGES.get(field.name)
+            or (
+                click.FloatRange(min=0.001)
+                if field.name.endswith("_seconds")
+                else click.IntRange(min=1)
+            ),
             default=field.default,
             metavar="SECONDS" if field.name.endswith("_seconds") else "N",
             help=LIMIT_HELP[field.name],

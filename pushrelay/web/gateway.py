@@ -24,6 +24,12 @@ from pushrelay.exposition.compression import check_encoding
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.app import create_app
+from pushrelay.web.authentication import Authentication
+from pushrelay.web.authorisation import (
+    require_all_groups,
+    require_known,
+    require_right,
+)
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Handlers, Headers
@@ -32,6 +38,7 @@ from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.noting import WRITING, log_write
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
@@ -66,6 +73,7 @@ class Gateway:
         self._telemetry = relay.telemetry
         self._terminate = terminate
         self._router = Router(settings)
+        self._authentication = Authentication(settings, relay.tokens)
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
@@ -153,14 +161,16 @@ class Gateway:
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
         check_head(exchange, self._limits)
+        exchange.identity = await self._authentication.identify(exchange)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
+        _require_right(exchange, resolution)
         encoding = exchange.header("content-encoding")
         if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
             check_encoding(await exchange.body(), encoding)
         match resolution:
-            case Found(name, rest):
-                await self._handle(exchange, name, rest)
-                return name
+            case Found():
+                await self._handle(exchange, resolution)
+                return resolution.name
             case Redirected():
                 await _redirect(exchange, resolution)
             case Refused():
@@ -175,19 +185,24 @@ class Gateway:
             return True
         return self._router.is_api(exchange.raw_path)
 
-    async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
+    async def _handle(self, exchange: Exchange, found: Found) -> None:
+        name, rest = found.name, found.rest
         if name in _COMPATIBLE:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
             await self._handlers[name](exchange, rest)
+            error = None
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001  # the boundary to the client
+        except Exception as refusal:  # noqa: BLE001  # the boundary to the client
+            error = refusal
             await self._answer_error(exchange, error)
             if name in _PUSHES:
                 self._pushes.note_rejection(exchange, rest, error)
             elif name in _REPORTS:
                 self._pushes.note_refused_report(exchange, error)
+        if self._logs_writes and found.right in WRITING:
+            log_write(exchange, error)
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -210,6 +225,7 @@ class Gateway:
 
     async def _reload(self, exchange: Exchange, _rest: str) -> None:
         self._require_lifecycle()
+        require_all_groups(exchange.identity)
         await self._reloader.reload()
         await exchange.answer(200)
 
@@ -220,6 +236,7 @@ class Gateway:
 
     async def _quit(self, exchange: Exchange, _rest: str) -> None:
         self._require_lifecycle()
+        require_all_groups(exchange.identity)
         await exchange.answer(200, b"Requesting termination... Goodbye!", TEXT)
         log.warning("a client asked for termination: %s", exchange.client)
         self._terminate()
@@ -260,6 +277,13 @@ _SUMMARISED = ("push", "delete")
 _PUSHES = (*_SUMMARISED, "push_groups")
 _REPORTS = ("report_run", "ping")
 """Handlers whose refusals are counted and logged."""
+
+
+def _require_right(exchange: Exchange, resolution: Resolution) -> None:
+    if not isinstance(resolution, Found):
+        require_known(exchange.identity)
+    elif resolution.right is not None:
+        require_right(exchange.identity, resolution.right)
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
