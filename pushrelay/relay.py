@@ -268,7 +268,8 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(self._limits.write_seconds, _give_up, answer)
+        patience = self._limits.write_seconds
+        deadline = self._loop.call_later(patience, self._give_up, answer)
         try:
             return await answer
         finally:
@@ -277,16 +278,16 @@ class Relay:
             if answer.done() and not answer.cancelled():
                 self._health.note_write(answer.exception())
 
+    def _give_up(self, answer: asyncio.Future[Any]) -> None:
+        if not answer.done():
+            self.telemetry.limit_exceeded("write_seconds")
+            answer.set_exception(
+                StoreUnavailable("the database did not confirm the write in time")
+            )
+
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
         self._loop.call_soon_threadsafe(_resolve, answers)
-
-
-def _give_up(answer: asyncio.Future[Any]) -> None:
-    if not answer.done():
-        answer.set_exception(
-            StoreUnavailable("the database did not confirm the write in time")
-        )
 
 
 def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:

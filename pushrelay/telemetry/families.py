@@ -1,4 +1,4 @@
-"""The relay's own families."""
+"""The relay's own families, and how a scrape reads them."""
 
 from __future__ import annotations
 
@@ -179,6 +179,13 @@ OWN_FAMILIES = (
         lambda scrape: _single(scrape.telemetry.forgotten_groups),
     ),
     OwnFamily(
+        "pushrelay_http_connections",
+        _G,
+        "Connections of clients that are open.",
+        (),
+        lambda scrape: _single(scrape.telemetry.connections),
+    ),
+    OwnFamily(
         "pushrelay_http_request_duration_seconds",
         _H,
         "Time from the end of a request's head to the end of its answer.",
@@ -191,6 +198,13 @@ OWN_FAMILIES = (
         "Size of requests: target, headers and body as they came.",
         _BY_REQUEST,
         lambda scrape: _requests(scrape, lambda found: found.bytes.value()),
+    ),
+    OwnFamily(
+        "pushrelay_http_requests_in_flight",
+        _G,
+        "HTTP requests that are being served.",
+        (),
+        lambda scrape: _single(scrape.telemetry.requests_in_flight),
     ),
     OwnFamily(
         "pushrelay_http_requests_total",
@@ -209,9 +223,17 @@ OWN_FAMILIES = (
     OwnFamily(
         "pushrelay_limit_used",
         _G,
-        "How much there is of what a limit is set to.",
+        "How much there is of what is limited so.",
         ("limit",),
         lambda scrape: _by_limit(scrape.gauges.used),
+    ),
+    OwnFamily(
+        "pushrelay_limit_exceeded_total",
+        _C,
+        "What was refused or given up because it was over a limit, by the name of the "
+        "limit.",
+        ("limit",),
+        lambda scrape: _counts(scrape.telemetry.limits_exceeded),
     ),
     OwnFamily(
         "pushrelay_pushes_rejected_total",

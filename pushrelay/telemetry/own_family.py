@@ -1,4 +1,4 @@
-"""What one of the relay's own families is, and how a scrape reads it."""
+"""What one of the relay's own families is, and what it is read from."""
 
 from __future__ import annotations
 

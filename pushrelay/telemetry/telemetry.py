@@ -97,6 +97,10 @@ class Telemetry:
         self.compatible_requests: dict[LabelValues, int] = {}
         self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
+        self.limits_exceeded: dict[LabelValues, int] = {}
+        # Of now, not since the start.
+        self.connections: int = 0
+        self.requests_in_flight: int = 0
         self.forgotten_groups: int = 0
         self.spooled_runs: int = 0
         # Of the configuration file, if there is one.
@@ -135,6 +139,11 @@ class Telemetry:
         """Record that a push was refused; job: of its group, if it is known."""
         key = (reason, job) if job is not None and self._is_named(job) else (reason,)
         self.rejections[key] = self.rejections.get(key, 0) + 1
+
+    def limit_exceeded(self, limit: str) -> None:
+        """Record that something was over the limit of this name."""
+        key = (limit,)
+        self.limits_exceeded[key] = self.limits_exceeded.get(key, 0) + 1
 
     def _is_named(self, job: str) -> bool:
         """Whether rejections of `job` are told apart from others."""

@@ -16,6 +16,7 @@ from pushrelay.errors import (
     LimitExceeded,
     NotAllowed,
     NotAuthenticated,
+    Overloaded,
     PushrelayError,
     RunConflict,
     RunTooOld,
@@ -47,9 +48,14 @@ _LIMIT_STATUS = {
 
 
 class RequestTimeout(PushrelayError):
-    """The client took too long to send its request."""
+    """The client took too long to send its request; `limit` names the setting that says
+    so."""
 
     reason = "timeout"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class HTTPError(PushrelayError):
@@ -140,6 +146,13 @@ def reason_of(error: Exception) -> str:
     return error.reason if isinstance(error, PushrelayError) else PushrelayError.reason
 
 
+def limit_of(error: Exception) -> str | None:
+    """Return the limit that was hit, None if `error` tells of none."""
+    if isinstance(error, (LimitExceeded, Overloaded, RequestTimeout)):
+        return error.limit
+    return None
+
+
 def problem_of(error: Exception) -> dict[str, Any]:
     """Return the problem document (RFC 9457) of `error`."""
     reason = reason_of(error)
@@ -152,8 +165,8 @@ def problem_of(error: Exception) -> dict[str, Any]:
     }
     if isinstance(error, PushrelayError) and error.line is not None:
         problem["line"] = error.line
-    if isinstance(error, LimitExceeded):
-        problem["limit"] = error.limit
+    if limit := limit_of(error):
+        problem["limit"] = limit
     if field := _field_of(error):
         problem["field"] = field
     if isinstance(error, InconsistentPush):

@@ -18,7 +18,7 @@ from pushrelay.relay import Relay
 from pushrelay.run_documents import run_id
 from pushrelay.runs import Report
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
-from pushrelay.web.errors import reason_of
+from pushrelay.web.errors import limit_of, reason_of
 from pushrelay.web.push_request import PushRequest
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -85,6 +85,8 @@ class Reports:
 
     def _note(self, key: GroupingKey, refusal: Exception) -> None:
         self._relay.telemetry.rejected(reason_of(refusal), key.job)
+        if limit := limit_of(refusal):
+            self._relay.telemetry.limit_exceeded(limit)
         fields = {
             "group": str(key)[:_LOGGED_CHARACTERS],
             "reason": str(refusal)[:_LOGGED_CHARACTERS],

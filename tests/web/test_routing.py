@@ -100,11 +100,19 @@ def cleaned(location: str) -> Redirected:
         ("DELETE", "/api/v1/groups/x", Unknown()),
         ("DELETE", "/api/v1/jobs/x", Found("retire", Right.ADMIN, "jobs/x")),
         ("DELETE", "/api/v1/jobs/x/", Found("retire", Right.ADMIN, "jobs/x/")),
-        ("DELETE", "/api/v1/jobs/a/b%2F%2Fc", Found("retire", Right.ADMIN, "jobs/a/b//c")),
+        (
+            "DELETE",
+            "/api/v1/jobs/a/b%2F%2Fc",
+            Found("retire", Right.ADMIN, "jobs/a/b//c"),
+        ),
         ("DELETE", "/api/v1/jobs/%0a", Found("retire", Right.ADMIN, "jobs/\n")),
         ("DELETE", "/api/v1/jobs//x", cleaned("/api/v1/jobs/x")),
         ("DELETE", "/api/v1/Jobs/A/B", Redirected("/jobs/A/B", 307)),
-        ("DELETE", "/api/v1/jobs@base64/eA", Found("retire", Right.ADMIN, "jobs@base64/eA")),
+        (
+            "DELETE",
+            "/api/v1/jobs@base64/eA",
+            Found("retire", Right.ADMIN, "jobs@base64/eA"),
+        ),
         ("DELETE", "/api/v1/JOBS@BASE64/eA", Redirected("/jobs@base64/eA", 307)),
         ("GET", "/api/v1/jobs/x", Found("job", Right.READ, "jobs/x")),
         ("PUT", "/api/v1/jobs/x", Refused(("DELETE", "GET", "OPTIONS"), is_ours=True)),
@@ -114,10 +122,18 @@ def cleaned(location: str) -> Redirected:
         ("DELETE", "/api/v1/jobs", Refused(("GET", "OPTIONS"), is_ours=True)),
         # Parts of a job, and jobs that are named so.
         ("PUT", "/api/v1/jobs/x/expectation", Found("expect", Right.PUSH, "jobs/x")),
-        ("DELETE", "/api/v1/jobs/x/expectation", Found("expect_nothing", Right.PUSH, "jobs/x")),
+        (
+            "DELETE",
+            "/api/v1/jobs/x/expectation",
+            Found("expect_nothing", Right.PUSH, "jobs/x"),
+        ),
         ("POST", "/api/v1/jobs/a%2Fb/pause", Found("pause", Right.ADMIN, "jobs/a/b")),
         ("DELETE", "/api/v1/jobs/a/b/pause", Found("resume", Right.ADMIN, "jobs/a/b")),
-        ("POST", "/api/v1/jobs@base64/eA/pause", Found("pause", Right.ADMIN, "jobs@base64/eA")),
+        (
+            "POST",
+            "/api/v1/jobs@base64/eA/pause",
+            Found("pause", Right.ADMIN, "jobs@base64/eA"),
+        ),
         ("POST", "/api/v1/Jobs/A/pause", Redirected("/jobs/A/pause", 307)),
         (
             "GET",
@@ -130,9 +146,21 @@ def cleaned(location: str) -> Redirected:
             Refused(("DELETE", "OPTIONS", "PUT"), is_ours=True),
         ),
         ("DELETE", "/api/v1/jobs/pause", Found("retire", Right.ADMIN, "jobs/pause")),
-        ("DELETE", "/api/v1/jobs/x%2Fpause", Found("retire", Right.ADMIN, "jobs/x/pause")),
-        ("POST", "/api/v1/jobs/x%2fpause/pause", Found("pause", Right.ADMIN, "jobs/x/pause")),
-        ("DELETE", "/api/v1/jobs/x/pauses", Found("retire", Right.ADMIN, "jobs/x/pauses")),
+        (
+            "DELETE",
+            "/api/v1/jobs/x%2Fpause",
+            Found("retire", Right.ADMIN, "jobs/x/pause"),
+        ),
+        (
+            "POST",
+            "/api/v1/jobs/x%2fpause/pause",
+            Found("pause", Right.ADMIN, "jobs/x/pause"),
+        ),
+        (
+            "DELETE",
+            "/api/v1/jobs/x/pauses",
+            Found("retire", Right.ADMIN, "jobs/x/pauses"),
+        ),
         ("OPTIONS", "/api/v1/jobs/x/pause", Found("read_options", None)),
         # Runs.
         ("PUT", "/api/v1/runs/x", Found("report_run", Right.PUSH, "x")),
