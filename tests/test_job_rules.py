@@ -12,10 +12,10 @@ from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import (
     MAX_FILE_BYTES,
+    JobLimits,
     JobRule,
     JobRules,
     OnStale,
-    JobLimits,
     parse_rules,
     read_rules,
 )
