@@ -79,6 +79,8 @@ class Settings:
     auth_required: whether all are asked who they are, whatever else is given.
     auth_token_file: path of a file of tokens; empty for none. With one, all are asked.
     auth_anonymous: the rights (`rights.Right`) that need no answer.
+    log_writes: whether each write has a line in the log: `on`, `off`, or `auto`, which
+        is on where people are asked who they are.
     flags: every flag of the command line with its value as text.
     """
 
@@ -101,6 +103,7 @@ class Settings:
     auth_required: bool = False
     auth_token_file: str = ""
     auth_anonymous: tuple[str, ...] = ()
+    log_writes: str = "auto"
     flags: Mapping[str, str] = field(default_factory=dict)
 
 

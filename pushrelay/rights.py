@@ -37,7 +37,7 @@ SCOPES = (Right.PUSH, Right.SCRAPE, Right.READ, Right.ADMIN)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The `rights`, for the groups that any of `selectors` (of grouping labels) matches;
+    """The `rights`, for groups that any of `selectors` (of grouping labels) matches;
     without selectors, for all groups there are."""
 
     rights: frozenset[Right]

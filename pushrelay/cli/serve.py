@@ -170,6 +170,14 @@ log = logging.getLogger("pushrelay")
     help="How log lines are written.",
 )
 @auth_flags
+@option(
+    "--log.writes",
+    "log_writes",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    help="Whether each write has a line: who sent it, from where, to which group, with "
+    "what verdict. auto: where everybody is asked who they are.",
+)
 @limits
 @ignored_flags
 @click.pass_context
@@ -221,6 +229,7 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         and str(Path(values["config_file"]).absolute()),
         **auth_settings(values),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
+        log_writes=values["log_writes"],
         flags=flags,
     )
 

@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol
 from pushrelay.config import Settings
 from pushrelay.errors import NotAuthenticated
 from pushrelay.rights import ALL_RIGHTS, ANYBODY, USER, Identity, Right, anonymous
-from pushrelay.tokens import is_token
+from pushrelay.token_book import TokenBook
+from pushrelay.tokens import Token, id_of
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
 
@@ -28,19 +29,6 @@ class Users(Protocol):
 
     async def check(self, user: str, password: str) -> bool:
         """Whether the password is right; takes long on purpose."""
-        ...
-
-
-class Tokens(Protocol):
-    """Secrets with rights."""
-
-    def known(self, text: str) -> Identity | None:
-        """Return whose token this is, if that is known and may still be relied on."""
-        ...
-
-    async def find(self, text: str) -> Identity | None:
-        """Return whose token this is, None if nobody's: it is not known, or it is
-        expired or revoked."""
         ...
 
 
@@ -59,7 +47,7 @@ class Authentication:
     """
 
     def __init__(
-        self, settings: Settings, tokens: Tokens, users: Callable[[], Users | None]
+        self, settings: Settings, tokens: TokenBook, users: Callable[[], Users | None]
     ) -> None:
         self._tokens = tokens
         self._users = users
@@ -84,42 +72,33 @@ class Authentication:
         if not written:
             return self._anonymous()
         credentials = _read(written)
-        identity = self._known(credentials)
-        if identity is not None:
-            return identity
-        # What can be told at once is not held back: others may share the address.
-        self._failures.require_patience(exchange.client)
-        identity = await self._check(credentials)
-        if identity is None:
+        try:
+            return await self._owner(credentials, exchange.client)
+        except NotAuthenticated:
             self._failures.note(exchange.client)
-            raise NotAuthenticated(
-                "the password or token is not known here, or it is expired or revoked",
-                credentials.scheme,
-            )
-        return identity
+            raise
 
     def _anonymous(self) -> Identity:
         # With users, a Pushgateway asks everybody, probes included.
         is_open = self._users() is None
         return anonymous(self._doors | ({Right.HEALTH} if is_open else set()))
 
-    def _known(self, credentials: Credentials) -> Identity | None:
+    async def _owner(self, credentials: Credentials, client: str) -> Identity:
         scheme, user, secret = credentials
-        if is_token(secret):
-            return self._tokens.known(secret)
-        users = self._users()
-        if scheme == BASIC and users is not None and users.known(user, secret):
+        # Who was right before is not held back: others may share the address.
+        if id_of(secret) is not None:
+            found = await self._tokens.find(secret)
+            if isinstance(found, Token):
+                return found.identity()
+            self._failures.require_patience(client)
+            raise NotAuthenticated(found.value, scheme)
+        users = self._users() if scheme == BASIC else None
+        if users is not None and users.known(user, secret):
             return _identity_of(user)
-        return None
-
-    async def _check(self, credentials: Credentials) -> Identity | None:
-        scheme, user, secret = credentials
-        if is_token(secret):
-            return await self._tokens.find(secret)
-        users = self._users()
-        if scheme == BASIC and users is not None and await users.check(user, secret):
+        self._failures.require_patience(client)
+        if users is not None and await users.check(user, secret):
             return _identity_of(user)
-        return None
+        raise NotAuthenticated("the password or the token is not known here", scheme)
 
 
 BASIC = "basic"

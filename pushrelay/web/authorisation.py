@@ -5,8 +5,6 @@ Each function raises NotAllowed, or NotAuthenticated for who did not say who the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from pushrelay.errors import NotAllowed, NotAuthenticated
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
@@ -55,11 +53,11 @@ def require_all_groups(identity: Identity) -> None:
         )
 
 
-def covered(identity: Identity, groups: Iterable[Group]) -> list[Group]:
+def covered(identity: Identity, groups: list[Group]) -> list[Group]:
     """Return those of `groups` that the grant covers."""
     grant = identity.grant
     if not grant.is_bounded:
-        return list(groups)
+        return groups
     return [group for group in groups if grant.covers(group.key)]
 
 

@@ -54,8 +54,8 @@ class Exchange:
         absolute form, as clients send it to a proxy, is its path.
     query: the undecoded query of the request target.
     identity: who sent it; ANYBODY where nobody is asked.
-    about: the groups or the job that it is about, for people; empty if that is not
-        known.
+    about: what it is about, such as a grouping key; its text is for people, and empty
+        if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
         before the client can know it.
     started_at: monotonic clock, seconds.
@@ -69,7 +69,7 @@ class Exchange:
         self.raw_path = _raw_path(scope)
         self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.identity = ANYBODY
-        self.about = ""
+        self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None

@@ -181,7 +181,7 @@ class Jobs:
 def _job_of(exchange: Exchange, path: str) -> str:
     """Return the name of the job, which must be for who asks as a whole."""
     job = parse_job(path)
-    exchange.about = str(GroupingKey.of({"job": job}))
+    exchange.about = GroupingKey.of({"job": job})
     require_job(exchange.identity, job)
     return job
 

@@ -29,7 +29,7 @@ def log_write(exchange: Exchange, error: Exception | None) -> None:
     fields = {
         **_who(exchange),
         "method": exchange.method,
-        "about": exchange.about or exchange.raw_path,
+        "about": str(exchange.about) or exchange.raw_path,
         "status": str(exchange.status),
         "reason": "" if error is None else reason_of(error),
         "bytes": str(exchange.size),

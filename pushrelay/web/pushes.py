@@ -82,7 +82,7 @@ class Pushes:
         asked = push_request(exchange)
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
-        exchange.about = str(key)
+        exchange.about = key
         require_group(exchange.identity, key)
         try:
             push = await self._read(exchange, key, asked, now)
@@ -129,7 +129,7 @@ class Pushes:
     async def delete(self, exchange: Exchange, path: str) -> None:
         """Delete a group, or those of its series that match; path: as for `push`."""
         key = parse_path(path, utf8_names=self._utf8_names)
-        exchange.about = str(key)
+        exchange.about = key
         require_group(exchange.identity, key)
         selectors = []
         if exchange.query:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pushrelay.config import Settings
+from pushrelay.rights import Right
 from pushrelay.web.routing import (
     Found,
     Redirected,
