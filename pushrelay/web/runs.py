@@ -75,8 +75,9 @@ class Runs:
         """Store what a run document says of the run `id_`."""
         now = self._relay.now()
         parse = partial(self._parse, _run_id(id_), now)
+        limits = exchange.identity.limits_within(self._limits)
         report = await self._bodies.use(
-            exchange, self._limits.body_bytes, parse, is_quick=True
+            exchange, limits.body_bytes, parse, is_quick=True
         )
         with about_job(report.run.key.job):
             reported = await self._reports.take(exchange, report, now)
