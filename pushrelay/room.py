@@ -12,7 +12,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.quoting import quote
-from pushrelay.stock import Stock, amount_of, amount_of_runs
+from pushrelay.stock import Stock, amount_of, amount_of_runs, have_as_much
 from pushrelay.view.jobs import Jobs
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
@@ -51,6 +51,8 @@ class Room:
     def require_for_group(self, after: Group) -> None:
         """Raise LimitExceeded if `after` would grow beyond what there is room for."""
         before = self._catalog.group(after.key)
+        if before is not None and have_as_much(before, after):
+            return
         had, has = amount_of(before), amount_of(after)
         groups, series, size = [new - old for new, old in zip(has, had, strict=True)]
         if groups <= 0 and series <= 0 and size <= 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pushrelay.grouping_key import GroupingKey
@@ -38,6 +38,18 @@ def amount_of(group: Group | None) -> Amount:
     return Amount(1, payload.layout.size, size)
 
 
+def have_as_much(one: Group, other: Group) -> bool:
+    """Whether both certainly are the same amount, which takes less than to find out how
+    much it is; one key is that of the other."""
+    held, given = one.payload, other.payload
+    return (
+        held.layout is given.layout
+        and len(held.text) == len(given.text)
+        and held.messages is given.messages
+        and one.running_totals is other.running_totals
+    )
+
+
 def amount_of_runs(key: GroupingKey) -> Amount:
     """Return about how much is kept and shown of the runs with `key`."""
     return Amount(1, 0, _LINES_OF_RUNS * len(key.canonical))
@@ -48,8 +60,9 @@ class Stock:
     it is meanwhile."""
 
     def __init__(self, groups: Iterable[Group] = (), base: Stock | None = None) -> None:
-        self._own = NOTHING
-        self._jobs: dict[str, Amount] = {}
+        # Amounts that are changed with each push, in place.
+        self._own = [0, 0, 0]
+        self._jobs: dict[str, list[int]] = {}
         self._base = base
         for group in groups:
             self.add(group.key.job, amount_of(group))
@@ -57,40 +70,40 @@ class Stock:
     @property
     def total(self) -> Amount:
         """How much it is of all jobs."""
-        base = self._base
-        return self._own if base is None else _sum(base.total, self._own)
+        base = NOTHING if self._base is None else self._base.total
+        return _sum(base, self._own)
 
     def of_job(self, job: str) -> Amount:
         """Return how much it is of `job`."""
-        own, base = self._jobs.get(job, NOTHING), self._base
-        return own if base is None else _sum(base.of_job(job), own)
+        base = NOTHING if self._base is None else self._base.of_job(job)
+        return _sum(base, self._jobs.get(job, NOTHING))
 
     def change(self, before: Group | None, after: Group | None) -> None:
         """Count `after` in place of `before`, the same group."""
-        known = after or before
-        if known is not None and before is not after:
-            more = _difference(amount_of(before), amount_of(after))
-            if more != NOTHING:
-                self.add(known.key.job, more)
+        if before is after or (before and after and have_as_much(before, after)):
+            return
+        if before is not None:
+            self.remove(before.key.job, amount_of(before))
+        if after is not None:
+            self.add(after.key.job, amount_of(after))
 
     def remove(self, job: str, less: Amount) -> None:
         """Count so much less of `job`."""
-        self.add(job, _difference(less, NOTHING))
+        groups, series, size = less
+        self.add(job, Amount(-groups, -series, -size))
 
     def add(self, job: str, more: Amount) -> None:
         """Count `more` of `job`; what is negative there is less."""
-        self._own = _sum(self._own, more)
-        of_job = _sum(self._jobs.get(job, NOTHING), more)
-        if of_job == NOTHING:
-            # Jobs come and go.
-            self._jobs.pop(job, None)
-        else:
-            self._jobs[job] = of_job
+        of_job = self._jobs.get(job)
+        if of_job is None:
+            of_job = self._jobs[job] = [0, 0, 0]
+        for held in (self._own, of_job):
+            held[0] += more[0]
+            held[1] += more[1]
+            held[2] += more[2]
+        if not any(of_job):
+            del self._jobs[job]  # jobs come and go
 
 
-def _sum(one: Amount, other: Amount) -> Amount:
+def _sum(one: Sequence[int], other: Sequence[int]) -> Amount:
     return Amount(one[0] + other[0], one[1] + other[1], one[2] + other[2])
-
-
-def _difference(before: Amount, after: Amount) -> Amount:
-    return Amount(after[0] - before[0], after[1] - before[1], after[2] - before[2])
