@@ -221,19 +221,19 @@ OWN_FAMILIES = (
         lambda scrape: _by_limit(scrape.gauges.limits),
     ),
     OwnFamily(
-        "pushrelay_limit_used",
-        _G,
-        "How much there is of what is limited so.",
-        ("limit",),
-        lambda scrape: _by_limit(scrape.gauges.used),
-    ),
-    OwnFamily(
         "pushrelay_limit_exceeded_total",
         _C,
         "What was refused or given up because it was over a limit, by the name of the "
         "limit.",
         ("limit",),
         lambda scrape: _counts(scrape.telemetry.limits_exceeded),
+    ),
+    OwnFamily(
+        "pushrelay_limit_used",
+        _G,
+        "How much there is of what is limited so.",
+        ("limit",),
+        lambda scrape: _by_limit(scrape.gauges.used),
     ),
     OwnFamily(
         "pushrelay_pushes_rejected_total",
