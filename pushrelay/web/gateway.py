@@ -153,7 +153,6 @@ class Gateway:
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
         check_head(exchange, self._limits)
-        exchange.identity = await self._authentication.identify(exchange)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         if isinstance(resolution, Found):
             return await self._handle(exchange, resolution)
@@ -265,13 +264,6 @@ _SUMMARISED = ("push", "delete")
 _PUSHES = (*_SUMMARISED, "push_groups")
 _REPORTS = ("report_run", "ping")
 """Handlers whose refusals are counted and logged."""
-
-
-def _require_right(exchange: Exchange, resolution: Resolution) -> None:
-    if not isinstance(resolution, Found):
-        require_known(exchange.identity)
-    elif resolution.right is not None:
-        require_right(exchange.identity, resolution.right)
 
 
 async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
