@@ -93,7 +93,7 @@ class Relay:
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         file = TokenFile(Path(token_file), telemetry) if token_file else None
-        self.tokens = TokenBook(database, clock, self._write_seconds, file)
+        self.tokens = TokenBook(database, clock, self._limits.write_seconds, file)
         self.runs = RunCases(
             self._view,
             database,
