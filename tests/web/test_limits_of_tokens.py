@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from relay_process import StartRelay
 from relay_use import open_relay
+from token_use import new_token
 
 from pushrelay.config import Limits, Settings
 from pushrelay.errors import LimitExceeded
@@ -19,6 +21,7 @@ from pushrelay.job_rules import RuleLimits
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.rights import ALL_RIGHTS, Identity
+from pushrelay.token_files import table_of
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.pings import Pings
@@ -158,3 +161,17 @@ def test_metrics_of_a_run_are_within_them_or_left_out(tmp_path: Path) -> None:
             assert "the limit of 3" in data["metrics_problems"][0]
 
     asyncio.run(ask())
+
+
+def test_a_relay_reads_them_from_its_file_of_tokens(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    token, secret = new_token("ci", limits=LIMITS)
+    file = tmp_path / "tokens.toml"
+    file.write_text(table_of(token))
+    relay = start_relay(f"--auth.token-file={file}")
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert relay.put("/metrics/job/a", lines(3), headers).status == 200
+    refused = relay.put("/metrics/job/a", lines(4), headers)
+    assert refused.status == 413
+    assert "the limit of 3" in refused.text
