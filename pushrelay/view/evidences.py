@@ -64,7 +64,9 @@ class Evidences:
         last = self._last_starts.get(job)
         if last is None:
             last = max([each.last_start for each in self.of_job(job)], default=0)
-            self._last_starts[job] = last
+            # Of jobs that come and go without a run, nothing must be left.
+            if job in self._ids:
+                self._last_starts[job] = last
         return last
 
     def put(self, evidence: RunEvidence) -> None:
