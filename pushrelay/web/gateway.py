@@ -27,7 +27,7 @@ from pushrelay.web.app import create_app
 from pushrelay.web.authentication import Authentication
 from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
-from pushrelay.web.errors import HTTPError
+from pushrelay.web.errors import HTTPError, limit_of
 from pushrelay.web.exchange import ClientGone, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
@@ -225,6 +225,8 @@ class Gateway:
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
+        if limit := limit_of(error):
+            self._telemetry.limit_exceeded(limit)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error
