@@ -31,6 +31,7 @@ from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
+from pushrelay.token_book import TokenBook
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
@@ -82,6 +83,7 @@ class Relay:
         )
         self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
+        self.tokens = TokenBook()
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
         )
