@@ -24,6 +24,7 @@
     ├── TooManyFailures           secrets were guessed wrong too often
     ├── StoreUnavailable          the database does not answer; trying again may help
     ├── InvalidRules              a file of job rules, with all that is wrong in it
+    ├── InvalidToken              a token that cannot be as it was asked for
     ├── Misuse                    the wrapper was called wrongly
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
@@ -256,6 +257,13 @@ class InvalidRules(PushrelayError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class InvalidToken(PushrelayError):
+    """A token that cannot be made, or be found, as it was asked for. Its text is not in
+    the message."""
+
+    reason = "invalid_token"
 
 
 class Misuse(PushrelayError):

@@ -14,15 +14,17 @@ import secrets
 import zlib
 from dataclasses import dataclass, field, replace
 
+from pushrelay.errors import InvalidToken
 from pushrelay.job_rules import RuleLimits
 from pushrelay.matchers import Selector
-from pushrelay.rights import ALL_RIGHTS, Grant, Identity, Right
+from pushrelay.rights import ALL_RIGHTS, TOKEN, USER, Grant, Identity, Right
 
 PREFIX = "prt_"
 
 _ID_BYTES = 8
 _SECRET_BYTES = 32
 _TEXT = re.compile(r"prt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})([0-9a-f]{8})")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]{0,99}")
 _USER = "user:"
 
 
@@ -30,9 +32,10 @@ _USER = "user:"
 class Token:
     """What is known of a token, which is not enough to know its text.
 
-    id: of its text; empty for one of a file. name: for people. digest: of its text.
-    scopes, selectors: see `rights.Grant`. Times are Unix nanoseconds, and None is
-    never; from `expires_at` on it gives nothing.
+    id: of its text, or what stands for that of one in a file. name: for people. digest:
+    of its text. scopes, selectors: see `rights.Grant`. limits: see `rights.Identity`.
+    Times are Unix nanoseconds, and None is never; from `expires_at` on it gives
+    nothing.
     former: the digest of the text that it had before it was rotated, which is good
     until `former_until`.
     parent: None but for a session, which somebody began with the token of this id, or
@@ -44,7 +47,7 @@ class Token:
     digest: bytes = field(repr=False)
     scopes: frozenset[Right]
     selectors: tuple[Selector, ...] = ()
-    limits: RuleLimits = RuleLimits()
+    limits: RuleLimits | None = None
     created_at: int = 0
     expires_at: int | None = None
     last_used_at: int | None = None
@@ -82,9 +85,9 @@ class Token:
     def identity(self) -> Identity:
         """Return whom it stands for."""
         if self.user is not None:
-            return Identity(self.user, "user", ALL_RIGHTS)
-        limits = None if self.limits == RuleLimits() else self.limits
-        return Identity(self.name, "token", Grant(self.scopes, self.selectors), limits)
+            return Identity(self.user, USER, ALL_RIGHTS)
+        grant = Grant(self.scopes, self.selectors)
+        return Identity(self.name, TOKEN, grant, self.limits)
 
     def giving_to(self, session: Token) -> Token:
         """Return `session`, which was begun with this token, with what this gives."""
@@ -114,6 +117,11 @@ def new_text(id_: str | None = None) -> NewText:
     return NewText(text, id_, digest_of(text))
 
 
+def is_token(text: str) -> bool:
+    """Whether `text` is one that a token can have."""
+    return id_of(text) is not None
+
+
 def id_of(text: str) -> str | None:
     """Return the id in `text`; None if no token has this text, for it is cut off or
     mistyped, or something else."""
@@ -121,6 +129,16 @@ def id_of(text: str) -> str | None:
     if found is None or found[3] != _checksum(text[: -len(found[3])]):
         return None
     return found[1]
+
+
+def require_name(name: str) -> str:
+    """Return `name` if a token may have it. Raises InvalidToken."""
+    if _NAME.fullmatch(name) is None or name.startswith(PREFIX):
+        raise InvalidToken(
+            "the name of a token has up to 100 letters, digits and any of . _ - @ : / "
+            "of ASCII, the first a letter or digit, and is no token"
+        )
+    return name
 
 
 def digest_of(text: str) -> bytes:

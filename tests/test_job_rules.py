@@ -11,7 +11,6 @@ from pushrelay.config import Limits
 from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import (
-    MAX_FILE_BYTES,
     JobRule,
     JobRules,
     OnStale,

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 from pushrelay.config import Settings
 from pushrelay.errors import NotAuthenticated
 from pushrelay.rights import ALL_RIGHTS, ANYBODY, USER, Identity, Right, anonymous
-from pushrelay.token_book import TokenBook
-from pushrelay.tokens import Token, id_of
+from pushrelay.token_book import Refusal, TokenBook
+from pushrelay.tokens import Token, is_token
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
 
@@ -86,12 +86,12 @@ class Authentication:
     async def _owner(self, credentials: Credentials, client: str) -> Identity:
         scheme, user, secret = credentials
         # Who was right before is not held back: others may share the address.
-        if id_of(secret) is not None:
-            found = await self._tokens.find(secret)
-            if isinstance(found, Token):
+        if is_token(secret):
+            found = await self._tokens.look_up(secret)
+            if isinstance(found, Token) and not found.is_session:
                 return found.identity()
             self._failures.require_patience(client)
-            raise NotAuthenticated(found.value, scheme)
+            raise NotAuthenticated(_refusal(found), scheme)
         users = self._users() if scheme == BASIC else None
         if users is not None and users.known(user, secret):
             return _identity_of(user)
@@ -103,6 +103,12 @@ class Authentication:
 
 BASIC = "basic"
 BEARER = "bearer"
+
+
+def _refusal(found: Token | Refusal) -> str:
+    if isinstance(found, Token):
+        return "the text of a session is no token"
+    return found.value
 
 
 def _identity_of(user: str) -> Identity:
