@@ -22,7 +22,7 @@ COMPATIBLE = {
     "MIT",
     "PSF-2.0",
 }
-"""What code under Apache-2.0 may use and be shipped with, on no condition but notices."""
+"""What may be shipped with code under Apache-2.0, on no condition but notices."""
 
 OF_ITS_OWN = {
     # The driver of PostgreSQL, which an extra asks for: imported where it is installed,

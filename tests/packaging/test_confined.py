@@ -12,8 +12,8 @@ from worker_process import master_of, worker_of
 
 pytestmark = [pytest.mark.system, needs_mounts]
 
-# All is read-only but a place for the database, $0, and shared memory; and of /proc there
-# are processes alone. What is mounted below another mount is not to be seen, or mounted.
+# All is read-only but a place for the database, $0, and shared memory; and of /proc
+# there are processes alone. What is hidden by another mount cannot be mounted again.
 CONFINE = """
 set -e
 mount -t tmpfs -o mode=0700 none "$0"
