@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.system]
 PASSWORD = "planted:pass/word@here"
 RUN = "/api/v1/runs/6b1f4a52-0c57-4a8e-9d0b-3c8f6f1a2b3c"
 
-# What nobody foresaw: a line of the log with a traceback, and an answer that says nothing.
+# What nobody foresaw: the log has a traceback of it, and the answer says nothing.
 FAULTY = """
 from pushrelay.cli.main import cli
 from pushrelay.web import query_api
@@ -100,7 +100,7 @@ ALL = [*(("GET", path, "") for path in READ), *WRITTEN]
 SOME = ALL[:2] + WRITTEN[:1]
 KNOWN = {200, 202, 400, 401, 403, 404, 405, 500}
 LOST = [*WRITTEN[:1], ("GET", "/-/ready", ""), ("GET", "/api/v1/runs", "")]
-"""Requests, and those of them that are refused without the database; what is answered."""
+"""Requests, statuses of answers, and what is refused without the database."""
 
 
 def ask(
