@@ -263,8 +263,6 @@ class InvalidToken(PushrelayError):
     """A token that cannot be made, or be found, as it was asked for. Its text is not in
     the message."""
 
-    reason = "invalid_token"
-
 
 class Misuse(PushrelayError):
     """A command line of `pushrelay exec` that cannot be followed."""
