@@ -3,6 +3,7 @@ FROM python:3.11-slim AS build
 WORKDIR /src
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY bin bin
+COPY docs/openapi.yaml docs/
 COPY migrations migrations
 COPY pushrelay pushrelay
 RUN pip wheel --no-cache-dir --wheel-dir /wheels ".[postgres]"

@@ -32,6 +32,7 @@ from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.openapi import show_openapi
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
@@ -85,6 +86,7 @@ class Gateway:
             **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
             "import": Importing(settings, relay).take_over,
+            "openapi": show_openapi,
             "healthy": self._healthy,
             "ready": self._ready,
             "reload": self._reload,

@@ -77,6 +77,7 @@ class Importing:
         RequestTimeout and ClientGone for requests that cannot be read.
         """
         _check_content_type(exchange.header("content-type"))
+        exchange.parameters.require_known("dry_run")
         dry_run = exchange.parameters.flag("dry_run")
         body, encoding = await exchange.body(), exchange.header("content-encoding")
         with short_turns():

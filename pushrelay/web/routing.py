@@ -102,6 +102,7 @@ class Router:
         self._api = [
             _route("api/v1/status", ("GET",), "/status"),
             _route("api/v1/metrics", ("GET",), "/metrics"),
+            _route("openapi", ("GET",), "/openapi.json"),
             _route("groups", ("GET",), "/groups"),
             _route("push_groups", ("POST", "PUT"), "/groups"),
             _route("delete_groups", ("DELETE",), "/groups"),
@@ -174,7 +175,8 @@ _PART_OF_JOB = re.compile("/jobs(?:@base64)?/.+/(?:expectation|pause)", re.S | r
 _PART = re.compile("/(?:expectation|pause)$")
 
 _READ_ONLY_FOR_OTHERS = re.compile(
-    "/(?:groups|jobs|jobs@base64|runs|ping|admin/import)(?:/.*)?", re.S | re.I
+    r"/(?:groups|jobs|jobs@base64|runs|ping|admin/import|openapi\.json)(?:/.*)?",
+    re.S | re.I,
 )
 """Paths of the API that pages of other origins may read and not change. What the
 Pushgateway has too is open to them as it is there."""
