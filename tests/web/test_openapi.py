@@ -119,7 +119,10 @@ IGNORING = {
 def test_the_parameters_of_the_document_are_those_that_are_taken(
     operation: Operation, asked: InProcessRelay
 ) -> None:
-    headers = {"Accept": "application/json", "Content-Type": next(iter(operation.body), "")}
+    headers = {
+        "Accept": "application/json",
+        "Content-Type": next(iter(operation.body), ""),
+    }
     target = f"/p{operation.target(**PLACES)}?qqqqqq=1"
     response = asked.request(operation.method, target, "", headers)
     documented = set(operation.names("query"))
@@ -181,7 +184,9 @@ def test_limits_are_those_of_the_code() -> None:
     parameters = DOCUMENT["components"]["parameters"]
     limit = parameters["Limit"]["schema"]
     assert (limit["maximum"], limit["default"]) == (MOST_ENTRIES, USUAL_LIMIT)
-    assert parameters["IdempotencyKey"]["schema"]["maxLength"] == LONGEST_IDEMPOTENCY_KEY
+    assert (
+        parameters["IdempotencyKey"]["schema"]["maxLength"] == LONGEST_IDEMPOTENCY_KEY
+    )
     keys = DOCUMENT["components"]["schemas"]["Job"]["properties"]["keys"]
     assert keys["maxItems"] == MOST_KEYS
 
@@ -212,5 +217,3 @@ def test_fields_of_documents_are_those_that_are_taken() -> None:
     assert schemas["ImportLine"]["properties"].keys() == importing._FIELDS
     problem = {field.name for field in fields(Problem)}
     assert schemas["PushProblem"]["properties"].keys() == problem
-
-

@@ -121,9 +121,15 @@ def parameter_examples() -> Iterator[Any]:
         for parameter in operation.parameters:
             values = examples_of(parameter) or parameter["schema"].get("enum", [])
             for value in values:
-                if parameter["in"] != "path" and parameter["name"] != "Content-Encoding":
+                if (
+                    parameter["in"] != "path"
+                    and parameter["name"] != "Content-Encoding"
+                ):
                     yield pytest.param(
-                        operation, parameter, value, id=f"{name} {parameter['name']}={value}"
+                        operation,
+                        parameter,
+                        value,
+                        id=f"{name} {parameter['name']}={value}",
                     )
 
 
@@ -147,7 +153,9 @@ def body_examples() -> Iterator[Any]:
     for name, operation in OPERATIONS.items():
         for kind, described in operation.body.items():
             for position, value in enumerate(examples_of(described)):
-                yield pytest.param(operation, kind, value, id=f"{name} {kind} {position}")
+                yield pytest.param(
+                    operation, kind, value, id=f"{name} {kind} {position}"
+                )
 
 
 @pytest.mark.parametrize(("operation", "kind", "value"), [*body_examples()])
