@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import schemathesis
+from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from relay_process import Response
+from schemathesis import GenerationMode
 
 from pushrelay.web.openapi import openapi_json
 
@@ -126,3 +129,20 @@ def _closed(schema: Any) -> Any:
     if isinstance(schema.get("properties"), dict):
         closed.setdefault("additionalProperties", False)
     return closed
+
+
+def instances_of(name: str) -> st.SearchStrategy[Any]:
+    """Return JSON values that the schema `name` allows."""
+    content = {"application/json": {"schema": schema_named(name)}}
+    operation = {
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": "taken"}},
+    }
+    document = {
+        **{"openapi": "3.1.0", "info": {"title": name, "version": "1"}},
+        **{"paths": {"/": {"post": operation}}},
+        "components": {"schemas": DOCUMENT["components"]["schemas"]},
+    }
+    taker = schemathesis.openapi.from_dict(document)["/"]["POST"]
+    cases = taker.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    return cases.map(lambda case: case.body)
