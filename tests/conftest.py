@@ -33,7 +33,7 @@ settings.load_profile("untimed")
 settings.register_profile(
     "fuzz",
     settings.get_profile("untimed"),
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")),
     print_blob=True,
 )
 

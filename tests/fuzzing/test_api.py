@@ -1,5 +1,5 @@
-"""Whatever is sent to the API, as the OpenAPI document allows or not, is answered as the
-document says, and never with a fault of the relay."""
+"""Whatever is sent to the API, as the OpenAPI document allows or not, is answered as
+the document says, and never with a fault of the relay."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+from fuzz_profile import IS_LONG, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_use import (
@@ -25,8 +26,6 @@ from run_http import finish, report
 from run_reports import ID
 from schemathesis import Case, GenerationMode
 
-IS_LONG = settings.get_current_profile_name() == "fuzz"
-EXAMPLES = 1000 if IS_LONG else 20
 schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 FAULTS = (500, 503)
@@ -109,12 +108,13 @@ def send(case: Case, relay: RelayProcess, session: requests.Session) -> Response
 
 
 @pytest.mark.system
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_whatever_is_asked_is_answered_as_described(
     operation: Operation, fuzzed: RelayProcess, session: requests.Session
 ) -> None:
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples(12),
         derandomize=not IS_LONG,
         suppress_health_check=list(HealthCheck),
     )
