@@ -63,6 +63,11 @@ class Settings:
         `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
     runs_max_age: for how long, nanoseconds.
+    auth_required: whether all are asked who they are, whatever else is given.
+    auth_token_file: path of a file of tokens; empty for none. With one, all are asked.
+    auth_anonymous: the rights (`rights.Right`) that need no answer.
+    log_writes: whether each write has a line in the log: `on`, `off`, or `auto`, which
+        is on where people are asked who they are.
     flags: every flag of the command line with its value as text.
     """
 
@@ -82,6 +87,10 @@ class Settings:
     runs_keep: int = 1000
     runs_max_age: int = 90 * _DAY
     config_file: str = ""
+    auth_required: bool = False
+    auth_token_file: str = ""
+    auth_anonymous: tuple[str, ...] = ()
+    log_writes: str = "auto"
     flags: Mapping[str, str] = field(default_factory=dict)
 
 

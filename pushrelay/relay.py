@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pushrelay.beside import Beside
@@ -31,6 +32,8 @@ from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
+from pushrelay.token_book import TokenBook
+from pushrelay.token_sources import TokenFile
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
@@ -47,7 +50,8 @@ class Relay:
     """A store, the view of it, and what may be done with them.
 
     now: what time it is, Unix nanoseconds, as all relays of the database tell it.
-    shows_own: whether the exposition has what is the relay's own, too.
+    shows_own: whether the exposition has what is the relay's own, too. token_file: path
+    of tokens beside those of the database; empty for none.
 
     All coroutines must run on the event loop on which `start` was called.
     """
@@ -63,6 +67,7 @@ class Relay:
         runs_max_age: int = Settings().runs_max_age,
         *,
         shows_own: bool = True,
+        token_file: str = "",
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
@@ -86,6 +91,8 @@ class Relay:
             self._view, self._write, self._advance, self._catch_up, telemetry
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
+        file = TokenFile(Path(token_file), telemetry) if token_file else None
+        self.tokens = TokenBook(database, clock, self._write_seconds, file)
         self.runs = RunCases(
             self._view,
             database,
@@ -105,6 +112,7 @@ class Relay:
         """Load the view, then take writes. Raises StoreUnavailable."""
         self._loop = asyncio.get_running_loop()
         self._load()
+        self.tokens.load()
         self._writer.start()
         rules = {"what job rules expect": self.runs.note_rules}
         chores = {
@@ -119,6 +127,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self.tokens.stop()
         self.runs.stop()
         self._database.close()
 

@@ -11,7 +11,6 @@ from pushrelay.config import Limits
 from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import (
-    MAX_FILE_BYTES,
     JobRule,
     JobRules,
     OnStale,
@@ -20,6 +19,7 @@ from pushrelay.job_rules import (
     read_rules,
 )
 from pushrelay.selector_parser import parse_selector
+from pushrelay.toml_files import MAX_FILE_BYTES
 
 HOUR = 3600 * 10**9
 

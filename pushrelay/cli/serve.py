@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from pushrelay import __version__
+from pushrelay.cli.auth_flags import auth_flags, auth_settings
 from pushrelay.cli.ignored_flags import ignored_flags, warn_about_ignored_flags
 from pushrelay.cli.options import (
     LIMIT_HELP,
@@ -168,6 +169,15 @@ log = logging.getLogger("pushrelay")
     default="logfmt",
     help="How log lines are written.",
 )
+@auth_flags
+@option(
+    "--log.writes",
+    "log_writes",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    help="Whether each write has a line: who sent it, from where, to which group, with "
+    "what verdict. auto: where everybody is asked who they are.",
+)
 @limits
 @ignored_flags
 @click.pass_context
@@ -184,6 +194,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         flags["database.url"] = _without_password(values["database_url"])
         settings = _settings(values, flags)
         policies = _policies(settings)
+        _require_tokens(settings)
         warn_about_ignored_flags(context)
         _prepare_database(settings)
         _run(settings, policies)
@@ -217,7 +228,9 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         runs_max_age=_longer_than_none("--runs.max-age", values["runs_max_age"]),
         config_file=values["config_file"]
         and str(Path(values["config_file"]).absolute()),
+        **auth_settings(values),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
+        log_writes=values["log_writes"],
         flags=flags,
     )
 
@@ -292,6 +305,13 @@ def _policies(settings: Settings) -> Policies:
 
     path = settings.config_file
     return Policies(settings.freshness, read_rules(Path(path)) if path else None)
+
+
+def _require_tokens(settings: Settings) -> None:
+    from pushrelay.token_files import read_token_file
+
+    if settings.auth_token_file:
+        read_token_file(Path(settings.auth_token_file))
 
 
 def _run(settings: Settings, policies: Policies) -> None:

@@ -312,6 +312,13 @@ OWN_FAMILIES = (
         (),
         lambda scrape: _single(scrape.gauges.store_up),
     ),
+    OwnFamily(
+        "pushrelay_token_file_last_reload_successful",
+        _G,
+        "Whether the file of tokens was taken over when it was read last.",
+        (),
+        lambda scrape: _single(scrape.telemetry.has_tokens_of_file),
+    ),
 )
 
 OWN_TYPES = {own.name: own.type for own in OWN_FAMILIES}

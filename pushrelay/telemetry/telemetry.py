@@ -97,6 +97,8 @@ class Telemetry:
         # Of the configuration file, if there is one.
         self.is_configured: bool | None = None
         self.configured_at: float | None = None
+        # Of the file of tokens, if there is one.
+        self.has_tokens_of_file: bool | None = None
         self._named_jobs: set[str] = set()
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
@@ -153,6 +155,10 @@ class Telemetry:
     def reload_failed(self) -> None:
         """Record that the configuration file could not be taken over."""
         self.is_configured = False
+
+    def token_file_read(self, is_good: bool) -> None:
+        """Record that the file of tokens was read, and whether it was taken over."""
+        self.has_tokens_of_file = is_good
 
     def commit(self, seconds: float, writes: int) -> None:
         """Record a batched commit."""

@@ -14,10 +14,13 @@ from pushrelay.errors import (
     InvalidRules,
     InvalidRun,
     LimitExceeded,
+    NotAllowed,
+    NotAuthenticated,
     PushrelayError,
     RunConflict,
     RunTooOld,
     StoreUnavailable,
+    TooManyFailures,
     UnknownJob,
 )
 
@@ -65,12 +68,15 @@ class HTTPError(PushrelayError):
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
+    NotAuthenticated: 401,
+    NotAllowed: 403,
     UnknownJob: 404,
     IdempotencyConflict: 409,
     RunConflict: 409,
     RunTooOld: 410,
     InvalidRules: 500,
     RequestTimeout: 408,
+    TooManyFailures: 429,
     StoreUnavailable: 503,
 }
 
@@ -92,11 +98,30 @@ def text_of(error: Exception) -> str:
     return str(error) if isinstance(error, PushrelayError) else "internal error"
 
 
+def line_of(error: Exception) -> str:
+    """Return what a client is told that does not want JSON, as the Pushgateway would
+    say it."""
+    return "Unauthorized" if isinstance(error, NotAuthenticated) else text_of(error)
+
+
 def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
     """Return the headers that an answer with `error` needs."""
     if isinstance(error, StoreUnavailable):
         return (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+    if isinstance(error, TooManyFailures):
+        return (("Retry-After", str(error.seconds)),)
+    if isinstance(error, NotAuthenticated):
+        return _challenges(error.scheme)
     return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
+
+
+def _challenges(wrong: str) -> tuple[tuple[str, str], ...]:
+    """Return how one may say who one is (RFC 7617, RFC 6750)."""
+    bearer = 'Bearer realm="pushrelay"'
+    if wrong == "bearer":
+        bearer += ', error="invalid_token"'
+    basic = 'Basic realm="pushrelay", charset="UTF-8"'
+    return (("WWW-Authenticate", basic), ("WWW-Authenticate", bearer))
 
 
 def reason_of(error: Exception) -> str:

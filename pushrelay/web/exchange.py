@@ -12,13 +12,14 @@ from typing import Any
 from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded
 from pushrelay.exposition.negotiation import PROBLEM_JSON, prefers_json
+from pushrelay.rights import ANYBODY
 from pushrelay.web.errors import (
     HTTPError,
     RequestTimeout,
     headers_of,
+    line_of,
     problem_of,
     status_of,
-    text_of,
 )
 from pushrelay.web.parameters import Parameters
 
@@ -52,6 +53,9 @@ class Exchange:
     raw_path: the undecoded path of the request target, without the query. A target in
         absolute form, as clients send it to a proxy, is its path.
     query: the undecoded query of the request target.
+    identity: who sent it; ANYBODY where nobody is asked.
+    about: what it is about, such as a grouping key; its text is for people, and empty
+        if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
         before the client can know it.
     started_at: monotonic clock, seconds.
@@ -64,6 +68,8 @@ class Exchange:
         self.method: str = scope["method"]
         self.raw_path = _raw_path(scope)
         self.query: str = scope.get("query_string", b"").decode("latin-1")
+        self.identity = ANYBODY
+        self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None
@@ -214,7 +220,7 @@ class Exchange:
             body = error.plain.encode()
             await self.answer(status, body, TEXT if body else None, headers)
         else:
-            body = f"{text_of(error)}\n".encode(errors="backslashreplace")
+            body = f"{line_of(error)}\n".encode(errors="backslashreplace")
             sniff = ("X-Content-Type-Options", "nosniff")
             await self.answer(status, body, TEXT, (*headers, sniff))
 

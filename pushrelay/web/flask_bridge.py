@@ -17,6 +17,9 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from pushrelay.web.exchange import Exchange, Headers
 
+IDENTITY = "pushrelay.identity"
+"""Where an application finds who asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlaskAnswer:
@@ -46,5 +49,6 @@ def call_flask(app: Flask, exchange: Exchange, prefix: str, path: str) -> FlaskA
         query_string=exchange.query,
         headers=exchange.headers,
     )
-    parts, status, headers = run_wsgi_app(app.wsgi_app, builder.get_environ())
+    environ = {**builder.get_environ(), IDENTITY: exchange.identity}
+    parts, status, headers = run_wsgi_app(app.wsgi_app, environ)
     return FlaskAnswer(int(status[:3]), tuple(headers), iter(parts))

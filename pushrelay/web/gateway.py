@@ -24,14 +24,18 @@ from pushrelay.exposition.compression import check_encoding
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.app import create_app
+from pushrelay.web.authentication import Authentication
+from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Handlers, Headers
+from pushrelay.web.exchange import ClientGone, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.lifecycle import Lifecycle
+from pushrelay.web.noting import WRITING, log_write
 from pushrelay.web.openapi import show_openapi
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
@@ -65,8 +69,8 @@ class Gateway:
         self._limits = settings.limits
         self._relay = relay
         self._telemetry = relay.telemetry
-        self._terminate = terminate
         self._router = Router(settings)
+        self._authentication = Authentication(settings, relay.tokens, lambda: None)
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
@@ -85,13 +89,9 @@ class Gateway:
             **Runs(settings, relay, bodies, reports, chooser).handlers,
             **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
+            **Lifecycle(settings, relay, self._reloader, terminate).handlers,
             "import": Importing(settings, relay).take_over,
             "openapi": show_openapi,
-            "healthy": self._healthy,
-            "ready": self._ready,
-            "reload": self._reload,
-            "quit": self._quit,
-            "quit_refused": self._quit_refused,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
@@ -156,13 +156,12 @@ class Gateway:
         """Answer; return the name of the handler that did."""
         check_head(exchange, self._limits)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
-        encoding = exchange.header("content-encoding")
-        if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
-            check_encoding(await exchange.body(), encoding)
+        if isinstance(resolution, Found):
+            return await self._handle(exchange, resolution)
+        exchange.identity = await self._authentication.identify(exchange)
+        require_known(exchange.identity)
+        await self._check_encoding(exchange, resolution)
         match resolution:
-            case Found(name, rest):
-                await self._handle(exchange, name, rest)
-                return name
             case Redirected():
                 await _redirect(exchange, resolution)
             case Refused():
@@ -171,25 +170,56 @@ class Gateway:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
 
+    async def _admit(self, exchange: Exchange, found: Found) -> None:
+        """Raise what keeps the request from its handler."""
+        if found.right is not None:
+            exchange.identity = await self._authentication.identify(exchange)
+            require_right(exchange.identity, found.right)
+        await self._check_encoding(exchange, found)
+
+    async def _check_encoding(self, exchange: Exchange, resolution: Resolution) -> None:
+        encoding = exchange.header("content-encoding")
+        if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
+            check_encoding(await exchange.body(), encoding)
+
     def _is_free_of_encoding(self, exchange: Exchange, resolution: Resolution) -> bool:
         """Whether a compressed body with a bad head is none of our business."""
         if isinstance(resolution, Redirected) and resolution.by_cleaning:
             return True
         return self._router.is_api(exchange.raw_path)
 
-    async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
-        if name in _COMPATIBLE:
-            exchange.on_status = partial(self._count_compatible, exchange, name)
+    async def _handle(self, exchange: Exchange, found: Found) -> str:
+        """Answer; return who is to be named as the one that did."""
+        name, error = "other", None
         try:
-            await self._handlers[name](exchange, rest)
+            await self._admit(exchange, found)
+            name = found.name
+            if name in _COMPATIBLE:
+                exchange.on_status = partial(self._count_compatible, exchange, name)
+            await self._handlers[name](exchange, found.rest)
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001  # the boundary to the client
+        except Exception as refusal:  # noqa: BLE001  # the boundary to the client
+            error = refusal
             await self._answer_error(exchange, error)
-            if name in _PUSHES:
-                self._pushes.note_rejection(exchange, rest, error)
-            elif name in _REPORTS:
-                self._pushes.note_refused_report(exchange, error)
+        self._note(exchange, found, error)
+        return name
+
+    def _note(self, exchange: Exchange, found: Found, error: Exception | None) -> None:
+        """Count and log what became of a request."""
+        if error is not None and found.name in _PUSHES:
+            self._pushes.note_rejection(exchange, found.rest, error)
+        elif error is not None and found.name in _REPORTS:
+            self._pushes.note_refused_report(exchange, error)
+        if found.right in WRITING and self._is_logged:
+            log_write(exchange, error)
+
+    @property
+    def _is_logged(self) -> bool:
+        """Whether each write has a line in the log."""
+        if self._settings.log_writes == "auto":
+            return self._authentication.is_required
+        return self._settings.log_writes == "on"
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -201,34 +231,6 @@ class Gateway:
             # The head is out already; the server closes the connection.
             raise error
         await exchange.error(error)
-
-    async def _healthy(self, exchange: Exchange, _rest: str) -> None:
-        self._relay.require_alive()
-        await exchange.answer(200, b"OK", TEXT)
-
-    async def _ready(self, exchange: Exchange, _rest: str) -> None:
-        await self._relay.require_ready()
-        await exchange.answer(200, b"OK", TEXT)
-
-    async def _reload(self, exchange: Exchange, _rest: str) -> None:
-        self._require_lifecycle()
-        await self._reloader.reload()
-        await exchange.answer(200)
-
-    def _require_lifecycle(self) -> None:
-        if not self._settings.enable_lifecycle:
-            text = "Lifecycle API is not enabled."
-            raise HTTPError(HTTPStatus.FORBIDDEN, text, plain=text)
-
-    async def _quit(self, exchange: Exchange, _rest: str) -> None:
-        self._require_lifecycle()
-        await exchange.answer(200, b"Requesting termination... Goodbye!", TEXT)
-        log.warning("a client asked for termination: %s", exchange.client)
-        self._terminate()
-
-    async def _quit_refused(self, _exchange: Exchange, _rest: str) -> None:
-        text = "Only POST or PUT requests allowed."
-        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, plain=text)
 
     async def _api_options(
         self, headers: Headers, exchange: Exchange, _rest: str

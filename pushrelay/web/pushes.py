@@ -32,6 +32,7 @@ from pushrelay.problems import Problem
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
+from pushrelay.web.authorisation import require_all_groups, require_group
 from pushrelay.web.bodies import Bodies, is_short
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
@@ -81,6 +82,8 @@ class Pushes:
         asked = push_request(exchange)
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
+        exchange.about = key
+        require_group(exchange.identity, key)
         try:
             push = await self._read(exchange, key, asked, now)
             replayed = await self._relay.push(push)
@@ -106,12 +109,15 @@ class Pushes:
             pushes = self._reader.read_groups(
                 body, format_, by, mode_of, now, limits_of
             )
+            for push in pushes:
+                require_group(exchange.identity, push.key)
             wanted = [_as_asked(push, asked, body) for push in pushes]
             return PushAll(tuple(wanted), asked.dry_run)
 
         write = await self._bodies.use(
             exchange, limits.body_bytes, read, is_quick=False
         )
+        exchange.about = f"{len(write.pushes)} groups"
         try:
             replayed = await self._relay.push(write)
         except InconsistentPush as refusal:
@@ -123,6 +129,8 @@ class Pushes:
     async def delete(self, exchange: Exchange, path: str) -> None:
         """Delete a group, or those of its series that match; path: as for `push`."""
         key = parse_path(path, utf8_names=self._utf8_names)
+        exchange.about = key
+        require_group(exchange.identity, key)
         selectors = []
         if exchange.query:
             with short_turns():
@@ -136,6 +144,8 @@ class Pushes:
 
     async def wipe(self, exchange: Exchange, _rest: str) -> None:
         """Delete all groups."""
+        require_all_groups(exchange.identity)
+        exchange.about = "all groups"
         await self._relay.endings.wipe()
         await exchange.answer(202)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,15 @@ from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY
 from pushrelay.push_reader import PushReader
+from pushrelay.quoting import quote
 from pushrelay.relay import Relay
+from pushrelay.rights import Grant
 from pushrelay.run_documents import run_id
 from pushrelay.runs import Report
+from pushrelay.web.authorisation import require_group
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
 from pushrelay.web.errors import reason_of
+from pushrelay.web.exchange import Exchange
 from pushrelay.web.push_request import PushRequest
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -43,14 +48,17 @@ class Reports:
         self._bodies = bodies
         self._reader = reader
 
-    async def take(self, report: Report, now: int) -> Reported:
-        """Store what is reported at `now` (Unix nanoseconds).
+    async def take(self, exchange: Exchange, report: Report, now: int) -> Reported:
+        """Store what `exchange` reports at `now` (Unix nanoseconds).
 
         Metrics that are refused are counted, like refused pushes. Raises what
-        `RunCases.report` raises, and LimitExceeded and InvalidLabels.
+        `RunCases.report` raises, and LimitExceeded, InvalidLabels and NotAllowed.
         """
         key = report.run.key
+        exchange.about = key
+        require_group(exchange.identity, key)
         check_grouping_labels(key, self._limits)
+        report = _within(exchange.identity.grant, report)
         reported = await self._relay.runs.report(await self._with_push(report, now))
         if reported.refusal is not None:
             self._note(key, reported.refusal)
@@ -90,6 +98,18 @@ class Reports:
             "reason": str(refusal)[:_LOGGED_CHARACTERS],
         }
         log.warning("metrics of a run refused", extra={"fields": fields})
+
+
+def _within(grant: Grant, report: Report) -> Report:
+    """Return `report` without the expectation if that is about more than `grant`."""
+    job = report.run.key.job
+    if report.expectation is None or grant.covers_job(job):
+        return report
+    warning = (
+        f"expectation: it is about the whole job {quote(job)}, and this token is for "
+        f"{grant}; nothing is expected from now on that was not before"
+    )
+    return replace(report, expectation=None, warnings=(*report.warnings, warning))
 
 
 def _pushed_at(finished_at: int, now: int) -> int:

@@ -39,6 +39,8 @@ class Scraping:
         exposition = await expose(format_)
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
+        if (grant := exchange.identity.grant).is_bounded:
+            exposition = await self._chooser.run(exposition.only, grant.selectors)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
         headers: Headers = (("Content-Type", format_.content_type),)

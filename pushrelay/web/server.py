@@ -161,6 +161,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             runs_keep=settings.runs_keep,
             runs_max_age=settings.runs_max_age,
             shows_own=_shows_own(settings, database),
+            token_file=settings.auth_token_file,
         )
         return Gateway(settings, relay, _terminate)
 

@@ -31,6 +31,8 @@ from pushrelay import __version__
 from pushrelay.config import Settings
 from pushrelay.exposition.evidence import NANOSECONDS
 from pushrelay.groups import Group, StoredFamily
+from pushrelay.web.authorisation import covered
+from pushrelay.web.flask_bridge import IDENTITY
 
 GROUPS_PER_PAGE = 100
 PAGE_BYTES = 4 * 1024 * 1024
@@ -132,14 +134,15 @@ def page() -> Response:
     settings: Settings = current_app.extensions["pushrelay_settings"]
     search, after = request.args.get("search", ""), request.args.get("after", "")
     is_current = relay.refresh_blocking()
-    groups = list_groups(relay.groups(), search, after)
+    groups = covered(request.environ[IDENTITY], relay.groups())
+    shown = list_groups(groups, search, after)
     html = render_template(
         "status.html",
-        groups=groups,
+        groups=shown,
         search=search,
         is_first=not after,
         first_query=urlencode({"search": search}),
-        next_query=urlencode({"search": search, "after": groups.next_after}),
+        next_query=urlencode({"search": search, "after": shown.next_after}),
         is_current=is_current,
         settings=settings,
         started_at=_time(round(relay.telemetry.started_at * NANOSECONDS)),

@@ -73,16 +73,11 @@ def test_labels_to_split_by(names: list[str]) -> None:
     assert list(parse_by(",".join(wanted), Limits())) == wanted
 
 
-JSON = st.dictionaries(st.text(), st.text())
+LABELS = st.dictionaries(st.text(), st.text())
+TIMES = st.integers(1, 2**63 - 1)
 
 
-@given(
-    st.lists(
-        st.tuples(
-            JSON, st.integers(1, 2**63 - 1), st.integers(0, 2**63 - 1), st.binary()
-        )
-    )
-)
+@given(st.lists(st.tuples(LABELS, TIMES, TIMES, st.binary())))
 def test_lines_of_an_import(groups: list[tuple[Any, int, int, bytes]]) -> None:
     documents = [
         {
