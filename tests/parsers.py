@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 import cramjam
 from compat.metric_messages import (
@@ -20,10 +18,21 @@ from compat.metric_messages import (
     family,
     labels,
 )
+from readers import (
+    KEY,
+    LIMITS,
+    read_groups_query,
+    read_head,
+    read_key,
+    read_negotiation,
+    read_pause,
+    read_ping,
+    read_runs_query,
+    resolve,
+)
 from run_reports import FINISH, FULL, ID, NOW, START
 
 from pushrelay.calendar_expression import parse_calendar_expression
-from pushrelay.config import Limits, Settings
 from pushrelay.cron_line import parse_cron_line
 from pushrelay.crontab import adopt
 from pushrelay.durations import parse_duration
@@ -41,46 +50,27 @@ from pushrelay.errors import (
     InvalidSelector,
     InvalidURL,
     LimitExceeded,
+    NotAuthenticated,
     ParseError,
     RunTooOld,
 )
 from pushrelay.exposition.compression import decode_body
-from pushrelay.exposition.labels import check_grouping_labels
-from pushrelay.exposition.negotiation import (
-    accepts_gzip,
-    negotiate,
-    prefers_json,
-    push_format,
-)
 from pushrelay.exposition.protobuf_parser import parse_protobuf
 from pushrelay.exposition.text_parser import parse_text
-from pushrelay.group_list import Order
-from pushrelay.group_list import State as GroupState
-from pushrelay.grouping_key import GroupingKey, parse_job, parse_path
+from pushrelay.grouping_key import parse_job
 from pushrelay.job_rules import parse_rules
-from pushrelay.pings import parse_ping
 from pushrelay.relay_url import parse_relay_url
 from pushrelay.run_documents import parse_run
 from pushrelay.selector_parser import parse_selector
 from pushrelay.splitting import parse_by
 from pushrelay.strict_json import parse_object
+from pushrelay.token_files import parse_tokens
+from pushrelay.tokens import id_of, new_text
+from pushrelay.web.authentication import _read
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.exchange import Exchange
-from pushrelay.web.head import check_head
 from pushrelay.web.importing import _lines
-from pushrelay.web.jobs import _end_of_pause
-from pushrelay.web.parameters import Parameters, pairs_of
-from pushrelay.web.push_request import push_request
-from pushrelay.web.routing import Router
-from pushrelay.web.runs import _run_id, _wanted
+from pushrelay.web.runs import _run_id
 
-KEY = GroupingKey.of({"job": "x", "instance": ""})
-LIMITS = Limits(body_bytes=1 << 20, series=10_000)
-METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH")
-ROUTERS = [
-    Router(Settings(enable_admin_api=True)),
-    Router(Settings(route_prefix="/p", telemetry_path="/t")),
-]
 TEXT = b"""# HELP a_total A "thing".
 # TYPE a_total counter
 a_total{b="c\\n\\"",d="\xc3\xa9"} 1.5e+09
@@ -127,6 +117,14 @@ tz = "Europe/Berlin"
 [jobs.limits]
 series = 10
 """
+TOKENS = f"""
+[[token]]
+name = "backup"
+hash = "sha256:{64 * "a"}"
+scopes = ["push", "read"]
+match = ['{{job=~"backup-.*"}}', '{{job="x"}}']
+expires = 2027-01-01T00:00:00Z
+"""
 CRONTAB = """PATH=/bin:/usr/bin
 CRON_TZ=UTC
 0 3 * * * cd /x && backup 'a b' "$C" | tee >(cat) # nightly
@@ -143,91 +141,6 @@ class Parser:
     read: Callable[[Any], object]
     errors: tuple[type[Exception], ...]
     seeds: tuple[Any, ...]
-
-
-def exchange_of(
-    method: str, target: str, headers: list[tuple[bytes, bytes]]
-) -> Exchange:
-    """Return the exchange of a request with the head that is given."""
-
-    async def nothing(*_: Any) -> Any:
-        await asyncio.sleep(0)
-
-    path, _, query = target.partition("?")
-    scope = {
-        **{"type": "http", "http_version": "1.1", "method": method, "path": "/"},
-        "raw_path": path.encode("utf-8", "replace"),
-        "query_string": query.encode("utf-8", "replace"),
-        "headers": headers,
-    }
-    return Exchange(scope, nothing, nothing, LIMITS)
-
-
-def read_head(text: str) -> object:
-    """Read a request whose lines are its target and its headers."""
-    target, *lines = text.split("\n")
-    headers = [(b"host", b"x")]
-    for line in lines:
-        name, _, value = line.partition(":")
-        named = name.strip().lower().encode("utf-8", "replace")
-        headers.insert(0, (named, value.strip().encode("utf-8", "replace")))
-    for method in ("PUT", "POST"):
-        exchange = exchange_of(method, target, headers)
-        check_head(exchange, LIMITS)
-        push_request(exchange)
-    return exchange.parameters
-
-
-def resolve(path: str) -> object:
-    raw = path.encode("utf-8", "surrogateescape").decode("latin-1")
-    return [router.resolve(method, raw) for router in ROUTERS for method in METHODS] + [
-        router.is_api(raw) for router in ROUTERS
-    ]
-
-
-def read_groups_query(query: str) -> object:
-    parameters = Parameters(query)
-    cursor = parameters.one("cursor")
-    for order in Order:
-        if cursor is not None and order is (parameters.choice("sort", Order) or order):
-            order.read_cursor(cursor)
-    return (
-        parameters.selectors(),
-        parameters.choice("state", GroupState),
-        parameters.duration("older_than"),
-        parameters.number("limit", 1000),
-        parameters.flag("dry_run"),
-    )
-
-
-def read_negotiation(header: str) -> object:
-    return (
-        negotiate(header),
-        push_format(header),
-        accepts_gzip(header),
-        prefers_json(header),
-    )
-
-
-def read_key(path: str, *, utf8_names: bool) -> object:
-    key = parse_path(path, utf8_names=utf8_names)
-    check_grouping_labels(key, LIMITS)
-    # What is shown as its path leads to it.
-    assert parse_path(unquote(key.path), utf8_names=utf8_names) == key
-    return key
-
-
-def read_ping(form: str) -> object:
-    fields = pairs_of(form, errors="surrogateescape")
-    return parse_ping(fields, NOW, utf8_names=False)
-
-
-def read_pause(form: str) -> object:
-    return _end_of_pause(Parameters(form), NOW)
-
-
-def read_runs_query(query: str) -> object:
-    return _wanted(Parameters(query), NOW)
 
 
 OF_RUNS = (InvalidRun, InvalidExpectation, RunTooOld, InvalidRequest)
@@ -353,6 +266,15 @@ PARSERS: dict[str, Parser] = {
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
             'encoding="delimited", gzip;q=0',
         ),
+    ),
+    "authorization": Parser(
+        _read,
+        (NotAuthenticated,),
+        ("Basic dXNlcjpwYXNzd29yZA==", "Bearer x"),
+    ),
+    "text of a token": Parser(id_of, (), (new_text().text,)),
+    "tokens": Parser(
+        lambda text: parse_tokens(text, "f"), (InvalidRules,), (TOKENS, TOKENS * 2)
     ),
     "crontab": Parser(
         lambda text: (adopt(text), adopt(text, system=True)), (), (CRONTAB,)

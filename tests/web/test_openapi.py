@@ -86,6 +86,14 @@ def test_every_route_has_an_operation() -> None:
     assert names == {(route.name, m) for route in routes for m in route.methods}
 
 
+@each_operation
+def test_an_operation_asks_for_the_right_of_its_route(operation: Operation) -> None:
+    found = ROUTER.resolve(operation.method, operation.target(**PLACES))
+    assert isinstance(found, Found)
+    security = operation.described.get("security", DOCUMENT["security"])
+    assert security == [{"bearer": [found.right]}, {"basic": [found.right]}, {}]
+
+
 def test_jobs_have_the_same_operations_by_both_ways_to_name_them() -> None:
     for name, operation in OPERATIONS.items():
         if "/jobs/{job}" in name:
