@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
+from asgi import ask
 from builders import new_database
 from relay_process import HTTPClient, Response
 from relay_use import Clock
@@ -58,28 +57,5 @@ class InProcessRelay(HTTPClient):
         headers: dict[str, str] | None = None,
     ) -> Response:
         sent = body.encode() if isinstance(body, str) else body or b""
-        return self._runner.run(self._request(method, target, sent, headers or {}))
-
-    async def _request(
-        self, method: str, target: str, body: bytes, headers: dict[str, str]
-    ) -> Response:
-        path, _, query = target.partition("?")
-        fields = {"host": "relay", "content-length": str(len(body)), **headers}
-        scope = {
-            **{"type": "http", "http_version": "1.1", "scheme": "http"},
-            **{"method": method, "path": unquote(path), "raw_path": path.encode()},
-            **{"query_string": query.encode(), "client": ("192.0.2.1", 1)},
-            "headers": [(n.lower().encode(), v.encode()) for n, v in fields.items()],
-        }
-        messages: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body}
-
-        async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
-
-        await self._gateway(scope, receive, send)
-        answered = [(n.decode(), v.decode()) for n, v in messages[0]["headers"]]
-        parts = [message.get("body", b"") for message in messages]
-        return Response(messages[0]["status"], answered, b"".join(parts))
+        answer = self._runner.run(ask(self._gateway, method, target, headers, sent))
+        return Response(*answer)

@@ -107,10 +107,10 @@ def check(operation: Operation, response: Response) -> Any:
     """Assert that the document says of `response` what it is; return its body."""
     described = operation.answer(response.status)
     for name in described.get("headers", {}):
-        header = resolved(described["headers"][name])
-        value = response.header(name)
-        if value is not None:
-            validator(header["schema"]).validate(value)
+        header = validator(resolved(described["headers"][name])["schema"])
+        for field, value in response.headers:
+            if field.lower() == name.lower():
+                header.validate(value)
     content = described.get("content", {})
     kind = (response.header("content-type") or "").partition(";")[0]
     if not kind:

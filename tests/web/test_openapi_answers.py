@@ -6,19 +6,22 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
+from guarded import guarded
 from in_process import InProcessRelay
 from openapi_use import OPERATIONS, check
 from relay_process import Response
-from relay_use import SECOND, Clock
+from relay_use import SECOND, Clock, on_loop
 from run_http import JSON, new_id
 
 from pushrelay.config import Freshness
 from pushrelay.group_list import State as GroupState
 from pushrelay.policies import Policies
+from pushrelay.rights import Right
 from pushrelay.run_states import State as JobState
 from pushrelay.store.run_list import STATES
 
@@ -295,3 +298,20 @@ def test_all_is_wiped(full: InProcessRelay) -> None:
     assert ask(full, "PUT /admin/wipe") is None
     assert data(full, "GET /metrics") == []
     assert data(full, "GET /status")["flags"] == {}
+
+
+@on_loop
+async def test_who_may_not_is_answered(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as relay:
+        weak = await relay.token(Right.SCRAPE)
+        for number, operation in enumerate(OPERATIONS.values()):
+            target = operation.target(id=new_id(), job="eA")
+            for token, status in (("", 401), ("x", 401), (weak, 403)):
+                answer = await relay.ask(
+                    *(operation.method, target, token),
+                    headers=JSON,
+                    client=f"192.0.2.{number}",  # who guesses often is held back
+                )
+                assert answer.status == status
+                check(operation, Response(*answer))
+                assert (status == 401) == bool(answer.all("www-authenticate"))
