@@ -36,6 +36,7 @@ from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
 from pushrelay.web.noting import WRITING, log_write
+from pushrelay.web.openapi import show_openapi
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
@@ -90,6 +91,7 @@ class Gateway:
             **Jobs(settings, relay, bodies, chooser).handlers,
             **Lifecycle(settings, relay, self._reloader, terminate).handlers,
             "import": Importing(settings, relay).take_over,
+            "openapi": show_openapi,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
