@@ -72,6 +72,8 @@ class Settings:
     listen_addresses: `host:port` each; an empty host is every address.
     route_prefix: normalised, without a slash at its end; empty for none.
     external_path: the path of the external URL, likewise.
+    external_origin: its scheme, host and port as browsers write them; empty for none.
+    trusted_proxies: networks, addresses and `unix`: whose word on clients counts.
     own_metrics: whether the page of what is stored has the relay's own metrics, too:
         `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
@@ -92,6 +94,8 @@ class Settings:
     own_metrics: str = "auto"
     route_prefix: str = ""
     external_path: str = ""
+    external_origin: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     utf8_names: bool = False
