@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+_GIB = 1024 * MIB
 _DAY = 24 * 3600 * 10**9
 
 _RENDERED_TO_BODY = 4
@@ -16,7 +17,12 @@ OWN_METRICS_PATH = "/-/metrics"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take, in bytes, series, groups, labels and seconds."""
+    """What a request may take, in bytes, series, groups, labels and seconds, and what
+    may be stored.
+
+    stored_*: of all groups together. job_*: of those of one job. database_bytes: of the
+    database on its disk. run_output_bytes: of each output of a run, its end.
+    """
 
     body_bytes: int = 64 * MIB
     series: int = 1_000_000
@@ -27,6 +33,13 @@ class Limits:
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
     write_seconds: float = 15.0
+    stored_groups: int = 500_000
+    stored_series: int = 10_000_000
+    stored_bytes: int = 2 * _GIB
+    job_groups: int = 500_000
+    job_series: int = 10_000_000
+    database_bytes: int = 100 * _GIB
+    run_output_bytes: int = 10_000
 
     @property
     def rendered_bytes(self) -> int:

@@ -7,7 +7,6 @@ Both come in the header Authorization: a token as Bearer or as the password of B
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -149,7 +148,7 @@ def _read(written: str) -> Credentials:
     if scheme == BASIC:
         try:
             text = base64.b64decode(rest, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # also for what is not ASCII
             raise NotAuthenticated("the header Authorization is malformed") from None
         user, colon, password = text.partition(":")
         if colon:

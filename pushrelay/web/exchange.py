@@ -185,15 +185,17 @@ class Exchange:
 
     async def _await_message(self, deadline: float) -> Message:
         limits = self._limits
-        patience = min(limits.idle_seconds, deadline - time.monotonic())
+        left = deadline - time.monotonic()
+        patience = min(limits.idle_seconds, left)
         try:
             async with asyncio.timeout(max(patience, 0)):
                 return await self._receive()
         except TimeoutError:
             raise RequestTimeout(
+                "idle_seconds" if patience < left else "request_seconds",
                 "the request's body did not come in time: no byte for "
                 f"{limits.idle_seconds:g} s, or not all of it within "
-                f"{limits.request_seconds:g} s"
+                f"{limits.request_seconds:g} s",
             ) from None
 
     async def drain(self) -> None:

@@ -27,7 +27,7 @@ from pushrelay.web.app import create_app
 from pushrelay.web.authentication import Authentication
 from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
-from pushrelay.web.errors import HTTPError
+from pushrelay.web.errors import HTTPError, limit_of
 from pushrelay.web.exchange import ClientGone, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
@@ -37,6 +37,7 @@ from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
 from pushrelay.web.login import Login
 from pushrelay.web.noting import WRITING, log_write
+from pushrelay.web.openapi import show_openapi
 from pushrelay.web.origin import require_own_origin
 from pushrelay.web.pings import Pings
 from pushrelay.web.proxies import Proxies
@@ -99,6 +100,7 @@ class Gateway:
             **Lifecycle(settings, relay, self._reloader, terminate).handlers,
             **self._login.handlers,
             "import": Importing(settings, relay).take_over,
+            "openapi": show_openapi,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
@@ -240,6 +242,8 @@ class Gateway:
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
+        if limit := limit_of(error):
+            self._telemetry.limit_exceeded(limit)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error

@@ -36,6 +36,7 @@ REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "delete": ("/metrics/job/a", b"", {}),
     "api/v1/status": ("/api/v1/status", b"", {}),
     "api/v1/metrics": ("/api/v1/metrics", b"", {}),
+    "openapi": ("/api/v1/openapi.json", b"", {}),
     "groups": ("/api/v1/groups", b"", {}),
     "push_groups": ("/api/v1/groups?by=job", b'x{job="a"} 1\n', {}),
     "delete_groups": ("/api/v1/groups?match[]=" + quote('{job="a"}'), b"", {}),
@@ -156,6 +157,7 @@ async def test_every_route_is_for_those_who_have_its_right(
         "Basic dXNlcg==",
         "Basic dXNlcjpwYXNzd29yZA==",
         "Basic /w==",
+        "Basic \xe9",
         "Digest username=x",
     ],
 )
