@@ -240,6 +240,16 @@ def test_other_cookies_are_nobodys(closed: RelayProcess, cookie: str) -> None:
         ({"Origin": "https://evil.example"}, 401),
     ],
 )
+def test_no_browser_asks_for_a_password_for_a_part_of_a_page(
+    closed: RelayProcess,
+) -> None:
+    for part, challenges in (("document", 2), ("image", 1), ("empty", 1)):
+        answer = closed.get("/metrics", {"Sec-Fetch-Dest": part})
+        assert answer.status == 401
+        names = [name for name, _ in answer.headers]
+        assert names.count("WWW-Authenticate") == challenges
+
+
 def test_what_other_pages_load_has_no_session(
     closed: RelayProcess, cookie: dict[str, str], fields: dict[str, str], status: int
 ) -> None:
