@@ -193,6 +193,15 @@ def test_what_is_not_there_cannot_be_revoked_or_rotated(tokens: Tokens) -> None:
         assert "there is no token a, or it is revoked" in done.stderr
 
 
+def test_who_found_a_token_somewhere_can_revoke_it(tokens: Tokens) -> None:
+    text = tokens.made("a", "--scope=push")
+    cut_off = tokens("revoke", text[:-1])
+    assert cut_off.returncode == 1
+    assert text[:-1] not in cut_off.stderr
+    assert tokens("revoke", text).stderr.startswith("revoked the token a (")
+    assert tokens.all()["a"].revoked_at
+
+
 def test_offline_a_token_is_made_for_a_file(tmp_path: Path) -> None:
     options = ["--match", 'job=~"b.*"', "--limit=series=3", "--expires-in=1d"]
     done = call(
