@@ -37,7 +37,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "command",
     [
-        ["push", "--job", "a"],
+        ["push", "--job", "a", "FILE"],
         ["delete", "--job", "a"],
         ["delete", "--match", "job='a'", "--yes"],
         ["groups"],
@@ -52,9 +52,14 @@ def file(tmp_path: Path) -> Path:
     ],
     ids=" ".join,
 )
-def test_each_command_gives_it(command: list[str], server: CannedServer) -> None:
+def test_each_command_gives_it(
+    command: list[str], server: CannedServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "metrics"
+    file.write_text("x 1\n")
+    command = [word.replace("FILE", str(file)) for word in command]
     environment = {"PUSHRELAY_TOKEN": SECRET}
-    done = call(*command, "--url", server.url, stdin=b"x 1\n", **environment)
+    done = call(*command, "--url", server.url, **environment)
     assert (done.returncode, "answered 410" in done.stderr) == (1, True), done.stderr
 
 
