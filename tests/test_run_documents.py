@@ -269,3 +269,14 @@ def test_whatever_comes_is_a_run_or_refused_with_a_name(
         str(error).encode()
     else:
         assert json.dumps(to_document(report.run), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("most", "stdout", "stderr"), [(0, None, None), (3, "ine", "é"), (99, "line", "éé")]
+)
+def test_of_the_output_so_many_bytes_are_left_and_no_half_characters(
+    most: int, stdout: str | None, stderr: str | None
+) -> None:
+    end = End(1, Outcome.SUCCESS, stdout="line", stderr="éé").with_output(most)
+    assert (end.stdout, end.stderr) == (stdout, stderr)
+    assert End(1, Outcome.SUCCESS).with_output(most) == End(1, Outcome.SUCCESS)

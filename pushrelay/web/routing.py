@@ -97,6 +97,9 @@ class Router:
             _route("status", Right.READ, ("GET",), f"{prefix}/status"),
             _route("status", Right.READ, ("GET",), f"{prefix}/"),
             _route("static", None, ("GET",), f"{prefix}/static/", rest=True),
+            _route("login", None, ("GET",), f"{prefix}/login"),
+            _route("log_in", None, ("POST",), f"{prefix}/login"),
+            _route("log_out", None, ("POST",), f"{prefix}/logout"),
             _route("reload", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/reload"),
             _route("quit", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/quit"),
             # The Pushgateway has this one at the bare root only.
