@@ -72,7 +72,7 @@ def read_head(text: str) -> object:
 
 
 def resolve(path: str) -> object:
-    raw = path.encode("utf-8", "surrogateescape").decode("latin-1")
+    raw = path.encode("utf-8", "surrogatepass").decode("latin-1")
     return [router.resolve(method, raw) for router in ROUTERS for method in METHODS] + [
         router.is_api(raw) for router in ROUTERS
     ]
