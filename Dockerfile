@@ -13,6 +13,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt \
         --wheel-dir /wheels -r requirements/runtime.txt
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY bin bin
+COPY docs/openapi.yaml docs/
 COPY migrations migrations
 COPY pushrelay pushrelay
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .

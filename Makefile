@@ -14,10 +14,13 @@ WORKERS := $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests that start relays and commands and talk to them.
 SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing.py
+# Tests of what comes from outside; those of relays and stores come to other things.
+FUZZED := tests/fuzzing tests/exposition tests/lint tests/web \
+	$(filter-out tests/test_relay%.py,$(wildcard tests/test_*.py))
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture lock sbom clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture lock sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -83,6 +86,9 @@ lock: $(VENV)/installed-dev ## pin what setup.cfg asks for; ARGS=--upgrade takes
 sbom: $(VENV)/installed-dev ## write what an image holds, as CycloneDX, to dist/
 	@mkdir -p dist
 	@$(BIN)/python requirements/sbom.py >dist/pushrelay.cdx.json
+
+fuzz: $(VENV)/installed-dev ## send rubbish to every parser and to a relay for minutes
+	@$(PYTEST) --hypothesis-profile=fuzz -m "hypothesis and not postgres" $(FUZZED) $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

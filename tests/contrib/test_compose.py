@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,16 @@ def test_relays_have_no_privileges_and_write_to_no_disk(service: str) -> None:
     assert relay["security_opt"] == ["no-new-privileges:true"]
     assert relay["tmpfs"] == ["/data", "/tmp"]
     assert all(mount.endswith(":ro") for mount in relay["volumes"])
+
+
+def test_relays_trust_the_balancer_alone() -> None:
+    balancer = SERVICES["haproxy"]["networks"]["default"]["ipv4_address"]
+    [pool] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(balancer) in ip_network(pool["subnet"])
+    assert ip_address(balancer) not in ip_network(pool["ip_range"])
+    for relay in ("relay1", "relay2"):
+        told = SERVICES[relay]["environment"]
+        assert told["PUSHRELAY_WEB_TRUSTED_PROXIES"] == balancer
 
 
 def test_the_tables_are_made_before_the_relays_start() -> None:
