@@ -25,6 +25,7 @@
     ├── StoreUnavailable          the database does not answer; trying again may help
     ├── InvalidRules              a file of job rules, with all that is wrong in it
     ├── InvalidToken              a token that cannot be as it was asked for
+    ├── InvalidWebConfig          a web configuration file, with all that is wrong in it
     ├── Misuse                    the wrapper was called wrongly
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
@@ -264,6 +265,15 @@ class InvalidToken(PushrelayError):
     the message."""
 
     reason = "invalid_token"
+
+
+class InvalidWebConfig(PushrelayError):
+    """A web configuration file that cannot be used; `problems` are lines for a person,
+    each with its place."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class Misuse(PushrelayError):

@@ -35,6 +35,7 @@ from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
+from pushrelay.web.live_web_config import LiveWebConfig
 from pushrelay.web.noting import WRITING, log_write
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
@@ -44,7 +45,9 @@ from pushrelay.web.reports import Reports
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
+from pushrelay.web.set_headers import setting
 from pushrelay.web.streaming import Streamer
+from pushrelay.web.web_config import WebConfig
 
 log = logging.getLogger(__name__)
 
@@ -58,18 +61,26 @@ expressions for 50,000 groups: whole pages must not wait behind them."""
 class Gateway:
     """Serves `relay` over ASGI.
 
-    terminate: called once a client has asked for the end of the process.
+    terminate: called once a client has asked for the end of the process. web: what the
+        web configuration file says; None without one.
     """
 
     def __init__(
-        self, settings: Settings, relay: Relay, terminate: Callable[[], None]
+        self,
+        settings: Settings,
+        relay: Relay,
+        terminate: Callable[[], None],
+        web: LiveWebConfig | None = None,
     ) -> None:
         self._settings = settings
         self._limits = settings.limits
         self._relay = relay
         self._telemetry = relay.telemetry
+        self._web = web or LiveWebConfig(None, WebConfig(), relay.telemetry)
         self._router = Router(settings)
-        self._authentication = Authentication(settings, relay.tokens, lambda: None)
+        self._authentication = Authentication(
+            settings, relay.tokens, lambda: self._web.users
+        )
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
@@ -102,6 +113,8 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
+            if self._web.headers:
+                send = setting(self._web.headers, send)
             await self._serve(Exchange(scope, receive, send, self._limits))
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
@@ -152,6 +165,8 @@ class Gateway:
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
+        if self._web.rate_limit is not None:
+            self._web.rate_limit.take()
         check_head(exchange, self._limits)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         if isinstance(resolution, Found):
