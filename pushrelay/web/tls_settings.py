@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from ssl import TLSVersion, VerifyMode
 
+from pushrelay.quoting import quote
 from pushrelay.web.watched_files import UnreadableFile, WatchedFiles
 from pushrelay.web.yaml_tables import (
     YamlTable,
@@ -263,7 +264,7 @@ class TLSReader:
         if unknown:
             self._table.refuse(
                 "cipher_suites",
-                f"{listed(unknown)} is not known, or not safe; write any of "
+                f"{listed(map(quote, unknown))} is not known, or not safe; write any of "
                 f"{listed(_CIPHERS)}",
             )
         ciphers = tuple(_CIPHERS[name] for name in names if _CIPHERS.get(name))
@@ -275,7 +276,7 @@ class TLSReader:
         if unknown:
             self._table.refuse(
                 "curve_preferences",
-                f"{listed(unknown)} is not known; write any of {listed(_CURVES)}",
+                f"{listed(map(quote, unknown))} is not known; write any of {listed(_CURVES)}",
             )
         elif len(names) == 1:
             return _CURVES[names[0]]

@@ -204,10 +204,11 @@ def listed(words: Iterable[str]) -> str:
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "it cannot be read"
-    if isinstance(error, yaml.scanner.ScannerError):
-        return problem
-    # What others quote may be the beginning of a secret.
-    return problem.partition(" '")[0]
+    if problem == "but found another document":
+        return "it has more than one document"
+    # Names of aliases and tags may be the beginning of a secret without quotes.
+    is_name = isinstance(error, yaml.composer.ComposerError) or "tag handle" in problem
+    return problem.partition(" '")[0] if is_name else problem
 
 
 def _line(node: Node) -> int:
