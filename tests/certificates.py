@@ -35,7 +35,7 @@ def make_ca(directory: Path, name: str = "ca") -> Certificate:
 
 
 def make_certificate(
-    ca: Certificate, name: str, *names: str, days: int = 2, client: bool = False
+    ca: Certificate, name: str, *names: str, client: bool = False
 ) -> Certificate:
     """Make a certificate of `ca`, beside it; names: such as DNS:localhost."""
     usage = "clientAuth" if client else "serverAuth"
@@ -44,17 +44,17 @@ def make_certificate(
     options += ["-addext", f"extendedKeyUsage={usage}"]
     if names:
         options += ["-addext", f"subjectAltName={','.join(names)}"]
-    return _make(ca.certificate.parent, name, options, days)
+    return _make(ca.certificate.parent, name, options)
 
 
 def _make(
-    directory: Path, name: str, options: tuple[str, ...] | list[str], days: int = 2
+    directory: Path, name: str, options: tuple[str, ...] | list[str]
 ) -> Certificate:
     if OPENSSL is None:
         pytest.skip("there is no openssl")
     made = Certificate(directory / f"{name}.pem", directory / f"{name}.key")
-    command = [OPENSSL, "req", "-x509", *_KEY, "-days", str(days), "-subj"]
-    command += [f"/CN={name}", "-out", str(made.certificate), "-keyout", str(made.key)]
+    command = [OPENSSL, "req", "-x509", *_KEY, "-days", "2", "-subj", f"/CN={name}"]
+    command += ["-out", str(made.certificate), "-keyout", str(made.key)]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return made

@@ -16,13 +16,22 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
+from pushrelay.quoting import quote
 from pushrelay.web.tls_settings import TLSSettings
 from pushrelay.web.yaml_tables import WrongValue
 
 log = logging.getLogger(__name__)
 
 _PROTOCOLS = ["http/1.1"]
-_QUIET_SECONDS = 1.0
+_TOLD_EACH_SECOND = 5
+
+_NO_TLS_TEXT = b"Client sent an HTTP request to an HTTPS server.\n"
+_NO_TLS = (
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%s"
+    % (len(_NO_TLS_TEXT), _NO_TLS_TEXT)
+)
+"""What Go's server answers to who speaks HTTP to it."""
 
 
 def make_context(settings: TLSSettings) -> ssl.SSLContext:
@@ -84,9 +93,11 @@ def _file(content: bytes) -> Iterator[str]:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    if error.reason == "KEY_VALUES_MISMATCH":
+    # Those of OpenSSL only have one.
+    reason = getattr(error, "reason", None)
+    if reason == "KEY_VALUES_MISMATCH":
         return "they do not belong together"
-    return (error.reason or str(error)).replace("_", " ").lower()
+    return reason.replace("_", " ").lower() if reason else str(error.strerror)
 
 
 class LiveContext(ssl.SSLContext):
@@ -102,12 +113,21 @@ class LiveContext(ssl.SSLContext):
         context.shaking = WeakSet()
         return context
 
-    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
         """Return what begins a connection; servers of asyncio call this."""
-        made = self.current.wrap_bio(*arguments, **options)
+        made = self.current.wrap_bio(
+            incoming, outgoing, server_side, server_hostname, session
+        )
         if isinstance(made, _Connection):
+            made.outgoing, made.shaking = outgoing, self.shaking
             self.shaking.add(made)
-            made.shaking = self.shaking
         return made
 
 
@@ -126,20 +146,34 @@ class _Context(ssl.SSLContext):
 class _Connection(ssl.SSLObject):
     """A connection that is not made with a certificate without an allowed name."""
 
+    outgoing: ssl.MemoryBIO
     shaking: WeakSet[ssl.SSLObject]
+    failure: ssl.SSLError | None = None
 
     def do_handshake(self) -> None:
         """Go on with making it. Raises SSLError where that has failed."""
+        if self.failure is not None:
+            raise self.failure
         try:
             super().do_handshake()
             self._require_allowed_name()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
         except ssl.SSLError as error:
-            self.shaking.discard(self)
-            _failures.note(error)
-            raise
+            self._fail(error)
         self.shaking.discard(self)
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        """Tell the client why, and the log. Raises `error`, or what has the server send
+        what there is to tell first; until the client goes then, or its time is over."""
+        self.shaking.discard(self)
+        self.failure = error
+        _failures.note(error)
+        if getattr(error, "reason", None) == "HTTP_REQUEST":
+            self.outgoing.write(_NO_TLS)
+        if not self.outgoing.pending:
+            raise error
+        raise ssl.SSLWantReadError from error
 
     def _require_allowed_name(self) -> None:
         context = self.context
@@ -149,7 +183,9 @@ class _Connection(ssl.SSLObject):
         names = names_of(self.getpeercert() or {})
         if not allowed & names:
             raise ssl.SSLCertVerificationError(
-                1, f"none of its names is in client_allowed_sans: {sorted(names)}"
+                1,
+                "no name of the certificate is in client_allowed_sans; it has "
+                f"{', '.join(sorted(map(quote, names))) or 'none'}",
             )
 
 
@@ -181,19 +217,21 @@ def has_unsent(connected: socket.socket) -> bool:
 
 
 class _Failures:
-    """Logs why connections were not made, one each second at most: anybody can cause
+    """Logs why connections were not made, some each second at most: anybody can cause
     them."""
 
     def __init__(self) -> None:
-        self._quiet_until = 0.0
+        self._second = 0
+        self._count = 0
 
     def note(self, error: ssl.SSLError) -> None:
-        now = time.monotonic()
-        if now < self._quiet_until:
-            return
-        self._quiet_until = now + _QUIET_SECONDS
-        reason = getattr(error, "verify_message", "") or error.reason or error.strerror
-        log.info("a TLS handshake failed: %s", reason)
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        if self._count <= _TOLD_EACH_SECOND:
+            told = getattr(error, "verify_message", "") or _reason(error)
+            log.info("a TLS handshake failed: %s", told)
 
 
 _failures = _Failures()

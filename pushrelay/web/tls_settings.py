@@ -264,8 +264,8 @@ class TLSReader:
         if unknown:
             self._table.refuse(
                 "cipher_suites",
-                f"{listed(map(quote, unknown))} is not known, or not safe; write any of "
-                f"{listed(_CIPHERS)}",
+                f"{listed(map(quote, unknown))} is not known, or not safe; write any "
+                f"of {listed(_CIPHERS)}",
             )
         ciphers = tuple(_CIPHERS[name] for name in names if _CIPHERS.get(name))
         return ciphers, bool(names) and not ciphers and not unknown
@@ -276,7 +276,8 @@ class TLSReader:
         if unknown:
             self._table.refuse(
                 "curve_preferences",
-                f"{listed(map(quote, unknown))} is not known; write any of {listed(_CURVES)}",
+                f"{listed(map(quote, unknown))} is not known; write any of "
+                f"{listed(_CURVES)}",
             )
         elif len(names) == 1:
             return _CURVES[names[0]]

@@ -49,7 +49,7 @@ class Counted:
 
 @pytest.fixture
 def users() -> BasicUsers:
-    return BasicUsers({"alice": hash_of("secret"), "bob": hash_of("b" * 80)})
+    return BasicUsers({"alice": hash_of("secret"), "bob": hash_of("b" * 72)})
 
 
 @pytest.fixture
@@ -76,7 +76,10 @@ def test_a_right_password_is_right(users: BasicUsers) -> None:
     ("user", "password"),
     [
         *[("alice", each) for each in ("", "Secret", "secret ", "secre", "bbbb")],
-        *[(each, "secret") for each in ("", "Alice", "alice ", "alicE", "bob", "carol")],
+        *[
+            (each, "secret")
+            for each in ("", "Alice", "alice ", "alicE", "bob", "carol")
+        ],
         ("alices", "ecret"),
         ("alic", "esecret"),
         ("alice:secret", ""),
@@ -134,7 +137,9 @@ CVE_2022_46146 = [
 
 
 @pytest.mark.parametrize(("user", "password"), CVE_2022_46146)
-def test_no_name_and_password_have_the_entry_of_others(user: str, password: str) -> None:
+def test_no_name_and_password_have_the_entry_of_others(
+    user: str, password: str
+) -> None:
     users = BasicUsers({"alice": parse_hash(SECRET)})
     assert check(users, "alice", "secret")
     assert not users.known(user, password)
@@ -281,7 +286,11 @@ def test_every_letter_that_go_takes_is_taken(letter: str) -> None:
     "text",
     [
         *("", "secret", "$2y$04$", SECRET[:-1], f"{SECRET}x", f" {SECRET}"),
-        *(f"{SECRET}\n", SECRET.replace("$04$", "$03$"), SECRET.replace("$04$", "$32$")),
+        *(
+            f"{SECRET}\n",
+            SECRET.replace("$04$", "$03$"),
+            SECRET.replace("$04$", "$32$"),
+        ),
         *(SECRET.replace("$2y", "$3y"), SECRET.replace("$2y", "$2yy")),
         *(SECRET.replace("$04$", "$4$"), SECRET.replace("O", "!"), "alice:" + SECRET),
         # The last letter of a salt has two bits.
