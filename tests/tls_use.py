@@ -22,8 +22,10 @@ def client_context(ca: Certificate, own: Certificate | None = None) -> ssl.SSLCo
 
 
 def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
-    """Connect a client with a server; return the client's end of it. Raises the SSLError
-    of who refuses."""
+    """Connect a client with a server; return the client's end of it.
+
+    Raises the SSLError of who refuses.
+    """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     served = server.wrap_bio(to_server, to_client, server_side=True)
     connected = client.wrap_bio(to_client, to_server, server_hostname=HOST)

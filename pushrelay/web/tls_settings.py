@@ -120,19 +120,15 @@ class TLSReader:
         self._notes = notes
 
     def read(self) -> TLSSettings | None:
-        """Return the settings; None where there are none, or none that can be used:
-        then there are problems."""
+        """Return the settings; None where there are none, or where there are problems
+        with them."""
         table = self._table
         if table.is_empty:
             return None
+        before = table.problem_count
         table.refuse_all_but(_KEYS)
-        certificate = self._pem("cert", _CERTIFICATE, "certificate")
-        key = self._pem("key", _KEY, "private key")
-        self._require("cert", certificate)
-        self._require("key", key)
-        if key and _ENCRYPTED.search(key):
-            name = "key_file" if "key_file" in table else "key"
-            table.refuse(name, "is encrypted, and nobody is there to decrypt it")
+        certificate = self._required("cert", _CERTIFICATE, "certificate")
+        key = self._key()
         verify = self._verify()
         client_ca = self._client_ca(verify)
         allowed = self._allowed_names(verify)
@@ -145,6 +141,8 @@ class TLSReader:
             table.refuse("max_version", "leaves no version of TLS and its ciphers")
         curve, own_order = self._curve(), self._prefers_own_order()
         if certificate is None or key is None or verify is None:
+            return None
+        if table.problem_count > before:
             return None
         return TLSSettings(
             certificate,
@@ -159,23 +157,39 @@ class TLSReader:
             own_order,
         )
 
-    def _require(self, name: str, found: bytes | None) -> None:
-        if found is None and not {name, f"{name}_file"} & set(self._table):
+    def _key(self) -> bytes | None:
+        key = self._required("key", _KEY, "private key")
+        if key is None or not _ENCRYPTED.search(key):
+            return key
+        name = "key_file" if self._given("key_file") else "key"
+        self._table.refuse(name, "is encrypted, and nobody is there to decrypt it")
+        return None
+
+    def _required(
+        self, name: str, pattern: re.Pattern[bytes], what: str
+    ) -> bytes | None:
+        """Return what is to be found there; without it, there is a problem."""
+        if not self._given(name) and not self._given(f"{name}_file"):
             self._table.refuse("", f"has no {name}_file, nor {name}")
+            return None
+        return self._pem(name, pattern, what)
+
+    def _given(self, name: str) -> str:
+        """Return the text at `name`; an empty one is as good as none."""
+        return self._table.read(name, text_of) or ""
 
     def _pem(self, name: str, pattern: re.Pattern[bytes], what: str) -> bytes | None:
         """Return what stands at `name`, or in the file that is named there."""
-        table, file_name = self._table, f"{name}_file"
-        path = table.read(file_name, text_of)
+        file_name = f"{name}_file"
+        text, path = self._given(name), self._given(file_name)
         if path:
-            if name in table:
+            if text:
                 self._notes.append(f"{name} is ignored beside {file_name}")
             found, at = self._content(file_name, self._directory / path), file_name
         else:
-            text = table.read(name, text_of)
-            found, at = (text.encode(errors="replace") if text else None), name
+            found, at = text.encode(errors="replace") if text else None, name
         if found is not None and not pattern.search(found):
-            table.refuse(at, f"has no {what} in it; it must be PEM")
+            self._table.refuse(at, f"has no {what} in it; it must be PEM")
             return None
         return found
 
@@ -190,7 +204,7 @@ class TLSReader:
 
     def _verify(self) -> VerifyMode | None:
         table = self._table
-        written = table.read("client_auth_type", text_of)
+        written = self._given("client_auth_type")
         if written in _UNVERIFIED:
             table.refuse(
                 "client_auth_type",
@@ -210,8 +224,8 @@ class TLSReader:
     def _client_ca(self, verify: VerifyMode | None) -> bytes | None:
         table = self._table
         found = self._pem("client_ca", _CERTIFICATE, "certificate")
-        given = {"client_ca", "client_ca_file"} & set(table)
-        written = table.read("client_auth_type", text_of) or ""
+        given = [name for name in ("client_ca_file", "client_ca") if self._given(name)]
+        written = self._given("client_auth_type")
         if given and written == _NO_CERTIFICATE:
             table.refuse(
                 "client_auth_type",
@@ -219,7 +233,7 @@ class TLSReader:
             )
         elif given and not written:
             table.refuse(
-                sorted(given)[0],
+                given[0],
                 f"is there without a client_auth_type; write {_VERIFY} there",
             )
         elif verify and not given:
@@ -248,9 +262,9 @@ class TLSReader:
         table = self._table
         lowest = table.read("min_version", one_of(_VERSIONS)) or TLSVersion.TLSv1_2
         highest = table.read("max_version", one_of(_VERSIONS)) or TLSVersion.TLSv1_3
-        if table.read("min_version", text_of) in _OLD:
+        if self._given("min_version") in _OLD:
             self._notes.append("min_version is TLS12: older versions are broken")
-        if table.read("max_version", text_of) in _OLD:
+        if self._given("max_version") in _OLD:
             table.refuse(
                 "max_version",
                 "leaves only versions that are broken; write TLS12 or TLS13",

@@ -98,6 +98,11 @@ class YamlTable:
         """Whether it has no keys."""
         return not self._values
 
+    @property
+    def problem_count(self) -> int:
+        """How many problems there are by now, here and in the rest of the file."""
+        return len(self._problems.found)
+
     def refuse(self, key: str, problem: str) -> None:
         """Note a problem of `key`, or of the mapping where that is empty or missing."""
         node = self._values[key][0] if key in self._values else self._node
@@ -206,6 +211,8 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "it cannot be read"
     if problem == "but found another document":
         return "it has more than one document"
+    if problem == "second occurrence":
+        return "an anchor is there twice"
     # Names of aliases and tags may be the beginning of a secret without quotes.
     is_name = isinstance(error, yaml.composer.ComposerError) or "tag handle" in problem
     return problem.partition(" '")[0] if is_name else problem
