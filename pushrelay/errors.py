@@ -264,8 +264,6 @@ class InvalidToken(PushrelayError):
     """A token that cannot be made, or be found, as it was asked for. Its text is not in
     the message."""
 
-    reason = "invalid_token"
-
 
 class InvalidWebConfig(PushrelayError):
     """A web configuration file that cannot be used; `problems` are lines for a person,

@@ -162,5 +162,7 @@ def _moment(value: Any) -> int:
 
 def _written(text: str) -> str:
     """Return `text` as a string of TOML."""
-    is_plain = text.isprintable() and "'" not in text
-    return f"'{text}'" if is_plain and '"' in text else json.dumps(text)
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    # Like a string of JSON, but without surrogates and DEL.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -19,6 +19,7 @@ from pushrelay.job_rules import (
     read_rules,
 )
 from pushrelay.selector_parser import parse_selector
+from pushrelay.toml_files import MAX_FILE_BYTES
 
 HOUR = 3600 * 10**9
 

@@ -38,6 +38,7 @@ def test_names_and_types_of_own_families_are_known() -> None:
     telemetry.push("PUT", 0.1, 100, now=0)
     telemetry.rejected("type")
     telemetry.reloaded(1.0)
+    telemetry.token_file_read(True)
     found = families(telemetry)
     assert {name: family.type for name, family in found.items()} == OWN_TYPES
     assert [own.name for own in OWN_FAMILIES] == sorted(OWN_TYPES)
