@@ -74,7 +74,10 @@ def test_what_is_not_said_is_no_bound() -> None:
         (GOOD + "match = 'job'", "t.toml:6: token[1].match: "),
         (GOOD + "match = [1]", "t.toml:6: token[1].match: must be a selector, or an"),
         (GOOD + "expires = 2027-01-01", "t.toml:6: token[1].expires: must be a time w"),
-        (GOOD + "expires = 2027-01-01T00:00:00", "token[1].expires: must be a time wit"),
+        (
+            GOOD + "expires = 2027-01-01T00:00:00",
+            "token[1].expires: must be a time wit",
+        ),
         (GOOD + "expires = 'x'", "t.toml:6: token[1].expires: must be a time with"),
         (GOOD + "[token.limits]\nseries = 0", "t.toml:7: token[1].limits.series: must"),
         (GOOD + GOOD, 't.toml:8: token[2].name: "backup" is there before'),
