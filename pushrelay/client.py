@@ -215,9 +215,12 @@ class RelayClient:
         return self.url + target.partition("?")[0]
 
     def _unavailable(self, target: str, error: Exception) -> RelayUnavailable:
+        advice = "is the relay running, and is this its URL?"
+        if hasattr(error, "verify_message"):
+            advice = "if it has a certificate of your own CA, name its file in "
+            advice += "SSL_CERT_FILE"
         return RelayUnavailable(
-            f"no answer from {self._shown(target)}: {_reason(error)}; is the relay "
-            "running, and is this its URL?"
+            f"no answer from {self._shown(target)}: {_reason(error)}; {advice}"
         )
 
     def _refuse(self, target: str, response: HTTPResponse, content: bytes) -> None:
