@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import bcrypt
 from cachetools import LRUCache
@@ -48,8 +48,8 @@ class PasswordHash:
     """A bcrypt hash; salt: with the cost before it."""
 
     cost: int
-    salt: bytes
-    digest: bytes
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
 
     def is_of(self, password: bytes) -> bool:
         """Whether it is the hash of `password`; takes long on purpose."""

@@ -7,7 +7,7 @@ note where the connection is no less safe for it, and a problem elsewhere.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import TLSVersion, VerifyMode
 
@@ -93,7 +93,7 @@ class TLSSettings:
     """
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     client_ca: bytes | None
     verify: VerifyMode
     allowed_names: frozenset[str] | None

@@ -245,12 +245,15 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
     def _get_ssl_context(self) -> LiveContext | None:
         context: LiveContext | None = self.app.web.context
         if context is not None:
-            # gunicorn does not say it.
+            limits: Limits = self.app.settings.limits
+            # gunicorn leaves them out.
             self.loop.create_server = partial(
                 self.loop.create_server,
-                ssl_handshake_timeout=self.app.settings.limits.idle_seconds,
+                ssl_handshake_timeout=limits.idle_seconds,
+                # What is left of an answer must have been taken by then.
+                ssl_shutdown_timeout=limits.request_seconds,
             )
-            self.log.info("TLS is on")
+            self.log.info("connections are made with TLS")
         return context
 
     async def _shutdown(self) -> None:
