@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+_GIB = 1024 * MIB
 _DAY = 24 * 3600 * 10**9
 
 _RENDERED_TO_BODY = 4
@@ -16,7 +17,12 @@ OWN_METRICS_PATH = "/-/metrics"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take, in bytes, series, groups, labels and seconds."""
+    """What a request may take, in bytes, series, groups, labels and seconds, and what
+    may be stored.
+
+    stored_*: of all groups together. job_*: of those of one job. database_bytes: of the
+    database on its disk. run_output_bytes: of each output of a run, its end.
+    """
 
     body_bytes: int = 64 * MIB
     series: int = 1_000_000
@@ -27,6 +33,13 @@ class Limits:
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
     write_seconds: float = 15.0
+    stored_groups: int = 500_000
+    stored_series: int = 10_000_000
+    stored_bytes: int = 2 * _GIB
+    job_groups: int = 500_000
+    job_series: int = 10_000_000
+    database_bytes: int = 100 * _GIB
+    run_output_bytes: int = 10_000
 
     @property
     def rendered_bytes(self) -> int:
@@ -59,6 +72,8 @@ class Settings:
     listen_addresses: `host:port` each; an empty host is every address.
     route_prefix: normalised, without a slash at its end; empty for none.
     external_path: the path of the external URL, likewise.
+    external_origin: its scheme, host and port as browsers write them; empty for none.
+    trusted_proxies: networks, addresses and `unix`: whose word on clients counts.
     own_metrics: whether the page of what is stored has the relay's own metrics, too:
         `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
@@ -80,6 +95,8 @@ class Settings:
     own_metrics: str = "auto"
     route_prefix: str = ""
     external_path: str = ""
+    external_origin: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     utf8_names: bool = False

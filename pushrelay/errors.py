@@ -23,6 +23,7 @@
     ├── NotAllowed                who asks may not do this
     ├── TooManyFailures           secrets were guessed wrong too often
     ├── StoreUnavailable          the database does not answer; trying again may help
+    │   └── Overloaded            more at once than this relay takes
     ├── InvalidRules              a file of job rules, with all that is wrong in it
     ├── InvalidToken              a token that cannot be as it was asked for
     ├── InvalidWebConfig          a web configuration file, with all that is wrong in it
@@ -247,6 +248,17 @@ class StoreUnavailable(PushrelayError):
     that raises this may be unknown, so that pushing again is always right."""
 
     reason = "store_unavailable"
+
+
+class Overloaded(StoreUnavailable):
+    """More at once than this relay takes; `limit` names the setting that was hit.
+    Nothing was done."""
+
+    reason = "overloaded"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class InvalidRules(PushrelayError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
@@ -66,6 +66,18 @@ class RuleLimits:
         return replace(limits, **tighter)
 
 
+_Limits = TypeVar("_Limits", bound=RuleLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits(RuleLimits):
+    """And what a job may have in all, as far as a push to a group of the rule adds to
+    it."""
+
+    job_groups: int | None = None
+    job_series: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class JobRule:
     """What holds for the groups that `selector` chooses.
@@ -81,7 +93,7 @@ class JobRule:
     forget_after: int | None = None
     on_stale: OnStale = OnStale.WITHHOLD
     mode: Mode | None = None
-    limits: RuleLimits = RuleLimits()
+    limits: JobLimits = JobLimits()
     expectation: Expectation | None = None
     duration_buckets: tuple[float, ...] | None = None
 
@@ -148,7 +160,7 @@ def _rule(table: RuleTable) -> JobRule | None:
             "is shorter than stale_after; both count from the last push",
         )
     mode = table.read("mode", _mode)
-    limits = read_limits(table.table("limits"))
+    limits = read_limits(table.table("limits"), JobLimits)
     expectation, buckets = read_expectation(table), read_buckets(table)
     if selector is None:
         return None
@@ -164,11 +176,11 @@ def _rule(table: RuleTable) -> JobRule | None:
     )
 
 
-def read_limits(table: RuleTable) -> RuleLimits:
-    """Return the limits in `table`, and note what is wrong in it."""
-    names = [field.name for field in fields(RuleLimits)]
+def read_limits(table: RuleTable, kind: type[_Limits]) -> _Limits:
+    """Return the limits of this kind in `table`, and note what is wrong in it."""
+    names = [field.name for field in fields(kind)]
     table.refuse_all_but(names)
-    return RuleLimits(**{name: table.read(name, whole_number) for name in names})
+    return kind(**{name: table.read(name, whole_number) for name in names})
 
 
 def _selector(value: Any) -> Selector:

@@ -26,6 +26,7 @@ from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.model import MetricFamily
 from pushrelay.policies import Policies
+from pushrelay.room import used_of
 from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
@@ -71,7 +72,7 @@ class Relay:
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
-        self._write_seconds = (limits or Limits()).write_seconds
+        self._limits = limits or Limits()
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
@@ -92,7 +93,7 @@ class Relay:
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         file = TokenFile(Path(token_file), telemetry) if token_file else None
-        self.tokens = TokenBook(database, clock, self._write_seconds, file)
+        self.tokens = TokenBook(database, clock, self._limits.write_seconds, file)
         self.runs = RunCases(
             self._view,
             database,
@@ -198,6 +199,7 @@ class Relay:
         return self._view.snapshot(), is_newest
 
     def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
+        used = used_of(self._view, self._decider.database_bytes)
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
@@ -205,6 +207,8 @@ class Relay:
             # Others may have found that it answers while this scrape had given it up.
             store_up=is_newest and self._health.is_up,
             clock_skew=self._database.clock_skew() / 10**9,
+            limits={name: getattr(self._limits, name) for name in used},
+            used=used,
         )
         return self.telemetry.families(gauges, time.monotonic())
 
@@ -273,7 +277,8 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write)
-        deadline = self._loop.call_later(self._write_seconds, _give_up, answer)
+        patience = self._limits.write_seconds
+        deadline = self._loop.call_later(patience, self._give_up, answer)
         try:
             return await answer
         finally:
@@ -282,16 +287,16 @@ class Relay:
             if answer.done() and not answer.cancelled():
                 self._health.note_write(answer.exception())
 
+    def _give_up(self, answer: asyncio.Future[Any]) -> None:
+        if not answer.done():
+            self.telemetry.limit_exceeded("write_seconds")
+            answer.set_exception(
+                StoreUnavailable("the database did not confirm the write in time")
+            )
+
     def _deliver(self, answers: list[tuple[Any, Any]]) -> None:
         # One call for the whole batch: each wakes the event loop.
         self._loop.call_soon_threadsafe(_resolve, answers)
-
-
-def _give_up(answer: asyncio.Future[Any]) -> None:
-    if not answer.done():
-        answer.set_exception(
-            StoreUnavailable("the database did not confirm the write in time")
-        )
 
 
 def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:

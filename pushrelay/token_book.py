@@ -185,7 +185,7 @@ class TokenBook:
         with all that is wrong with it; then its tokens are those that they were."""
         if self._file is not None:
             self._file.forget()
-            await asyncio.gather(*[source.read_anew() for source in self._sources])
+            await self._sources[-1].read_anew()
             if self._file.refusal is not None:
                 raise self._file.refusal
 

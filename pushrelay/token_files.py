@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pushrelay.errors import InvalidRules
-from pushrelay.job_rules import read_limits
+from pushrelay.job_rules import RuleLimits, read_limits
 from pushrelay.matchers import Selector
 from pushrelay.quoting import quote
 from pushrelay.rights import SCOPES, Right
@@ -95,7 +95,7 @@ def _token(table: RuleTable) -> Token | None:
     scopes = table.read("scopes", _scopes)
     selectors = table.read("match", _selectors)
     expires_at = table.read("expires", _moment)
-    limits = read_limits(table.table("limits"))
+    limits = read_limits(table.table("limits"), RuleLimits)
     if name is None or digest is None or scopes is None:
         return None
     id_ = f"file-{digest.hex()[:16]}"

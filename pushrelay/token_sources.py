@@ -22,7 +22,10 @@ from pushrelay.tokens import Token
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1.0
-"""How long to wait for it, and how often it is read at most."""
+"""How long to wait for it."""
+
+PACE_SECONDS = 1.0
+"""How often it is read at most."""
 
 _NEVER = -float("inf")
 
@@ -90,9 +93,9 @@ class Source:
         while self._attempted_at < called_at:
             now = time.monotonic()
             if not self._begin(now):
-                if now >= self._attempted_at + ANSWER_SECONDS:
+                if now >= self._attempted_at + PACE_SECONDS:
                     return False  # the last one hangs
-                await asyncio.sleep(self._attempted_at + ANSWER_SECONDS - now)
+                await asyncio.sleep(self._attempted_at + PACE_SECONDS - now)
         attempt = self._attempt
         is_done = attempt is not None and await wait(attempt, ANSWER_SECONDS)
         return is_done and self.as_of >= called_at
@@ -104,7 +107,7 @@ class Source:
     def _begin(self, now: float) -> bool:
         """Have it read, if that was not asked for in the last second and does not hang;
         return whether it is."""
-        if now < self._attempted_at + ANSWER_SECONDS:
+        if now < self._attempted_at + PACE_SECONDS:
             return False
         if self._calls.stalled(ANSWER_SECONDS):
             return False

@@ -25,7 +25,7 @@ from pushrelay.cli.push import push
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, PushrelayError
-from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
+from pushrelay.job_rules import JobLimits, JobRule, parse_rules
 from pushrelay.policies import Policies
 from pushrelay.problems import Problem
 from pushrelay.schedule import Expectation
@@ -259,7 +259,7 @@ def test_every_key_of_a_job_rule_is_documented() -> None:
     of_runs = {field.name for field in fields(Expectation)}
     assert documented == own | {"match"} | of_runs
     limits = set(code_words(rows[-1][1])) - {"--limit.*"}
-    assert limits == {field.name for field in fields(RuleLimits)}
+    assert limits == {field.name for field in fields(JobLimits)}
 
 
 def test_every_push_mode_is_documented_and_may_be_asked_for() -> None:
@@ -286,8 +286,8 @@ def test_the_examples_of_job_rules_have_rules() -> None:
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     files = [text for text in examples if "[[jobs]]" in text]
     rules = [parse_rules(text, "configuration.md") for text in files]
-    assert [len(each) for each in rules] == [2, 3]
-    assert list(Policies(rules=rules[1]).named_jobs()) == ["nightly-report", "backup"]
+    assert [len(each) for each in rules] == [2, 1, 3]
+    assert list(Policies(rules=rules[2]).named_jobs()) == ["nightly-report", "backup"]
 
 
 def test_the_examples_of_selectors_are_selectors() -> None:

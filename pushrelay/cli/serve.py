@@ -91,6 +91,14 @@ log = logging.getLogger("pushrelay")
     help="Prefix of all paths. Defaults to the path of --web.external-url.",
 )
 @option(
+    "--web.trusted-proxies",
+    "trusted_proxies",
+    default="",
+    metavar="CIDR,...",
+    help="Networks of proxies whose X-Forwarded-For, -Proto and -Host count; `unix` is "
+    "who comes by a Unix socket. Nobody by default.",
+)
+@option(
     "--web.enable-lifecycle/--no-web.enable-lifecycle",
     "enable_lifecycle",
     help="Let clients end the process by PUT or POST /-/quit, and have --config.file "
@@ -206,6 +214,8 @@ def serve(context: click.Context, /, **values: Any) -> None:
 
 
 def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
+    from pushrelay.web.origin import origin_of
+
     external_path = normalise_prefix(urlsplit(values["external_url"]).path)
     prefix = values["route_prefix"]
     return Settings(
@@ -217,6 +227,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         own_metrics=values["own_metrics"],
         route_prefix=normalise_prefix(prefix) if prefix else external_path,
         external_path=external_path,
+        external_origin=origin_of(values["external_url"]),
+        trusted_proxies=_trusted_proxies(values["trusted_proxies"]),
         enable_lifecycle=values["enable_lifecycle"],
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
@@ -234,6 +246,14 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
 
 def _absolute(path: str) -> str:
     return path and str(Path(path).absolute())
+
+
+def _trusted_proxies(written: str) -> tuple[str, ...]:
+    from pushrelay.web.proxies import Proxies
+
+    trusted = tuple(each.strip() for each in written.split(",")) if written else ()
+    Proxies(trusted)
+    return trusted
 
 
 def _telemetry_path(written: str) -> str:

@@ -1,80 +1,20 @@
-"""The relay's own families: what each is, and how a scrape reads it."""
+"""The relay's own families, and how a scrape reads them."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pushrelay import __version__
-from pushrelay.model import (
-    Histogram,
-    Labels,
-    Metric,
-    MetricFamily,
-    MetricType,
-    Summary,
-)
+from pushrelay.model import Histogram, MetricType
 from pushrelay.telemetry import process
+from pushrelay.telemetry.own_family import LabelValues, OwnFamily, Reading, Scrape
 from pushrelay.telemetry.values import SlidingSummary
 
 if TYPE_CHECKING:
-    from pushrelay.telemetry.telemetry import (
-        Gauges,
-        PushValues,
-        RequestValues,
-        Telemetry,
-    )
-
-LabelValues = tuple[str, ...]
-"""Values of a family's labels; where the last ones are missing, so are the labels."""
-
-Reading = Mapping[LabelValues, float | Summary | Histogram]
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """What own families are read from; now: monotonic clock, seconds."""
-
-    telemetry: Telemetry
-    gauges: Gauges
-    usage: process.Usage
-    now: float
-
-
-Read = Callable[[Scrape], Reading]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnFamily:
-    """One of the relay's own families."""
-
-    name: str
-    type: MetricType
-    help: str
-    labels: tuple[str, ...]
-    read: Read
-
-    def family(self, scrape: Scrape) -> MetricFamily:
-        """Return the family as it is now."""
-        metrics = [
-            Metric(_labels(self.labels, values), value)
-            for values, value in sorted(self.read(scrape).items(), key=_order)
-        ]
-        return MetricFamily(self.name, self.type, self.help, metrics)
-
-
-def _order(sample: tuple[LabelValues, object]) -> tuple[int, LabelValues]:
-    """Sort by number of labels, as all series of a page are, and then by values."""
-    values, _ = sample
-    return len(values), values
-
-
-@lru_cache(maxsize=1024)
-def _labels(names: tuple[str, ...], values: LabelValues) -> Labels:
-    return tuple(sorted(zip(names, values, strict=False)))
+    from pushrelay.telemetry.telemetry import PushValues, RequestValues
 
 
 def _single(value: float | None) -> Reading:
@@ -88,6 +28,10 @@ def _single(value: float | None) -> Reading:
 
 def _counts(counts: dict[LabelValues, int]) -> Reading:
     return {values: float(count) for values, count in counts.copy().items()}
+
+
+def _by_limit(numbers: Mapping[str, int]) -> Reading:
+    return {(limit,): float(number) for limit, number in numbers.items()}
 
 
 def _requests(
@@ -235,6 +179,13 @@ OWN_FAMILIES = (
         lambda scrape: _single(scrape.telemetry.forgotten_groups),
     ),
     OwnFamily(
+        "pushrelay_http_connections",
+        _G,
+        "Connections of clients that are open.",
+        (),
+        lambda scrape: _single(scrape.telemetry.connections),
+    ),
+    OwnFamily(
         "pushrelay_http_request_duration_seconds",
         _H,
         "Time from the end of a request's head to the end of its answer.",
@@ -249,11 +200,40 @@ OWN_FAMILIES = (
         lambda scrape: _requests(scrape, lambda found: found.bytes.value()),
     ),
     OwnFamily(
+        "pushrelay_http_requests_in_flight",
+        _G,
+        "HTTP requests that are being served.",
+        (),
+        lambda scrape: _single(scrape.telemetry.requests_in_flight),
+    ),
+    OwnFamily(
         "pushrelay_http_requests_total",
         _C,
         "HTTP requests that were answered.",
         _BY_REQUEST,
         lambda scrape: _requests(scrape, lambda found: float(found.seconds.count)),
+    ),
+    OwnFamily(
+        "pushrelay_limit",
+        _G,
+        "The limits of what is stored.",
+        ("limit",),
+        lambda scrape: _by_limit(scrape.gauges.limits),
+    ),
+    OwnFamily(
+        "pushrelay_limit_exceeded_total",
+        _C,
+        "What was refused or given up because it was over a limit, by the name of the "
+        "limit.",
+        ("limit",),
+        lambda scrape: _counts(scrape.telemetry.limits_exceeded),
+    ),
+    OwnFamily(
+        "pushrelay_limit_used",
+        _G,
+        "How much there is of what is limited so.",
+        ("limit",),
+        lambda scrape: _by_limit(scrape.gauges.used),
     ),
     OwnFamily(
         "pushrelay_pushes_rejected_total",

@@ -7,11 +7,13 @@ one thread (HTTP by the event loop, commits by the writer).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pushrelay.model import MetricFamily
 from pushrelay.telemetry import process
-from pushrelay.telemetry.families import OWN_FAMILIES, LabelValues, Scrape
+from pushrelay.telemetry.families import OWN_FAMILIES
+from pushrelay.telemetry.own_family import LabelValues, Scrape
 from pushrelay.telemetry.values import HistogramValue, SlidingSummary
 
 SECONDS_BUCKETS = (
@@ -53,7 +55,8 @@ class Gauges:
     """Numbers that are read at scrape time.
 
     store_up: whether the database answered in time. clock_skew: seconds that the clock
-    of this host is ahead of the database's.
+    of this host is ahead of the database's. limits: of what is stored, by their names.
+    used: how much there is of each.
     """
 
     groups: int
@@ -61,6 +64,8 @@ class Gauges:
     revision: int
     store_up: bool
     clock_skew: float
+    limits: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
 class RequestValues:
@@ -92,6 +97,10 @@ class Telemetry:
         self.compatible_requests: dict[LabelValues, int] = {}
         self.pushes: dict[str, PushValues] = {}
         self.rejections: dict[LabelValues, int] = {}
+        self.limits_exceeded: dict[LabelValues, int] = {}
+        # Of now, not since the start.
+        self.connections: int = 0
+        self.requests_in_flight: int = 0
         self.forgotten_groups: int = 0
         self.spooled_runs: int = 0
         # Of the configuration file, if there is one.
@@ -134,6 +143,11 @@ class Telemetry:
         """Record that a push was refused; job: of its group, if it is known."""
         key = (reason, job) if job is not None and self._is_named(job) else (reason,)
         self.rejections[key] = self.rejections.get(key, 0) + 1
+
+    def limit_exceeded(self, limit: str) -> None:
+        """Record that something was over the limit of this name."""
+        key = (limit,)
+        self.limits_exceeded[key] = self.limits_exceeded.get(key, 0) + 1
 
     def _is_named(self, job: str) -> bool:
         """Whether rejections of `job` are told apart from others."""

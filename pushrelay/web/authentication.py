@@ -7,7 +7,6 @@ Both come in the header Authorization: a token as Bearer or as the password of B
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ from pushrelay.token_book import Refusal, TokenBook
 from pushrelay.tokens import Token, is_token
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
+from pushrelay.web.sessions import Sessions
 
 
 class Users(Protocol):
@@ -29,6 +29,10 @@ class Users(Protocol):
 
     async def check(self, user: str, password: str) -> bool:
         """Whether the password is right; takes long on purpose."""
+        ...
+
+    def has(self, user: str) -> bool:
+        """Whether there is such a user."""
         ...
 
 
@@ -47,9 +51,14 @@ class Authentication:
     """
 
     def __init__(
-        self, settings: Settings, tokens: TokenBook, users: Callable[[], Users | None]
+        self,
+        settings: Settings,
+        tokens: TokenBook,
+        sessions: Sessions,
+        users: Callable[[], Users | None],
     ) -> None:
         self._tokens = tokens
+        self._sessions = sessions
         self._users = users
         self._is_required = settings.auth_required or bool(settings.auth_token_file)
         self._doors = frozenset(map(Right, settings.auth_anonymous))
@@ -70,13 +79,28 @@ class Authentication:
             return ANYBODY
         written = exchange.header("authorization")
         if not written:
-            return self._anonymous()
-        credentials = _read(written)
+            return await self.of_session(exchange) or self._anonymous()
+        return await self.check(_read(written), exchange.client)
+
+    async def check(self, credentials: Credentials, client: str) -> Identity:
+        """Return whose `credentials` these are that came from the address `client`.
+        Raises what `identify` raises."""
         try:
-            return await self._owner(credentials, exchange.client)
+            return await self._owner(credentials, client)
         except NotAuthenticated:
-            self._failures.note(exchange.client)
+            self._failures.note(client)
             raise
+
+    async def of_session(self, exchange: Exchange) -> Identity | None:
+        """Return who has logged in with the browser that sent the request."""
+        session = await self._sessions.find(exchange)
+        if session is None:
+            return None
+        users = self._users()
+        if session.user is not None and (users is None or not users.has(session.user)):
+            return None
+        exchange.has_session = True
+        return session.identity()
 
     def _anonymous(self) -> Identity:
         # With users, a Pushgateway asks everybody, probes included.
@@ -124,7 +148,7 @@ def _read(written: str) -> Credentials:
     if scheme == BASIC:
         try:
             text = base64.b64decode(rest, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # also for what is not ASCII
             raise NotAuthenticated("the header Authorization is malformed") from None
         user, colon, password = text.partition(":")
         if colon:

@@ -90,6 +90,11 @@ class BasicUsers:
         """Know these users from now on, by name, and no others."""
         self._hashes = {name.encode(): each for name, each in hashes.items()}
 
+    def has(self, user: str) -> bool:
+        """Whether there is such a user."""
+        claim = _Claim.of(user, "")
+        return claim is not None and claim.user in self._hashes
+
     def known(self, user: str, password: str) -> bool:
         """Whether the password was found right before; costs next to nothing."""
         claim = _Claim.of(user, password)

@@ -16,6 +16,7 @@ from pushrelay.errors import (
     LimitExceeded,
     NotAllowed,
     NotAuthenticated,
+    Overloaded,
     PushrelayError,
     RunConflict,
     RunTooOld,
@@ -25,6 +26,8 @@ from pushrelay.errors import (
 )
 
 RETRY_AFTER_SECONDS = 5
+FULL_RETRY_AFTER_SECONDS = 60
+"""Until something is forgotten or somebody makes room."""
 
 _LIMIT_STATUS = {
     "body_bytes": 413,
@@ -34,13 +37,25 @@ _LIMIT_STATUS = {
     "database": 413,
     "rendered_bytes": 413,
     "target_bytes": 414,
+    # There may be room later.
+    "stored_groups": 429,
+    "stored_series": 429,
+    "stored_bytes": 429,
+    "job_groups": 429,
+    "job_series": 429,
+    "database_bytes": 429,
 }
 
 
 class RequestTimeout(PushrelayError):
-    """The client took too long to send its request."""
+    """The client took too long to send its request; `limit` names the setting that says
+    so."""
 
     reason = "timeout"
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class HTTPError(PushrelayError):
@@ -112,6 +127,8 @@ def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", str(error.seconds)),)
     if isinstance(error, NotAuthenticated):
         return _challenges(error.scheme)
+    if status_of(error) == HTTPStatus.TOO_MANY_REQUESTS:
+        return (("Retry-After", str(FULL_RETRY_AFTER_SECONDS)),)
     return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
 
 
@@ -129,6 +146,13 @@ def reason_of(error: Exception) -> str:
     return error.reason if isinstance(error, PushrelayError) else PushrelayError.reason
 
 
+def limit_of(error: Exception) -> str | None:
+    """Return the limit that was hit, None if `error` tells of none."""
+    if isinstance(error, (LimitExceeded, Overloaded, RequestTimeout)):
+        return error.limit
+    return None
+
+
 def problem_of(error: Exception) -> dict[str, Any]:
     """Return the problem document (RFC 9457) of `error`."""
     reason = reason_of(error)
@@ -141,8 +165,8 @@ def problem_of(error: Exception) -> dict[str, Any]:
     }
     if isinstance(error, PushrelayError) and error.line is not None:
         problem["line"] = error.line
-    if isinstance(error, LimitExceeded):
-        problem["limit"] = error.limit
+    if limit := limit_of(error):
+        problem["limit"] = limit
     if field := _field_of(error):
         problem["field"] = field
     if isinstance(error, InconsistentPush):

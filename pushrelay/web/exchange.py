@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
 from typing import Any
 
 from pushrelay.config import Limits
@@ -22,6 +23,7 @@ from pushrelay.web.errors import (
     status_of,
 )
 from pushrelay.web.parameters import Parameters
+from pushrelay.web.proxies import NO_PROXIES, Proxies, Source
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -35,6 +37,14 @@ BODY_IS_HERE = "pushrelay.body_is_here"
 `receive` will return at once."""
 
 TEXT = "text/plain; charset=utf-8"
+
+BODY_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Of every answer with a body: it is taken for what it is, and no other page has it as
+an image, a script or the like."""
+
 DRAIN_SECONDS = 1.0
 
 _CHUNKS_AT_ONCE = 64
@@ -54,6 +64,7 @@ class Exchange:
         absolute form, as clients send it to a proxy, is its path.
     query: the undecoded query of the request target.
     identity: who sent it; ANYBODY where nobody is asked.
+    has_session: whether that is known because they have logged in.
     about: what it is about, such as a grouping key; its text is for people, and empty
         if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
@@ -62,13 +73,19 @@ class Exchange:
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: Limits
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limits: Limits,
+        proxies: Proxies = NO_PROXIES,
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.raw_path = _raw_path(scope)
         self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.identity = ANYBODY
+        self.has_session = False
         self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
@@ -78,6 +95,7 @@ class Exchange:
         self._body_is_here: Callable[[], bool] = scope.get(BODY_IS_HERE, _unknown)
         self._send = send
         self._limits = limits
+        self._proxies = proxies
         self._body: bytes | None = None
         self._more_body = True
 
@@ -85,10 +103,14 @@ class Exchange:
 
     @property
     def client(self) -> str:
-        """The client's address."""
-        address = self.scope.get("client")
-        # A socket for both kinds of addresses shows IPv4 ones in this way.
-        return str(address[0]).removeprefix("::ffff:") if address else ""
+        """The client's address, before proxies that are trusted; empty on a Unix
+        socket."""
+        return self.source.client
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the request comes from, and whom it asks."""
+        return self._proxies.source(self.scope)
 
     @property
     def size(self) -> int:
@@ -163,15 +185,17 @@ class Exchange:
 
     async def _await_message(self, deadline: float) -> Message:
         limits = self._limits
-        patience = min(limits.idle_seconds, deadline - time.monotonic())
+        left = deadline - time.monotonic()
+        patience = min(limits.idle_seconds, left)
         try:
             async with asyncio.timeout(max(patience, 0)):
                 return await self._receive()
         except TimeoutError:
             raise RequestTimeout(
+                "idle_seconds" if patience < left else "request_seconds",
                 "the request's body did not come in time: no byte for "
                 f"{limits.idle_seconds:g} s, or not all of it within "
-                f"{limits.request_seconds:g} s"
+                f"{limits.request_seconds:g} s",
             ) from None
 
     async def drain(self) -> None:
@@ -221,8 +245,7 @@ class Exchange:
             await self.answer(status, body, TEXT if body else None, headers)
         else:
             body = f"{line_of(error)}\n".encode(errors="backslashreplace")
-            sniff = ("X-Content-Type-Options", "nosniff")
-            await self.answer(status, body, TEXT, (*headers, sniff))
+            await self.answer(status, body, TEXT, headers)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
@@ -232,6 +255,8 @@ class Exchange:
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))
+        if any(name == "Content-Type" for name, _ in headers):
+            headers = (*headers, *BODY_HEADERS)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}

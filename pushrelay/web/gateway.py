@@ -27,7 +27,7 @@ from pushrelay.web.app import create_app
 from pushrelay.web.authentication import Authentication
 from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
-from pushrelay.web.errors import HTTPError
+from pushrelay.web.errors import HTTPError, limit_of
 from pushrelay.web.exchange import ClientGone, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
@@ -36,8 +36,12 @@ from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
 from pushrelay.web.live_web_config import LiveWebConfig
+from pushrelay.web.login import Login
 from pushrelay.web.noting import WRITING, log_write
+from pushrelay.web.openapi import show_openapi
+from pushrelay.web.origin import require_own_origin
 from pushrelay.web.pings import Pings
+from pushrelay.web.proxies import Proxies
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
@@ -45,9 +49,8 @@ from pushrelay.web.reports import Reports
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
-from pushrelay.web.set_headers import setting
+from pushrelay.web.sessions import Sessions
 from pushrelay.web.streaming import Streamer
-from pushrelay.web.web_config import WebConfig
 
 log = logging.getLogger(__name__)
 
@@ -76,14 +79,18 @@ class Gateway:
         self._limits = settings.limits
         self._relay = relay
         self._telemetry = relay.telemetry
-        self._web = web or LiveWebConfig(None, WebConfig(), relay.telemetry)
+        self._web = web or LiveWebConfig(None, relay.telemetry)
+        self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
+        tokens = relay.tokens
+        sessions = Sessions(settings, tokens)
         self._authentication = Authentication(
-            settings, relay.tokens, lambda: self._web.users
+            settings, tokens, sessions, lambda: self._web.users
         )
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
+        self._login = Login(self._authentication, sessions, tokens, self._flask)
         bodies = Bodies()
         reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
         self._pushes = Pushes(settings, relay, bodies, reader)
@@ -100,7 +107,9 @@ class Gateway:
             **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
             **Lifecycle(settings, relay, self._reloader, terminate).handlers,
+            **self._login.handlers,
             "import": Importing(settings, relay).take_over,
+            "openapi": show_openapi,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
@@ -113,9 +122,10 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            if self._web.headers:
-                send = setting(self._web.headers, send)
-            await self._serve(Exchange(scope, receive, send, self._limits))
+            send = self._web.sending(send)
+            await self._serve(
+                Exchange(scope, receive, send, self._limits, self._proxies)
+            )
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -165,9 +175,9 @@ class Gateway:
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
-        if self._web.rate_limit is not None:
-            self._web.rate_limit.take()
+        self._web.take_request()
         check_head(exchange, self._limits)
+        require_own_origin(exchange, self._settings.external_origin)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         if isinstance(resolution, Found):
             return await self._handle(exchange, resolution)
@@ -214,7 +224,10 @@ class Gateway:
             raise
         except Exception as refusal:  # noqa: BLE001  # the boundary to the client
             error = refusal
-            await self._answer_error(exchange, error)
+            if found.name == "status" and self._login.invites(exchange, error):
+                await self._login.invite(exchange)
+            else:
+                await self._answer_error(exchange, error)
         self._note(exchange, found, error)
         return name
 
@@ -240,6 +253,8 @@ class Gateway:
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
+        if limit := limit_of(error):
+            self._telemetry.limit_exceeded(limit)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error

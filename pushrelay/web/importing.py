@@ -80,6 +80,7 @@ class Importing:
         require_all_groups(exchange.identity)
         exchange.about = "an import"
         _check_content_type(exchange.header("content-type"))
+        exchange.parameters.require_known("dry_run")
         dry_run = exchange.parameters.flag("dry_run")
         body, encoding = await exchange.body(), exchange.header("content-encoding")
         with short_turns():

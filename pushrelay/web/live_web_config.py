@@ -17,8 +17,9 @@ from pathlib import Path
 from pushrelay.errors import InvalidWebConfig
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.basic_users import BasicUsers
-from pushrelay.web.exchange import Headers
+from pushrelay.web.exchange import Headers, Send
 from pushrelay.web.rate_limit import RateLimit
+from pushrelay.web.set_headers import setting
 from pushrelay.web.tls import LiveContext
 from pushrelay.web.watched_files import Stamps, WatchedFiles
 from pushrelay.web.web_config import WebConfig, read_web_config
@@ -44,7 +45,10 @@ class LiveWebConfig:
     """
 
     def __init__(
-        self, path: Path | None, started: WebConfig, telemetry: Telemetry
+        self,
+        path: Path | None,
+        telemetry: Telemetry,
+        started: WebConfig = WebConfig(),  # noqa: B008  # it is frozen
     ) -> None:
         self._path = path
         self._telemetry = telemetry
@@ -71,6 +75,15 @@ class LiveWebConfig:
         for note in config.notes:
             log.warning("%s: %s", self._path, note)
         self._telemetry.web_config_read(is_good=True)
+
+    def take_request(self) -> None:
+        """Take a request, if the rate lets it. Raises HTTPError."""
+        if self.rate_limit is not None:
+            self.rate_limit.take()
+
+    def sending(self, send: Send) -> Send:
+        """Return what sends an answer as `send` does, with the headers."""
+        return setting(self.headers, send) if self.headers else send
 
     def keep_reading(self) -> None:
         """Take over changes from now on, on a thread: looking at files may block."""

@@ -84,6 +84,8 @@ class Pushes:
         key = self._known_key(path) if short else self._key(path)
         exchange.about = key
         require_group(exchange.identity, key)
+        if exchange.identity.limits is not None:
+            check_grouping_labels(key, exchange.identity.limits_within(self._limits))
         try:
             push = await self._read(exchange, key, asked, now)
             replayed = await self._relay.push(push)
@@ -101,13 +103,13 @@ class Pushes:
         written = parameters.one("by")
         by = parse_by(written, self._limits, utf8_names=self._utf8_names)
         mode_of = partial(self._mode, asked)
-        policies, limits = self._relay.policies, self._limits
-        limits_of = partial(policies.limits_of, limits=limits)
+        limits = exchange.identity.limits_within(self._limits)
+        limits_of = partial(self._relay.policies.limits_of, limits=limits)
 
         def read(body: bytes) -> PushAll:
             format_ = _format(exchange)
             pushes = self._reader.read_groups(
-                body, format_, by, mode_of, now, limits_of
+                body, format_, by, mode_of, now, limits, limits_of
             )
             for push in pushes:
                 require_group(exchange.identity, push.key)
@@ -185,7 +187,8 @@ class Pushes:
     async def _read(
         self, exchange: Exchange, key: GroupingKey, asked: PushRequest, now: int
     ) -> Push:
-        limits = self._relay.policies.limits_of(key, self._limits)
+        limits = exchange.identity.limits_within(self._limits)
+        limits = self._relay.policies.limits_of(key, limits)
 
         def read(body: bytes) -> Push:
             own = None if limits == self._limits else limits

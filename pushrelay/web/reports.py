@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.config import Settings
+from pushrelay.config import Limits, Settings
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
@@ -22,7 +22,7 @@ from pushrelay.run_documents import run_id
 from pushrelay.runs import Report
 from pushrelay.web.authorisation import require_group
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
-from pushrelay.web.errors import reason_of
+from pushrelay.web.errors import limit_of, reason_of
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.push_request import PushRequest
 from pushrelay.writes import Push, Reported, ReportRun
@@ -57,32 +57,40 @@ class Reports:
         key = report.run.key
         exchange.about = key
         require_group(exchange.identity, key)
-        check_grouping_labels(key, self._limits)
+        limits = exchange.identity.limits_within(self._limits)
+        check_grouping_labels(key, limits)
         report = _within(exchange.identity.grant, report)
-        reported = await self._relay.runs.report(await self._with_push(report, now))
+        with_push = await self._with_push(report, now, limits)
+        reported = await self._relay.runs.report(with_push)
         if reported.refusal is not None:
             self._note(key, reported.refusal)
         return reported
 
-    async def _with_push(self, report: Report, now: int) -> ReportRun:
+    async def _with_push(self, report: Report, now: int, limits: Limits) -> ReportRun:
         key, end = report.run.key, report.run.end
         if end is None or report.metrics is None:
             return ReportRun(report)
         body = report.metrics.encode()
-        read = partial(self._read, report, body, key, _pushed_at(end.finished_at, now))
+        at = _pushed_at(end.finished_at, now)
+        read = partial(self._read, report, body, key, at, limits)
         if len(body) <= INLINE_BODY_BYTES and is_short(key):
             return read()
         return await self._bodies.run(read)
 
     def _read(
-        self, report: Report, body: bytes, key: GroupingKey, at: int
+        self,
+        report: Report,
+        body: bytes,
+        key: GroupingKey,
+        at: int,
+        limits: Limits,
     ) -> ReportRun:
         """Return `report` with the push of its metrics `body`, as a POST to the group
-        `key` at that time would be."""
+        `key` at that time would be; limits: of who reports."""
         policies = self._relay.policies
         rule = policies.rule_of(key)
         mode = PushRequest().mode_under(rule.mode if rule else None)
-        limits = policies.limits_of(key, self._limits)
+        limits = policies.limits_of(key, limits)
         own = None if limits == self._limits else limits
         try:
             text = decode_body(body, None, limits.body_bytes)
@@ -93,6 +101,8 @@ class Reports:
 
     def _note(self, key: GroupingKey, refusal: Exception) -> None:
         self._relay.telemetry.rejected(reason_of(refusal), key.job)
+        if limit := limit_of(refusal):
+            self._relay.telemetry.limit_exceeded(limit)
         fields = {
             "group": str(key)[:_LOGGED_CHARACTERS],
             "reason": str(refusal)[:_LOGGED_CHARACTERS],

@@ -97,6 +97,9 @@ class Router:
             _route("status", Right.READ, ("GET",), f"{prefix}/status"),
             _route("status", Right.READ, ("GET",), f"{prefix}/"),
             _route("static", None, ("GET",), f"{prefix}/static/", rest=True),
+            _route("login", None, ("GET",), f"{prefix}/login"),
+            _route("log_in", None, ("POST",), f"{prefix}/login"),
+            _route("log_out", None, ("POST",), f"{prefix}/logout"),
             _route("reload", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/reload"),
             _route("quit", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/quit"),
             # The Pushgateway has this one at the bare root only.
@@ -107,6 +110,7 @@ class Router:
         self._api = [
             _route("api/v1/status", Right.READ, ("GET",), "/status"),
             _route("api/v1/metrics", Right.READ, ("GET",), "/metrics"),
+            _route("openapi", Right.READ, ("GET",), "/openapi.json"),
             _route("groups", Right.READ, ("GET",), "/groups"),
             _route("push_groups", Right.PUSH, ("POST", "PUT"), "/groups"),
             _route("delete_groups", Right.ADMIN, ("DELETE",), "/groups"),
@@ -182,7 +186,8 @@ _PART_OF_JOB = re.compile("/jobs(?:@base64)?/.+/(?:expectation|pause)", re.S | r
 _PART = re.compile("/(?:expectation|pause)$")
 
 _READ_ONLY_FOR_OTHERS = re.compile(
-    "/(?:groups|jobs|jobs@base64|runs|ping|admin/import)(?:/.*)?", re.S | re.I
+    r"/(?:groups|jobs|jobs@base64|runs|ping|admin/import|openapi\.json)(?:/.*)?",
+    re.S | re.I,
 )
 """Paths of the API that pages of other origins may read and not change. What the
 Pushgateway has too is open to them as it is there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +17,7 @@ from pushrelay.relay import Relay
 from pushrelay.rights import Grant
 from pushrelay.run_documents import parse_run, to_document
 from pushrelay.run_fields import about_job, parse_uuid, parse_uuid_prefix
+from pushrelay.runs import Report
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (
@@ -72,17 +74,23 @@ class Runs:
     async def report(self, exchange: Exchange, id_: str) -> None:
         """Store what a run document says of the run `id_`."""
         now = self._relay.now()
-        parse = partial(
-            parse_run, id_=_run_id(id_), now=now, utf8_names=self._utf8_names
-        )
+        parse = partial(self._parse, _run_id(id_), now)
+        limits = exchange.identity.limits_within(self._limits)
         report = await self._bodies.use(
-            exchange, self._limits.body_bytes, parse, is_quick=True
+            exchange, limits.body_bytes, parse, is_quick=True
         )
         with about_job(report.run.key.job):
             reported = await self._reports.take(exchange, report, now)
         if exchange.header(_SPOOLED) == "true" and not reported.is_replay:
             self._relay.telemetry.spooled_run()
         await answer(exchange, data_of(reported))
+
+    def _parse(self, id_: uuid.UUID, now: int, body: bytes) -> Report:
+        report = parse_run(body, id_, now, utf8_names=self._utf8_names)
+        run, most = report.run, self._limits.run_output_bytes
+        if run.end is None:
+            return report
+        return replace(report, run=replace(run, end=run.end.with_output(most)))
 
     async def show(self, exchange: Exchange, id_: str) -> None:
         """Show all that is kept of the run `id_`."""

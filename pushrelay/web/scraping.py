@@ -43,7 +43,10 @@ class Scraping:
             exposition = await self._chooser.run(exposition.only, grant.selectors)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
-        headers: Headers = (("Content-Type", format_.content_type),)
+        headers: Headers = (
+            ("Content-Type", format_.content_type),
+            ("Cache-Control", "no-store"),
+        )
         if gzip:
             headers += (("Content-Encoding", "gzip"),)
         if not exposition.is_small:

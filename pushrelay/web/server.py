@@ -135,6 +135,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             # The C parser would be used if it happened to be installed, and does not
             # accept and refuse exactly the same.
             "http_parser": "python",
+            # It would believe X-Forwarded-Proto from the loopback, and everything from
+            # a Unix socket. Whom we believe is for --web.trusted-proxies to say.
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
+            "proxy_protocol": "off",
+            # Names with a _ , which others take for those with a -.
+            "header_map": "drop",
             # Said by name: it and asyncio's own differ when clients leave early.
             "asgi_loop": "uvloop",
             "limit_request_line": 0,
@@ -181,7 +189,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         started: with what was right then, it might let in who was shut out since, so
         it does not begin at all where the file is bad."""
         path = self.settings.web_config_file
-        web = LiveWebConfig(Path(path) if path else None, self._web_config, telemetry)
+        web = LiveWebConfig(Path(path) if path else None, telemetry, self._web_config)
         try:
             web.read()
         except InvalidWebConfig as error:

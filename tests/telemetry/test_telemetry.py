@@ -18,7 +18,15 @@ from pushrelay.telemetry.telemetry import (
     NAMED_JOBS,
 )
 
-GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True, clock_skew=-1.5)
+GAUGES = Gauges(
+    groups=2,
+    series=9,
+    revision=5,
+    store_up=True,
+    clock_skew=-1.5,
+    limits={"stored_groups": 10},
+    used={"stored_groups": 2},
+)
 
 
 def families(telemetry: Telemetry, now: float = 0.0) -> dict[str, MetricFamily]:
@@ -37,6 +45,7 @@ def test_names_and_types_of_own_families_are_known() -> None:
     telemetry.compatible_request("push", "PUT", 200)
     telemetry.push("PUT", 0.1, 100, now=0)
     telemetry.rejected("type")
+    telemetry.limit_exceeded("series")
     telemetry.reloaded(1.0)
     telemetry.token_file_read(True)
     found = families(telemetry)
@@ -173,6 +182,17 @@ def test_the_rejections_of_a_job_with_a_long_name_are_among_the_others(
     telemetry.rejected("type", job)
     [line] = samples(telemetry, REJECTIONS)
     assert (job in line) is named
+
+
+def test_what_is_over_a_limit_is_counted_by_its_name() -> None:
+    telemetry = Telemetry()
+    for limit in ("series", "body_bytes", "series"):
+        telemetry.limit_exceeded(limit)
+    name = "pushrelay_limit_exceeded_total"
+    assert samples(telemetry, name) == [
+        f'{name}{{limit="body_bytes"}} 1',
+        f'{name}{{limit="series"}} 2',
+    ]
 
 
 def test_commits_are_measured() -> None:

@@ -91,6 +91,11 @@ def test_nothing_else_is(users: BasicUsers, user: str, password: str) -> None:
     assert not check(users, user, password)
 
 
+def test_users_are_told_from_others_by_name(users: BasicUsers) -> None:
+    names = ("alice", "bob", "Alice", "", "alice\0", "\ud800")
+    assert [users.has(name) for name in names] == [True] * 2 + [False] * 4
+
+
 # --- what was right ---
 
 

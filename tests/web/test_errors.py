@@ -11,6 +11,7 @@ from relay_process import HTTPClient, RelayProcess, Response, StartRelay
 from pushrelay.errors import (
     InvalidRequest,
     LimitExceeded,
+    Overloaded,
     ParseError,
     PushrelayError,
     RunConflict,
@@ -59,6 +60,17 @@ JSON = {"Accept": "application/json"}
             },
         ),
         (
+            Overloaded("requests", "too many at once"),
+            {
+                "type": "urn:pushrelay:problem:overloaded",
+                "title": "Overloaded",
+                "status": 503,
+                "detail": "too many at once",
+                "reason": "overloaded",
+                "limit": "requests",
+            },
+        ),
+        (
             # The reason of this one is a sentence of the codec.
             UnicodeDecodeError("utf-8", b"secret", 0, 1, "a secret"),
             {
@@ -82,7 +94,7 @@ def test_an_error_is_a_document(error: Exception, problem: dict[str, Any]) -> No
         (InvalidRequest("a"), 400),
         (LimitExceeded("labels", "a"), 400),
         (UnknownJob("a"), 404),
-        (RequestTimeout("a"), 408),
+        (RequestTimeout("idle_seconds", "a"), 408),
         (RunConflict("a"), 409),
         (RunTooOld("a"), 410),
         (LimitExceeded("body_bytes", "a"), 413),
@@ -274,3 +286,13 @@ def test_rejections_are_counted_for_the_job_of_the_path(relay: HTTPClient) -> No
     assert f'{name}{{job="counted",reason="invalid_body"}} 2\n' in page
     assert f'{name}{{job="counted",reason="invalid_grouping_key"}}' not in page
     assert f'{name}{{reason="invalid_grouping_key"}} ' in page
+
+
+def test_every_limit_that_is_hit_is_counted(relay: HTTPClient) -> None:
+    relay.put("/metrics/job/x", "x" * 100_001)
+    relay.put("/metrics/job/" + "x" * 200)
+    relay.request("PUT", "/metrics/job/x", headers={"Content-Length": "5"})
+    relay.put("/metrics/job/x", "x{" + "".join(f'l{n}="",' for n in range(999)) + "} 1")
+    page = relay.page()
+    for limit in ("body_bytes", "target_bytes", "idle_seconds", "labels"):
+        assert f'pushrelay_limit_exceeded_total{{limit="{limit}"}} ' in page

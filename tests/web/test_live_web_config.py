@@ -43,7 +43,7 @@ class Live:
         self.file.write_text(text)
         self.telemetry = Telemetry()
         started = read_web_config(self.file)
-        self.web = LiveWebConfig(self.file, started, self.telemetry)
+        self.web = LiveWebConfig(self.file, self.telemetry, started)
         self.web.read()
 
     def write(self, text: str, *, looks: int = 2) -> None:
@@ -69,7 +69,7 @@ class Live:
 
 def test_a_relay_without_a_file_has_nothing_of_it() -> None:
     telemetry = Telemetry()
-    web = LiveWebConfig(None, WebConfig(), telemetry)
+    web = LiveWebConfig(None, telemetry)
     web.read()
     web.keep_reading()
     assert (web.users, web.headers, web.rate_limit, web.context) == (
@@ -169,7 +169,7 @@ def test_a_worker_does_not_begin_with_a_file_that_would_open_the_relay(
     started = read_web_config(file)
     file.write_text("")
     with pytest.raises(InvalidWebConfig, match="basic_auth_users are gone"):
-        LiveWebConfig(file, started, Telemetry()).read()
+        LiveWebConfig(file, Telemetry(), started).read()
 
 
 def test_the_rate_is_kept_unless_it_changes(tmp_path: Path) -> None:

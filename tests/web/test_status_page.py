@@ -149,8 +149,8 @@ def test_the_browser_is_told_to_run_nothing_else(path: str) -> None:
     )
     assert {"frame-ancestors 'none'", "base-uri 'none'"} <= set(policy)
     assert "unsafe" not in headers["Content-Security-Policy"]
-    assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Referrer-Policy"] == "same-origin"
 
 
 def test_the_page_keeps_to_its_policy() -> None:
