@@ -26,7 +26,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: *4,ENCRYPTED")
 
-_KEYS = (
+KEYS = (
     *("cert", "key", "client_ca", "cert_file", "key_file", "client_ca_file"),
     *("client_auth_type", "client_allowed_sans", "min_version", "max_version"),
     *("cipher_suites", "prefer_server_cipher_suites", "curve_preferences"),
@@ -126,7 +126,7 @@ class TLSReader:
         if table.is_empty:
             return None
         before = table.problem_count
-        table.refuse_all_but(_KEYS)
+        table.refuse_all_but(KEYS)
         certificate = self._required("cert", _CERTIFICATE, "certificate")
         key = self._key()
         verify = self._verify()

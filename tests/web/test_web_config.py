@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from certificates import make_ca, make_certificate
+from doc_examples import DOCS, code_words, example_in, table
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushrelay.errors import InvalidWebConfig
 from pushrelay.web.rate_limit import Rate
+from pushrelay.web.tls_settings import KEYS
 from pushrelay.web.web_config import WebConfig, read_web_config
 from pushrelay.web.yaml_tables import NoYAML, Problems, read_yaml
 
@@ -416,3 +418,38 @@ def test_every_safe_cipher_of_go_is_known(directory: Path) -> None:
     assert found.tls is not None
     known = {cipher["name"] for cipher in found.tls.get_ciphers()}
     assert len(known) == len(SAFE_CIPHERS)
+
+
+# --- the documentation ---
+
+
+def test_every_key_of_tls_is_documented_and_no_other() -> None:
+    rows = table("configuration.md", "## The web configuration file")
+    told = [word for row in rows for word in code_words(row[0])]
+    assert sorted(told) == sorted(KEYS)
+
+
+def test_the_documented_file_is_taken(directory: Path) -> None:
+    text = example_in("docs/configuration.md", "yaml")
+    for ours, theirs in (("server", "relay"), ("ca", "clients")):
+        for suffix in ("pem", "key"):
+            content = (directory / f"{ours}.{suffix}").read_text()
+            (directory / f"{theirs}.{suffix}").write_text(content)
+    found = read(directory, text)
+    assert found.tls is not None
+    assert [*found.users] == ["prometheus"]
+    assert found.notes == ()
+
+
+def test_what_is_wrong_is_documented_as_it_is_told(tmp_path: Path) -> None:
+    lines = example_in("docs/configuration.md", "yaml").splitlines()
+    lines[2] = lines[2].replace("relay.key", "relay.kee")
+    lines[6] = f"  prometheus: {SECRET}"
+    make_certificate(make_ca(tmp_path, "clients"), "relay", "DNS:localhost")
+    told = refused(tmp_path, "\n".join(lines))
+    page = (DOCS / "configuration.md").read_text()
+    assert [each.replace(f"{tmp_path}/", "") for each in told] == [
+        line.removeprefix("web.yml:")
+        for line in page.splitlines()
+        if line.startswith("web.yml:")
+    ]
