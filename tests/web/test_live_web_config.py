@@ -233,6 +233,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.system
 def test_a_new_certificate_is_that_of_the_next_connection(directory: Path) -> None:
     live = Live(directory, TLS)
     other = directory / "other"
@@ -250,6 +251,7 @@ def test_a_new_certificate_is_that_of_the_next_connection(directory: Path) -> No
     shake_hands(live.web.context, client_context(ca))
 
 
+@pytest.mark.system
 def test_a_ca_that_changes_lets_in_others(directory: Path) -> None:
     old, new = make_ca(directory, "old"), make_ca(directory, "new")
     client = make_certificate(old, "client", client=True)
@@ -271,6 +273,7 @@ def test_a_ca_that_changes_lets_in_others(directory: Path) -> None:
     shake_hands(live.web.context, ours)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("before", [TLS, ""])
 def test_tls_neither_ends_nor_begins_while_the_relay_runs(
     directory: Path, before: str, caplog: pytest.LogCaptureFixture
@@ -284,6 +287,7 @@ def test_tls_neither_ends_nor_begins_while_the_relay_runs(
     assert f"tls_server_config is {'gone' if before else 'new'}, which" in caplog.text
 
 
+@pytest.mark.system
 def test_what_is_not_followed_is_logged(
     directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,8 @@ from web_configs import read, refused
 
 from pushrelay.web.tls_settings import KEYS
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -202,6 +202,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 # --- the documentation ---
 
 
+@pytest.mark.system
 def test_the_documented_file_is_taken(tmp_path: Path) -> None:
     make_certificate(make_ca(tmp_path, "clients"), "relay", "DNS:localhost")
     found = read(tmp_path, example_in("docs/configuration.md", "yaml"))
@@ -210,6 +211,7 @@ def test_the_documented_file_is_taken(tmp_path: Path) -> None:
     assert found.notes == ()
 
 
+@pytest.mark.system
 def test_what_is_wrong_is_documented_as_it_is_told(tmp_path: Path) -> None:
     lines = example_in("docs/configuration.md", "yaml").splitlines()
     lines[2] = lines[2].replace("relay.key", "relay.kee")
