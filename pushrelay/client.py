@@ -45,6 +45,8 @@ _SHOWN_CHARACTERS = 4000
 # Statuses other than 5xx after which the same request may be taken.
 _TEMPORARY = (408, 429)
 _LATER = "; try again later"
+_NOT_THERE = "is the relay running, and is this its URL?"
+_OWN_CA = "if it has a certificate of your own CA, name its file in SSL_CERT_FILE"
 _NO_PAGE = "404 page not found"
 _ADVICE = {
     401: "give the token that is known there, or put user and password into the URL: "
@@ -215,9 +217,10 @@ class RelayClient:
         return self.url + target.partition("?")[0]
 
     def _unavailable(self, target: str, error: Exception) -> RelayUnavailable:
+        is_of_certificate = hasattr(error, "verify_message")
         return RelayUnavailable(
-            f"no answer from {self._shown(target)}: {_reason(error)}; is the relay "
-            "running, and is this its URL?"
+            f"no answer from {self._shown(target)}: {_reason(error)}; "
+            f"{_OWN_CA if is_of_certificate else _NOT_THERE}"
         )
 
     def _refuse(self, target: str, response: HTTPResponse, content: bytes) -> None:

@@ -78,6 +78,7 @@ class Settings:
         `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
     runs_max_age: for how long, nanoseconds.
+    web_config_file: path of the file with TLS, users and headers; empty for none.
     auth_required: whether all are asked who they are, whatever else is given.
     auth_token_file: path of a file of tokens; empty for none. With one, all are asked.
     auth_anonymous: the rights (`rights.Right`) that need no answer.
@@ -104,6 +105,7 @@ class Settings:
     runs_keep: int = 1000
     runs_max_age: int = 90 * _DAY
     config_file: str = ""
+    web_config_file: str = ""
     auth_required: bool = False
     auth_token_file: str = ""
     auth_anonymous: tuple[str, ...] = ()

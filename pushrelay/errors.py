@@ -26,6 +26,7 @@
     │   └── Overloaded            more at once than this relay takes
     ├── InvalidRules              a file of job rules, with all that is wrong in it
     ├── InvalidToken              a token that cannot be as it was asked for
+    ├── InvalidWebConfig          a web configuration file, with all that is wrong in it
     ├── Misuse                    the wrapper was called wrongly
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
@@ -274,6 +275,15 @@ class InvalidRules(PushrelayError):
 class InvalidToken(PushrelayError):
     """A token that cannot be made, or be found, as it was asked for. Its text is not in
     the message."""
+
+
+class InvalidWebConfig(PushrelayError):
+    """A web configuration file that cannot be used; `problems` are lines for a person,
+    each with its place."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class Misuse(PushrelayError):

@@ -25,6 +25,7 @@ scrape_configs:
   - job_name: relay
     honor_labels: true
     static_configs: [{{targets: ["{address}"]}}]
+{scraping}
 """
 
 
@@ -37,11 +38,17 @@ def require_prometheus() -> None:
 class Prometheus:
     """A Prometheus that scrapes one relay, and evaluates rules, every second.
 
-    rules: of a rule file, as YAML.
+    rules: of a rule file, as YAML. scraping: lines of its configuration about how the
+        relay is scraped.
     """
 
     def __init__(
-        self, directory: Path, relay: HTTPClient, *flags: str, rules: str = ""
+        self,
+        directory: Path,
+        relay: HTTPClient,
+        *flags: str,
+        rules: str = "",
+        scraping: str = "",
     ) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.log = directory / "prometheus.log"
@@ -49,6 +56,7 @@ class Prometheus:
         rule_file.write_text(rules)
         self._configuration = directory / "prometheus.yml"
         self._rule_file = rule_file
+        self._scraping = scraping
         self._configure(relay)
         command = [
             str(PROMETHEUS),
@@ -64,7 +72,9 @@ class Prometheus:
 
     def _configure(self, relay: HTTPClient) -> None:
         self._configuration.write_text(
-            CONFIGURATION.format(address=relay.address, rules=self._rule_file)
+            CONFIGURATION.format(
+                address=relay.address, rules=self._rule_file, scraping=self._scraping
+            )
         )
 
     def turn_to(self, relay: HTTPClient) -> None:

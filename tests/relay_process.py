@@ -58,13 +58,17 @@ class HTTPClient:
     def address(self) -> str:
         return f"{self.host}:{self.port}"
 
+    def connect(self) -> socket.socket:
+        """Return a new connection."""
+        address = (self.host, self.port)
+        return socket.create_connection(address, timeout=ANSWER_DEADLINE)
+
     def send(self, request: bytes, *, half_close: bool = False) -> Response:
         """Send exactly `request` and return the final response to it.
 
         half_close: whether to tell the server that nothing more will come.
         """
-        address = (self.host, self.port)
-        with socket.create_connection(address, timeout=ANSWER_DEADLINE) as connection:
+        with self.connect() as connection:
             # It may be refused before all of it was read; the answer is there then.
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(request)

@@ -33,6 +33,7 @@ from pushrelay.logs import FORMATS, LEVELS, configure_logging
 
 if TYPE_CHECKING:
     from pushrelay.policies import Policies
+    from pushrelay.web.web_config import WebConfig
 
 log = logging.getLogger("pushrelay")
 
@@ -113,7 +114,8 @@ log = logging.getLogger("pushrelay")
     "web_config_file",
     default="",
     metavar="FILE",
-    help="TLS and basic auth. Not enforced yet, so serve refuses to start with one.",
+    help="TLS, users, headers and the rate of requests, in YAML, as servers of "
+    "Prometheus have it. Read again when it changes.",
 )
 @utf8_names
 @option(
@@ -203,20 +205,15 @@ def serve(context: click.Context, /, **values: Any) -> None:
         settings = _settings(values, flags)
         policies = _policies(settings)
         _require_tokens(settings)
+        web_config = _web_config(settings)
         warn_about_ignored_flags(context)
         _prepare_database(settings)
-        _run(settings, policies)
+        _run(settings, policies, web_config)
     except PushrelayError as error:
         raise click.ClickException(str(error)) from error
 
 
 def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
-    if values["web_config_file"]:
-        raise StartupError(
-            "--web.config.file is not enforced by this version, and serving without "
-            "the TLS and passwords it asks for would be wrong; remove the flag and put "
-            "a proxy that does both in front"
-        )
     from pushrelay.web.origin import origin_of
 
     external_path = normalise_prefix(urlsplit(values["external_url"]).path)
@@ -238,13 +235,17 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         freshness=_freshness(values),
         runs_keep=values["runs_keep"],
         runs_max_age=_longer_than_none("--runs.max-age", values["runs_max_age"]),
-        config_file=values["config_file"]
-        and str(Path(values["config_file"]).absolute()),
+        config_file=_absolute(values["config_file"]),
+        web_config_file=_absolute(values["web_config_file"]),
         **auth_settings(values),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
         log_writes=values["log_writes"],
         flags=flags,
     )
+
+
+def _absolute(path: str) -> str:
+    return path and str(Path(path).absolute())
 
 
 def _trusted_proxies(written: str) -> tuple[str, ...]:
@@ -334,7 +335,14 @@ def _require_tokens(settings: Settings) -> None:
         read_token_file(Path(settings.auth_token_file))
 
 
-def _run(settings: Settings, policies: Policies) -> None:
+def _web_config(settings: Settings) -> WebConfig:
+    from pushrelay.web.web_config import WebConfig, read_web_config
+
+    path = settings.web_config_file
+    return read_web_config(Path(path)) if path else WebConfig()
+
+
+def _run(settings: Settings, policies: Policies, web_config: WebConfig) -> None:
     from pushrelay.web.server import serve as run
 
-    run(settings, policies)
+    run(settings, policies, web_config)

@@ -299,6 +299,13 @@ OWN_FAMILIES = (
         (),
         lambda scrape: _single(scrape.telemetry.has_tokens_of_file),
     ),
+    OwnFamily(
+        "pushrelay_web_config_last_reload_successful",
+        _G,
+        "Whether the web configuration file was taken over when it was read last.",
+        (),
+        lambda scrape: _single(scrape.telemetry.is_web_configured),
+    ),
 )
 
 OWN_TYPES = {own.name: own.type for own in OWN_FAMILIES}

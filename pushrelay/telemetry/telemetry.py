@@ -108,6 +108,8 @@ class Telemetry:
         self.configured_at: float | None = None
         # Of the file of tokens, if there is one.
         self.has_tokens_of_file: bool | None = None
+        # Of the web configuration file, if there is one.
+        self.is_web_configured: bool | None = None
         self._named_jobs: set[str] = set()
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
@@ -173,6 +175,11 @@ class Telemetry:
     def token_file_read(self, is_good: bool) -> None:
         """Record that the file of tokens was read, and whether it was taken over."""
         self.has_tokens_of_file = is_good
+
+    def web_config_read(self, is_good: bool) -> None:
+        """Record that the web configuration file was read, and whether it was taken
+        over."""
+        self.is_web_configured = is_good
 
     def commit(self, seconds: float, writes: int) -> None:
         """Record a batched commit."""

@@ -35,6 +35,7 @@ from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
+from pushrelay.web.live_web_config import LiveWebConfig
 from pushrelay.web.login import Login
 from pushrelay.web.noting import WRITING, log_write
 from pushrelay.web.openapi import show_openapi
@@ -63,21 +64,29 @@ expressions for 50,000 groups: whole pages must not wait behind them."""
 class Gateway:
     """Serves `relay` over ASGI.
 
-    terminate: called once a client has asked for the end of the process.
+    terminate: called once a client has asked for the end of the process. web: what the
+        web configuration file says; None without one.
     """
 
     def __init__(
-        self, settings: Settings, relay: Relay, terminate: Callable[[], None]
+        self,
+        settings: Settings,
+        relay: Relay,
+        terminate: Callable[[], None],
+        web: LiveWebConfig | None = None,
     ) -> None:
         self._settings = settings
         self._limits = settings.limits
         self._relay = relay
         self._telemetry = relay.telemetry
+        self._web = web or LiveWebConfig(None, relay.telemetry)
         self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
         tokens = relay.tokens
         sessions = Sessions(settings, tokens)
-        self._authentication = Authentication(settings, tokens, sessions, lambda: None)
+        self._authentication = Authentication(
+            settings, tokens, sessions, lambda: self._web.users
+        )
         pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
         self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
@@ -113,6 +122,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
+            send = self._web.sending(send)
             await self._serve(
                 Exchange(scope, receive, send, self._limits, self._proxies)
             )
@@ -165,6 +175,7 @@ class Gateway:
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
+        self._web.take_request()
         check_head(exchange, self._limits)
         require_own_origin(exchange, self._settings.external_origin)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)

@@ -16,7 +16,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from pushrelay.config import Settings
-from pushrelay.errors import InvalidRules, StartupError
+from pushrelay.errors import InvalidRules, InvalidWebConfig, StartupError
 from pushrelay.job_rules import read_rules
 from pushrelay.policies import Policies
 from pushrelay.relay import Relay
@@ -24,6 +24,8 @@ from pushrelay.store.engine import Database, open_database
 from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
 from pushrelay.web.interpreter import collect_garbage_rarely
+from pushrelay.web.live_web_config import LiveWebConfig
+from pushrelay.web.web_config import WebConfig
 from pushrelay.web.worker import RelayWorker
 
 log = logging.getLogger(__name__)
@@ -42,12 +44,13 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # gunicorn makes a file of its own th
 _ADDRESS = re.compile(r"(\[[^\]]*\]|[^:]*):(\d+)")
 
 
-def serve(settings: Settings, policies: Policies) -> None:
+def serve(settings: Settings, policies: Policies, web_config: WebConfig) -> None:
     """Serve until a signal ends it. Raises StartupError; does not return otherwise.
 
-    policies: what the configuration file says as it is now.
+    policies: what the configuration file says as it is now. web_config: what the web
+        configuration file says.
     """
-    _Arbiter(_Server(settings, policies)).run()
+    _Arbiter(_Server(settings, policies, web_config)).run()
 
 
 def listen(address: str) -> socket.socket:
@@ -107,9 +110,16 @@ class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # as above
-    def __init__(self, settings: Settings, policies: Policies) -> None:
+    """web: what the web configuration file says, in a worker."""
+
+    web: LiveWebConfig
+
+    def __init__(
+        self, settings: Settings, policies: Policies, web_config: WebConfig
+    ) -> None:
         self.settings = settings
         self._policies = policies
+        self._web_config = web_config
         self._binds = _binds(settings)
         super().__init__()
 
@@ -160,6 +170,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             settings.limits.write_seconds,
         )
         telemetry = Telemetry()
+        self.web = self._live_web_config(telemetry)
         policies = _current_policies(settings, self._policies, telemetry)
         relay = Relay(
             database,
@@ -171,7 +182,21 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             shows_own=_shows_own(settings, database),
             token_file=settings.auth_token_file,
         )
-        return Gateway(settings, relay, _terminate)
+        return Gateway(settings, relay, _terminate, self.web)
+
+    def _live_web_config(self, telemetry: Telemetry) -> LiveWebConfig:
+        """Return what the file says now. A worker may begin long after the relay was
+        started: with what was right then, it might let in who was shut out since, so
+        it does not begin at all where the file is bad."""
+        path = self.settings.web_config_file
+        web = LiveWebConfig(Path(path) if path else None, telemetry, self._web_config)
+        try:
+            web.read()
+        except InvalidWebConfig as error:
+            log.error("cannot start: %s", error)
+            raise SystemExit(Arbiter.APP_LOAD_ERROR) from error
+        web.keep_reading()
+        return web
 
 
 def _shows_own(settings: Settings, database: Database) -> bool:

@@ -13,14 +13,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+from functools import partial
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
-from pushrelay.web.exchange import BODY_IS_HERE
-from pushrelay.web.listening import has_waiting, take_again, take_no_more
+from pushrelay.web.exchange import BODY_IS_HERE, Headers
+from pushrelay.web.listening import (
+    has_waiting,
+    take_again,
+    take_no_more,
+)
+from pushrelay.web.tls import LiveContext, has_unsent
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
@@ -31,8 +37,14 @@ HANDSHAKE_SECONDS = 0.2
 FIRST_REQUEST_SECONDS = 3.0
 """How long one that is connected may take for the head of its request then."""
 
+FAREWELL_SECONDS = 1.0
+"""How long a client may take to say that it has seen the end of a connection with TLS,
+once it has received everything."""
+
 ACCEPTING_SECONDS = 5.0
 """How long accepting all of them may take then."""
+
+_POLL_SECONDS = 0.02
 
 
 class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
@@ -65,7 +77,9 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:
-        """Let a client that sends no more have its answer."""
+        """Let a client that sends no more have its answer; TLS has no such state."""
+        if self._is_ssl:
+            return False
         body = self._body_receiver
         if self._awaits_head or body is None or not body._complete:
             return False
@@ -78,6 +92,17 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         # close; nothing would ever tell us again that the client has gone.
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
+        elif self._is_ssl:
+            self.worker.loop.call_later(FAREWELL_SECONDS, self._part)
+
+    def _part(self) -> None:
+        """Let the connection end, if the client has all of its answer: with TLS, it
+        would be waited for until it says goodbye, too."""
+        if not self._conn_lost_handled:
+            if has_unsent(self.transport.get_extra_info("socket")):
+                self.worker.loop.call_later(FAREWELL_SECONDS, self._part)
+            else:
+                self.transport.abort()
 
     def close_if_done(self) -> None:
         """Close the connection if it has had an answer and nothing came since."""
@@ -182,6 +207,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         else:
             self.close_if_idle()
 
+    def _send_error_response(
+        self, status: int, message: str, extra_headers: Headers = ()
+    ) -> None:
+        headers = (*extra_headers, *self.worker.app.web.headers)
+        super()._send_error_response(status, message, headers)
+
     def _refuse_head(self, status: int, text: str) -> None:
         self._send_error_response(status, text)
         self.close_if_idle()
@@ -211,10 +242,25 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         # Until the application listens: it is about to read its file anyway.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
+    def _get_ssl_context(self) -> LiveContext | None:
+        context: LiveContext | None = self.app.web.context
+        if context is not None:
+            limits: Limits = self.app.settings.limits
+            # gunicorn leaves them out.
+            self.loop.create_server = partial(
+                self.loop.create_server,
+                ssl_handshake_timeout=limits.idle_seconds,
+                # What is left of an answer must have been taken by then.
+                ssl_shutdown_timeout=limits.request_seconds,
+            )
+            self.log.info("connections are made with TLS")
+        return context
+
     async def _shutdown(self) -> None:
         # Who connects to a socket of systemd's waits for the next worker.
         if not self.app.settings.systemd_socket:
             await self._accept_the_last()
+        await self._finish_handshakes()
         for connection in list(self.connections):
             connection.close_if_done()
         self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_idle)
@@ -234,6 +280,13 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
             if self.loop.time() > began_at + ACCEPTING_SECONDS:
                 return
             await asyncio.sleep(0)
+
+    async def _finish_handshakes(self) -> None:
+        """Let those connect who are about it, with TLS."""
+        context: LiveContext | None = self.app.web.context
+        until = self.loop.time() + FIRST_REQUEST_SECONDS
+        while context and context.shaking and self.loop.time() < until:
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _close_idle(self) -> None:
         for connection in list(self.connections):

@@ -13,8 +13,8 @@ from pushrelay.cli.main import cli
 RULE = "[[jobs]]\nmatch = 'job=\"x\"'\n"
 
 
-def run(file: Path) -> Result:
-    return CliRunner().invoke(cli, ["check-config", str(file)])
+def run(*arguments: Path | str) -> Result:
+    return CliRunner().invoke(cli, ["check-config", *map(str, arguments)])
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,57 @@ def test_a_file_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
         result = run(path)
         assert result.exit_code == 2
         assert f"'{path}'" in result.stderr
+
+
+HASH = "$2y$04$xvz/WiSyz2LEuXppSCITb.OKhOtG94GJI7RMwjV/L92UxUFVrEzBy"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no TLS, 0 users"),
+        (f"basic_auth_users: {{a: {HASH}}}", "no TLS, 1 user"),
+        (f"basic_auth_users: {{a: {HASH}, b: {HASH}}}", "no TLS, 2 users"),
+    ],
+)
+def test_a_good_web_configuration_is_summed_up(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(text)
+    result = run("--web.config.file", file)
+    assert (result.exit_code, result.stdout) == (0, f"{file}: {said}\n")
+    assert result.stderr == ""
+
+
+def test_what_a_relay_does_not_follow_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "web.yml"
+    file.write_text(f"basic_auth_users: {{a: {HASH.replace('$04$', '$16$')}}}")
+    result = run("--web.config.file", file)
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"{file}: the password of the user a is hashed wit")
+
+
+def test_both_files_are_checked(tmp_path: Path) -> None:
+    rules, web = tmp_path / "rules.toml", tmp_path / "web.yml"
+    rules.write_text("[[job]]\n")
+    web.write_text("\ntls: {}\nrate_limit: {burst: x}\n")
+    result = run(rules, "--web.config.file", web)
+    assert result.exit_code == 1
+    first, second, third = result.stderr.splitlines()
+    assert first.startswith(f"{rules}:1: job: is not known here")
+    assert second.startswith(f"{web}:2: tls: is not known here")
+    assert third.startswith(f"{web}:3: rate_limit.burst: must be a whole number")
+    rules.write_text(RULE)
+    assert run(rules, "--web.config.file", web).exit_code == 1
+    web.write_text("")
+    assert run(rules, "--web.config.file", web).exit_code == 0
+
+
+def test_no_file_at_all_is_a_usage_error() -> None:
+    result = run()
+    assert result.exit_code == 2
+    assert "give a file of job rules, or --web.config.file, or both" in result.stderr
 
 
 def test_a_command_imports_what_it_needs_and_no_earlier() -> None:

@@ -19,7 +19,7 @@ HOUR = 3600 * 10**9
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """What would have been served, instead of serving it."""
     settings: list[Settings] = []
-    monkeypatch.setattr(serve_module, "_run", lambda given, _: settings.append(given))
+    monkeypatch.setattr(serve_module, "_run", lambda given, *_: settings.append(given))
     return settings
 
 
@@ -34,6 +34,21 @@ def test_the_telemetry_path_may_be_written_with_any_slashes(
 ) -> None:
     run(tmp_path, f"--web.telemetry-path={written}")
     assert served[0].telemetry_path == "/own"
+
+
+def test_the_web_configuration_file_is_read_before_anything_is_made(
+    tmp_path: Path, served: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "web.yml"
+    file.write_text("tls: {}\n")
+    output = run(tmp_path, "--web.config.file=web.yml")
+    assert f"Error: {file}:1: tls: is not known here" in output
+    assert served == []
+    assert list(tmp_path.iterdir()) == [file]
+    file.write_text("")
+    run(tmp_path, "--web.config.file=web.yml")
+    assert served[0].web_config_file == str(file)
 
 
 @pytest.mark.parametrize("written", ["/-/metrics", "-/metrics/"])

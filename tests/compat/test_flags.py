@@ -65,7 +65,10 @@ WRONG_FLAGS = {
     "an unknown log format": ("--log.format=xml", "log.format"),
     "an address without a port": ("--web.listen-address=nonsense", "nonsense"),
     "an argument": ("argument", "argument"),
-    "a web configuration": ("--web.config.file=web.yml", "web.config.file"),
+    "a web configuration": (
+        "--web.config.file=no.yml",
+        "no.yml: cannot be read: No such file",
+    ),
 }
 
 PUSHGATEWAY_FLAGS = [
