@@ -16,7 +16,9 @@ OWN_METRICS_PATH = "/-/metrics"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take, in bytes, series, groups, labels and seconds."""
+    """What a request may take, in bytes, series, groups, labels and seconds; and, from
+    `requests` on, all of them together.
+    """
 
     body_bytes: int = 64 * MIB
     series: int = 1_000_000
@@ -27,6 +29,12 @@ class Limits:
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
     write_seconds: float = 15.0
+    requests: int = 1000
+    connections: int = 10_000
+    slow_readers: int = 256
+    incoming_bytes: int = 512 * MIB
+    queued_writes: int = 4000
+    queued_bytes: int = 256 * MIB
 
     @property
     def rendered_bytes(self) -> int:

@@ -40,6 +40,7 @@ from pushrelay.writes import (
     Push,
     PushAll,
     Write,
+    size_of,
 )
 
 
@@ -79,6 +80,7 @@ class Relay:
             lambda: self._health.read(),
             telemetry.commit,
             clock,
+            limits,
         )
         self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
@@ -263,7 +265,7 @@ class Relay:
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._writer.submit(answer, write)
+        self._writer.submit(answer, write, size_of(write))
         deadline = self._loop.call_later(self._write_seconds, self._give_up, answer)
         try:
             return await answer

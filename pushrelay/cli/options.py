@@ -83,6 +83,12 @@ LIMIT_HELP = {
     "idle_seconds": "Longest wait for a request's next byte.",
     "request_seconds": "Longest wait for a whole request, or for its answer's end.",
     "write_seconds": "Longest wait for the database to take a push.",
+    "requests": "Most requests that are served at once; as many scrapes beside them.",
+    "connections": "Most open connections; idle ones are closed to make room.",
+    "slow_readers": "Most answers that wait for their clients to read on.",
+    "incoming_bytes": "Most memory for requests on their way, of all clients.",
+    "queued_writes": "Most writes that wait for the database.",
+    "queued_bytes": "Most bytes of series in writes that wait for the database.",
 }
 
 

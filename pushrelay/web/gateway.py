@@ -25,18 +25,23 @@ from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.app import create_app
 from pushrelay.web.bodies import Bodies
+from pushrelay.web.crowd import Crowd
 from pushrelay.web.errors import HTTPError, limit_of
-from pushrelay.web.exchange import TEXT, ClientGone, Exchange, Handlers, Headers
+from pushrelay.web.exchange import TEXT, Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
+from pushrelay.web.incoming import Incoming
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.limit_hits import LimitHits
 from pushrelay.web.pings import Pings
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
+from pushrelay.web.readers import Readers
 from pushrelay.web.reloading import Reloader
 from pushrelay.web.reports import Reports
+from pushrelay.web.request_body import ClientGone
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
@@ -44,7 +49,9 @@ from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
 
-POOL_THREADS = 4
+PAGE_THREADS = 4
+SCRAPE_THREADS = 4
+"""Apart, for scrapes must not wait behind pages that anybody asks for."""
 
 ASKED_THREADS = 2
 """For requests with selectors, which take half a minute if they have a hundred regular
@@ -63,11 +70,22 @@ class Gateway:
         self._settings = settings
         self._limits = settings.limits
         self._relay = relay
-        self._telemetry = relay.telemetry
+        self.telemetry = relay.telemetry
+        self.limit_hits = LimitHits(self.telemetry)
+        self.incoming = Incoming(self._limits.incoming_bytes)
+        self._crowd = Crowd(self._limits.requests, self.telemetry)
         self._terminate = terminate
         self._router = Router(settings)
-        pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
-        self._streamer = Streamer(pool, settings.limits.request_seconds)
+        readers = Readers(self._limits, self.limit_hits.note)
+
+        def streamer(threads: int, name: str) -> Streamer:
+            return Streamer(
+                ThreadPoolExecutor(threads, thread_name_prefix=name), readers
+            )
+
+        self._streamer = streamer(PAGE_THREADS, "page")
+        scraped = streamer(SCRAPE_THREADS, "scrape")
+        chooser = streamer(ASKED_THREADS, "asked")
         self._flask = create_app(settings, relay)
         bodies = Bodies()
         reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
@@ -75,11 +93,9 @@ class Gateway:
         reports = Reports(settings, relay, bodies, reader)
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
-        asked = ThreadPoolExecutor(ASKED_THREADS, thread_name_prefix="asked")
-        chooser = Streamer(asked, settings.limits.request_seconds)
         self._handlers: Handlers = {
             **self._pushes.handlers,
-            **Scraping(relay, self._streamer, chooser).handlers,
+            **Scraping(relay, scraped, chooser).handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
             **Pings(settings, relay, bodies, reports).handlers,
@@ -102,7 +118,11 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._serve(Exchange(scope, receive, send, self._limits))
+            exchange = Exchange(scope, receive, send, self._limits, self.incoming)
+            try:
+                await self._serve(exchange)
+            finally:
+                exchange.request_body.release()
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -141,14 +161,14 @@ class Gateway:
             await self._answer_error(exchange, error)
         self._record(exchange, handler)
         if exchange.status >= 400:
-            await exchange.drain()
+            await exchange.request_body.drain()
 
     def _record(self, exchange: Exchange, handler: str) -> None:
         now, method, size = time.monotonic(), exchange.method, exchange.size
         seconds = now - exchange.started_at
-        self._telemetry.request(handler, method, exchange.status, seconds, size)
+        self.telemetry.request(handler, method, exchange.status, seconds, size)
         if handler in _SUMMARISED:
-            self._telemetry.push(method, seconds, size, now)
+            self.telemetry.push(method, seconds, size, now)
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
@@ -179,7 +199,7 @@ class Gateway:
         if name in _COMPATIBLE:
             exchange.on_status = partial(self._count_compatible, exchange, name)
         try:
-            await self._handlers[name](exchange, rest)
+            await self._serve_in_place(exchange, name, rest)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001  # the boundary to the client
@@ -189,14 +209,21 @@ class Gateway:
             elif name in _REPORTS:
                 self._pushes.note_refused_report(exchange, error)
 
+    async def _serve_in_place(self, exchange: Exchange, name: str, rest: str) -> None:
+        place = exchange.request_body.place = self._crowd.enter(name)
+        try:
+            await self._handlers[name](exchange, rest)
+        finally:
+            place.leave()
+
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
-        self._telemetry.compatible_request(name, exchange.method, exchange.status)
+        self.telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
         if limit := limit_of(error):
-            self._telemetry.limit_exceeded(limit)
+            self.limit_hits.note(limit)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error

@@ -11,6 +11,8 @@ fire.
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
 import signal
 import socket
 from typing import Any
@@ -19,8 +21,16 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
+from pushrelay.web.connections import Connections
+from pushrelay.web.errors import RETRY_AFTER_SECONDS
 from pushrelay.web.exchange import BODY_IS_HERE
+from pushrelay.web.incoming import FREE_BYTES
 from pushrelay.web.listening import has_waiting, take_again, take_no_more
+
+log = logging.getLogger(__name__)
+
+RESERVED_FILES = 100
+"""Open files that are no clients': of the database, of threads, of libraries."""
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
@@ -50,16 +60,26 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._head_began_at: float = 0.0
         self._last_byte_at: float = 0.0
         self._head_bytes = 0
+        self._held_bytes = 0
         self._has_answered = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.worker.connections.add(self)
+        connections = self.worker.connections
+        if connections.is_full:
+            self._note_limit("connections")
+            if not connections.make_room():
+                self._refuse("the relay has as many connections as it can")
+                return
+        connections.now_idle(self)
+        self._note_connections()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.worker.connections.discard(self)
+        self._note_connections()
+        self.app.incoming.release(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -78,6 +98,35 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         # close; nothing would ever tell us again that the client has gone.
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether only the client can go on with its request or its answer."""
+        body, flow = self._body_receiver, self._flow_control
+        return flow.write_paused or (body is not None and not body._complete)
+
+    def make_room(self) -> None:
+        """Close at once, for another connection."""
+        if self._awaits_head and self._head_bytes:
+            self._refuse("the relay has as many connections as it can")
+        # What is still to be written would keep it open.
+        self.transport.abort()
+
+    def give_up(self) -> None:
+        """Refuse the head, for the memory of all heads and bodies is used up."""
+        self._note_limit("incoming_bytes")
+        self._refuse("the requests on their way take as much memory as they may")
+
+    def _refuse(self, why: str) -> None:
+        headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+        self._send_error_response(503, f"{why}; try again later\n", headers)
+        self._keepalive_timeout()
+
+    def _note_limit(self, limit: str) -> None:
+        self.app.limit_hits.note(limit)
+
+    def _note_connections(self) -> None:
+        self.app.telemetry.connections = len(self.worker.connections)
 
     def close_if_done(self) -> None:
         """Close the connection if it has had an answer and nothing came since."""
@@ -122,6 +171,8 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         if self._awaits_head:
             return self._take_part_of_head(len(data))
         self._head_bytes = 0
+        self.app.incoming.keep(self)
+        self.worker.connections.now_busy(self)
         return True
 
     def _take_part_of_head(self, size: int) -> bool:
@@ -131,10 +182,14 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
             self._head_began_at = self._last_byte_at
         self._head_bytes += size
         if self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
+            self._note_limit("target_bytes")
             self._refuse_head(414, "the request's target or head is too long\n")
             return False
+        if self._head_bytes > FREE_BYTES:
+            self.app.incoming.hold(self, self._head_bytes - self._held_bytes)
+            self._held_bytes = self._head_bytes
         self._wake_at(self._due)
-        return True
+        return not self._closed
 
     @property
     def _awaits_head(self) -> bool:
@@ -142,11 +197,14 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         return ready is not None and not ready.is_set()
 
     def _await_head(self) -> None:
+        self.app.incoming.release(self)
+        self._held_bytes = 0
         self._awaits_since = self.worker.loop.time()
         self._wake_at(self._due)
 
     def _arm_keepalive_timer(self) -> None:
         self._has_answered = True
+        self.worker.connections.now_idle(self)
         self._patience = self._keepalive
         self._await_head()
 
@@ -175,9 +233,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._timer = None
         if not self._awaits_head or self._closed:
             return
-        if self.worker.loop.time() < self._due:
+        now = self.worker.loop.time()
+        if now < self._due:
             self._wake_at(self._due)
         elif self._head_bytes:
+            is_silent = now >= self._last_byte_at + self._limits.idle_seconds
+            self._note_limit("idle_seconds" if is_silent else "request_seconds")
             self._refuse_head(408, "the request's head did not come in time\n")
         else:
             self.close_if_idle()
@@ -195,7 +256,9 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.connections: set[RelayProtocol] = set()
+        self.connections: Connections[RelayProtocol] = Connections(
+            self._most_connections()
+        )
 
     def init_process(self) -> None:
         # The worker names its protocol class in this module only.
@@ -203,6 +266,20 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         for listening in self._listening:
             take_again(listening)
         super().init_process()
+
+    def _most_connections(self) -> int:
+        """Return how many connections there may be, by the limit and by the open files
+        that the process may have."""
+        wanted: int = self.app.settings.limits.connections
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        possible = max(files - RESERVED_FILES, files // 2)
+        if possible < wanted:
+            log.warning(
+                "only %d connections are possible, and not --limit.connections=%d: the "
+                "process may have %d open files (ulimit -n)",
+                *(possible, wanted, files),
+            )
+        return min(wanted, possible)
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -215,7 +292,7 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         # Who connects to a socket of systemd's waits for the next worker.
         if not self.app.settings.systemd_socket:
             await self._accept_the_last()
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.close_if_done()
         self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_idle)
         await super()._shutdown()
@@ -236,5 +313,5 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
             await asyncio.sleep(0)
 
     def _close_idle(self) -> None:
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.close_if_idle()
