@@ -31,7 +31,7 @@ class Limits:
     write_seconds: float = 15.0
     requests: int = 1000
     connections: int = 10_000
-    slow_readers: int = 256
+    slow_readers: int = 128
     incoming_bytes: int = 512 * MIB
     queued_writes: int = 4000
     queued_bytes: int = 256 * MIB

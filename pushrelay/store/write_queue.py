@@ -48,7 +48,7 @@ class WriteQueue:
         if self._entries.qsize() >= most:
             raise _overloaded("queued_writes", f"{most} writes")
         with self._counting:
-            if self._bytes and self._bytes + size > limits.queued_bytes:
+            if size and self._bytes and self._bytes + size > limits.queued_bytes:
                 raise _overloaded("queued_bytes", f"{self._bytes} bytes of series")
             self._bytes += size
         self._entries.put((ticket, write, size))

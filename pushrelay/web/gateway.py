@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -49,9 +50,11 @@ from pushrelay.web.streaming import Streamer
 
 log = logging.getLogger(__name__)
 
-PAGE_THREADS = 4
-SCRAPE_THREADS = 4
-"""Apart, for scrapes must not wait behind pages that anybody asks for."""
+PAGE_THREADS = 2
+SCRAPE_THREADS = max(2, min(os.cpu_count() or 1, 4))
+"""Apart, for scrapes must not wait behind pages that anybody asks for. More threads make
+no more pages, and pushes have to wait for each: with 500 clients that asked for pages,
+four and four made them take twice as long as two and two."""
 
 ASKED_THREADS = 2
 """For requests with selectors, which take half a minute if they have a hundred regular
@@ -70,10 +73,10 @@ class Gateway:
         self._settings = settings
         self._limits = settings.limits
         self._relay = relay
-        self.telemetry = relay.telemetry
-        self.limit_hits = LimitHits(self.telemetry)
+        self._telemetry = relay.telemetry
+        self.limit_hits = LimitHits(self._telemetry)
         self.incoming = Incoming(self._limits.incoming_bytes)
-        self._crowd = Crowd(self._limits.requests, self.telemetry)
+        self._crowd = Crowd(self._limits.requests, self._telemetry)
         self._terminate = terminate
         self._router = Router(settings)
         readers = Readers(self._limits, self.limit_hits.note)
@@ -124,6 +127,10 @@ class Gateway:
             finally:
                 exchange.request_body.release()
 
+    def note_connections(self, number: int) -> None:
+        """Note how many connections are open."""
+        self._telemetry.connections = number
+
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
         try:
@@ -166,9 +173,9 @@ class Gateway:
     def _record(self, exchange: Exchange, handler: str) -> None:
         now, method, size = time.monotonic(), exchange.method, exchange.size
         seconds = now - exchange.started_at
-        self.telemetry.request(handler, method, exchange.status, seconds, size)
+        self._telemetry.request(handler, method, exchange.status, seconds, size)
         if handler in _SUMMARISED:
-            self.telemetry.push(method, seconds, size, now)
+            self._telemetry.push(method, seconds, size, now)
 
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
@@ -217,7 +224,7 @@ class Gateway:
             place.leave()
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
-        self.telemetry.compatible_request(name, exchange.method, exchange.status)
+        self._telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):

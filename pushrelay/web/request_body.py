@@ -160,6 +160,8 @@ class RequestBody:
                 f"{limits.idle_seconds:g} s, or not all of it within "
                 f"{limits.request_seconds:g} s",
             ) from None
+        finally:
+            self._patience = None
 
 
 def _too_large(limits: Limits) -> LimitExceeded:

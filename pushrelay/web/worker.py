@@ -17,15 +17,15 @@ import signal
 import socket
 from typing import Any
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
+from pushrelay.web.bounded_protocol import BoundedProtocol
 from pushrelay.web.connections import Connections
-from pushrelay.web.errors import RETRY_AFTER_SECONDS
 from pushrelay.web.exchange import BODY_IS_HERE
-from pushrelay.web.incoming import FREE_BYTES
 from pushrelay.web.listening import has_waiting, take_again, take_no_more
+from pushrelay.web.request_parser import RelayParser
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ ACCEPTING_SECONDS = 5.0
 """How long accepting all of them may take then."""
 
 
-class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+class RelayProtocol(BoundedProtocol):
     """A connection whose request head must arrive in time.
 
     At most `idle_seconds` between two bytes, and `request_seconds` for all of it; after
@@ -59,27 +59,14 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._awaits_since: float = 0.0
         self._head_began_at: float = 0.0
         self._last_byte_at: float = 0.0
-        self._head_bytes = 0
-        self._held_bytes = 0
         self._has_answered = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        connections = self.worker.connections
-        if connections.is_full:
-            self._note_limit("connections")
-            if not connections.make_room():
-                self._refuse("the relay has as many connections as it can")
-                return
-        connections.now_idle(self)
-        self._note_connections()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.worker.connections.discard(self)
-        self._note_connections()
-        self.app.incoming.release(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -98,35 +85,6 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         # close; nothing would ever tell us again that the client has gone.
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
-
-    @property
-    def waits_for_client(self) -> bool:
-        """Whether only the client can go on with its request or its answer."""
-        body, flow = self._body_receiver, self._flow_control
-        return flow.write_paused or (body is not None and not body._complete)
-
-    def make_room(self) -> None:
-        """Close at once, for another connection."""
-        if self._awaits_head and self._head_bytes:
-            self._refuse("the relay has as many connections as it can")
-        # What is still to be written would keep it open.
-        self.transport.abort()
-
-    def give_up(self) -> None:
-        """Refuse the head, for the memory of all heads and bodies is used up."""
-        self._note_limit("incoming_bytes")
-        self._refuse("the requests on their way take as much memory as they may")
-
-    def _refuse(self, why: str) -> None:
-        headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
-        self._send_error_response(503, f"{why}; try again later\n", headers)
-        self._keepalive_timeout()
-
-    def _note_limit(self, limit: str) -> None:
-        self.app.limit_hits.note(limit)
-
-    def _note_connections(self) -> None:
-        self.app.telemetry.connections = len(self.worker.connections)
 
     def close_if_done(self) -> None:
         """Close the connection if it has had an answer and nothing came since."""
@@ -165,14 +123,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
     def _feed_callback_parser(self, data: bytes) -> bool:
         # All bytes come this way: new ones, and those held back behind a request.
         awaited_head = self._awaits_head
-        going_on = bool(super()._feed_callback_parser(data))
+        going_on = super()._feed_callback_parser(data)
         if not awaited_head or not going_on:
             return going_on
         if self._awaits_head:
             return self._take_part_of_head(len(data))
-        self._head_bytes = 0
-        self.app.incoming.keep(self)
-        self.worker.connections.now_busy(self)
+        self._note_request()
         return True
 
     def _take_part_of_head(self, size: int) -> bool:
@@ -180,14 +136,10 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._last_byte_at = self.worker.loop.time()
         if not self._head_bytes:
             self._head_began_at = self._last_byte_at
-        self._head_bytes += size
+        self._note_part_of_head(size)
         if self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
             self._note_limit("target_bytes")
             self._refuse_head(414, "the request's target or head is too long\n")
-            return False
-        if self._head_bytes > FREE_BYTES:
-            self.app.incoming.hold(self, self._head_bytes - self._held_bytes)
-            self._held_bytes = self._head_bytes
         self._wake_at(self._due)
         return not self._closed
 
@@ -197,14 +149,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         return ready is not None and not ready.is_set()
 
     def _await_head(self) -> None:
-        self.app.incoming.release(self)
-        self._held_bytes = 0
         self._awaits_since = self.worker.loop.time()
         self._wake_at(self._due)
 
     def _arm_keepalive_timer(self) -> None:
         self._has_answered = True
-        self.worker.connections.now_idle(self)
+        self._note_rest()
         self._patience = self._keepalive
         self._await_head()
 
@@ -261,8 +211,9 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         )
 
     def init_process(self) -> None:
-        # The worker names its protocol class in this module only.
+        # gunicorn names its own classes in these modules only.
         gasgi.ASGIProtocol = RelayProtocol
+        protocol.PythonProtocol = RelayParser
         for listening in self._listening:
             take_again(listening)
         super().init_process()
@@ -292,7 +243,7 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         # Who connects to a socket of systemd's waits for the next worker.
         if not self.app.settings.systemd_socket:
             await self._accept_the_last()
-        for connection in self.connections:
+        for connection in list(self.connections):
             connection.close_if_done()
         self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_idle)
         await super()._shutdown()
@@ -313,5 +264,5 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
             await asyncio.sleep(0)
 
     def _close_idle(self) -> None:
-        for connection in self.connections:
+        for connection in list(self.connections):
             connection.close_if_idle()
