@@ -4,15 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
+# Only files with the hashes of `make lock` are taken, those that build others included.
+PINNED := $(PIP) --require-hashes --no-build-isolation
+OURS := $(PIP) --no-deps --no-build-isolation -e .
+PIN := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
+	--generate-hashes --custom-compile-command 'make lock'
 # Much of their time tests wait for other processes. Those that take long come early.
 WORKERS := $(shell expr $$(nproc) + 1)
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests that start relays and commands and talk to them.
 SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing.py
+# Tests of what comes from outside; those of relays and stores come to other things.
+FUZZED := tests/fuzzing tests/exposition tests/lint tests/web \
+	$(filter-out tests/test_relay%.py,$(wildcard tests/test_*.py))
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture lock sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +76,20 @@ bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
 
+lock: $(VENV)/installed-dev ## pin what setup.cfg asks for; ARGS=--upgrade takes the newest
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+		$(PIN) $(ARGS) - -o requirements/build.txt
+	@$(PIN) $(ARGS) setup.cfg --extra postgres -o requirements/runtime.txt
+	@$(PIN) $(ARGS) setup.cfg --extra dev requirements/build.txt requirements/runtime.txt \
+		-o requirements/dev.txt
+
+sbom: $(VENV)/installed-dev ## write what an image holds, as CycloneDX, to dist/
+	@mkdir -p dist
+	@$(BIN)/python requirements/sbom.py >dist/pushrelay.cdx.json
+
+fuzz: $(VENV)/installed-dev ## send rubbish to every parser and to a relay for minutes
+	@$(PYTEST) --hypothesis-profile=fuzz -m "hypothesis and not postgres" $(FUZZED) $(ARGS)
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "pushrelay needs Python 3.11 or newer, and $(PYTHON) is not." >&2; \
@@ -77,14 +99,18 @@ $(BIN)/python:
 		echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/installed: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/installed: setup.cfg pyproject.toml requirements/runtime.txt | $(BIN)/python
 	@echo "Installing what pushrelay needs into $(VENV) ..."
-	@$(PIP) -e .
+	@$(PINNED) -r requirements/build.txt
+	@$(PINNED) -r requirements/runtime.txt
+	@$(OURS)
 	@touch $@
 
-$(VENV)/installed-dev: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/installed-dev: setup.cfg pyproject.toml requirements/dev.txt | $(BIN)/python
 	@echo "Installing what pushrelay and its tests need into $(VENV) ..."
-	@$(PIP) -e '.[dev]'
+	@$(PINNED) -r requirements/build.txt
+	@$(PINNED) -r requirements/dev.txt
+	@$(OURS)
 	@touch $(VENV)/installed $@
 
 # A Pushgateway client of another language; its tests skip where there is no npm.

@@ -14,6 +14,7 @@ from pushrelay.contents import contents_of
 from pushrelay.errors import (
     InconsistentPush,
     InvalidRequest,
+    LimitExceeded,
     PushrelayError,
 )
 from pushrelay.expectations import JobExpectation
@@ -23,6 +24,7 @@ from pushrelay.groups import Group
 from pushrelay.policies import Policies
 from pushrelay.pushing import Pushing
 from pushrelay.reporting import Reporter
+from pushrelay.room import Room
 from pushrelay.run_states import unknown_job
 from pushrelay.staging import Staging
 from pushrelay.store.engine import DatabaseErrors
@@ -47,16 +49,29 @@ log = logging.getLogger(__name__)
 
 
 class Batch:
-    """The writes of one commit, whose outcome is put into `staging`."""
+    """The writes of one commit, whose outcome is put into `staging`.
 
-    def __init__(self, staging: Staging, policies: Policies, limits: Limits) -> None:
+    database_bytes: how large the database is.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        policies: Policies,
+        limits: Limits,
+        database_bytes: int,
+    ) -> None:
         self._staging = staging
         self._catalog = staging.catalog
-        pushing = self._pushing = Pushing(staging, policies, limits)
+        room = self._room = Room(
+            staging.catalog, staging.jobs, policies, limits, database_bytes
+        )
+        pushing = self._pushing = Pushing(staging, policies, limits, room)
         self._reporter = Reporter(
             staging.runs,
             staging.catalog,
             policies,
+            room,
             pushing.push,
             pushing.book_if_possible,
         )
@@ -138,6 +153,8 @@ class Batch:
         runs, job = self._staging.runs, write.job
         if not (write.makes_known or runs.is_known(job)):
             raise unknown_job(job)
+        if not runs.has_expectation(job):
+            self._room.require_for_expectation(runs.expected_jobs)
         runs.expect(job, write.change(runs.expected(job)))
         return runs.expected(job)
 
@@ -162,7 +179,8 @@ class Batch:
             payload = group.payload
             metrics = partial(stored_metrics, payload)
             check_against(self._catalog, group.key, payload, payload, metrics)
-        except (InvalidRequest, InconsistentPush) as error:
+            self._room.require_for_group(group)
+        except (InvalidRequest, InconsistentPush, LimitExceeded) as error:
             return str(error)
         self._staging.replace(replace(group, revision=self._staging.revision))
         return None

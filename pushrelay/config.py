@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MIB = 1024 * 1024
+_GIB = 1024 * MIB
 _DAY = 24 * 3600 * 10**9
 
 _RENDERED_TO_BODY = 4
@@ -16,8 +17,12 @@ OWN_METRICS_PATH = "/-/metrics"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may take, in bytes, series, groups, labels and seconds; and, from
-    `requests` on, all of them together.
+    """What a request may take, in bytes, series, groups, labels and seconds, and what
+    may be stored.
+
+    stored_*: of all groups together. job_*: of those of one job. database_bytes: of the
+    database on its disk. run_output_bytes: of each output of a run, its end.
+    requests to queued_bytes: of all clients together.
     """
 
     body_bytes: int = 64 * MIB
@@ -29,6 +34,13 @@ class Limits:
     idle_seconds: float = 30.0
     request_seconds: float = 300.0
     write_seconds: float = 15.0
+    stored_groups: int = 500_000
+    stored_series: int = 10_000_000
+    stored_bytes: int = 2 * _GIB
+    job_groups: int = 500_000
+    job_series: int = 10_000_000
+    database_bytes: int = 100 * _GIB
+    run_output_bytes: int = 10_000
     requests: int = 1000
     connections: int = 10_000
     slow_readers: int = 128
@@ -67,10 +79,17 @@ class Settings:
     listen_addresses: `host:port` each; an empty host is every address.
     route_prefix: normalised, without a slash at its end; empty for none.
     external_path: the path of the external URL, likewise.
+    external_origin: its scheme, host and port as browsers write them; empty for none.
+    trusted_proxies: networks, addresses and `unix`: whose word on clients counts.
     own_metrics: whether the page of what is stored has the relay's own metrics, too:
         `on`, `off`, or `auto`, which is on unless the database is shared.
     runs_keep: how many runs of a job are kept with all that is known of them.
     runs_max_age: for how long, nanoseconds.
+    auth_required: whether all are asked who they are, whatever else is given.
+    auth_token_file: path of a file of tokens; empty for none. With one, all are asked.
+    auth_anonymous: the rights (`rights.Right`) that need no answer.
+    log_writes: whether each write has a line in the log: `on`, `off`, or `auto`, which
+        is on where people are asked who they are.
     flags: every flag of the command line with its value as text.
     """
 
@@ -82,6 +101,8 @@ class Settings:
     own_metrics: str = "auto"
     route_prefix: str = ""
     external_path: str = ""
+    external_origin: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     enable_lifecycle: bool = False
     enable_admin_api: bool = False
     utf8_names: bool = False
@@ -90,6 +111,10 @@ class Settings:
     runs_keep: int = 1000
     runs_max_age: int = 90 * _DAY
     config_file: str = ""
+    auth_required: bool = False
+    auth_token_file: str = ""
+    auth_anonymous: tuple[str, ...] = ()
+    log_writes: str = "auto"
     flags: Mapping[str, str] = field(default_factory=dict)
 
 

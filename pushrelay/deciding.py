@@ -21,6 +21,9 @@ from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
 
+MEASURED_SECONDS = 5.0
+"""How often is looked how large the database is."""
+
 HELD_UP_SECONDS = 1.0
 """How long who shows the view waits for what is decided."""
 
@@ -42,6 +45,9 @@ class ViewDecider:
         self._lock = threading.Lock()
         self._is_advancing = False
         self._deciding_since = float("inf")
+        self._measured_at = -float("inf")
+        self.database_bytes = 0
+        """How large the database was when it was looked at last."""
 
     def catch_up(self, read: ReadChanges) -> Position:
         while True:
@@ -127,7 +133,15 @@ class ViewDecider:
         # Read here: who waited for the lock comes after a later moment.
         self._view.advance(self._clock())
         staging = Staging(self._view, revision, books)
-        batch = Batch(staging, self._view.standings.policies, self._limits)
+        policies = self._view.standings.policies
+        batch = Batch(staging, policies, self._limits, self._measure(books))
         for write in writes:
             batch.add(write)
         return staging.decision
+
+    def _measure(self, books: Books) -> int:
+        """Return how large the database is; it need not be asked each time."""
+        if time.monotonic() - self._measured_at >= MEASURED_SECONDS:
+            self.database_bytes = books.database_bytes()
+            self._measured_at = time.monotonic()
+        return self.database_bytes

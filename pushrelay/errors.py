@@ -19,9 +19,13 @@
     ├── InconsistentPush          refused, and booked as a failure of its group
     ├── TooLargeToMerge           not on the writer's thread; nobody is told
     ├── IdempotencyConflict       another push has the same idempotency key
+    ├── NotAuthenticated          nobody knows who asks
+    ├── NotAllowed                who asks may not do this
+    ├── TooManyFailures           secrets were guessed wrong too often
     ├── StoreUnavailable          the database does not answer; trying again may help
     │   └── Overloaded            more at once than this relay takes
     ├── InvalidRules              a file of job rules, with all that is wrong in it
+    ├── InvalidToken              a token that cannot be as it was asked for
     ├── Misuse                    the wrapper was called wrongly
     ├── InvalidURL                text that cannot be the URL of a relay
     ├── RelayUnavailable          a relay elsewhere does not answer, or cannot for now
@@ -203,6 +207,41 @@ class IdempotencyConflict(PushrelayError):
     reason = "idempotency_key"
 
 
+class NotAuthenticated(PushrelayError):
+    """A request whose sender is not known, but must be.
+
+    scheme: that of the credentials which came with it and are wrong; empty if none did.
+    """
+
+    reason = "not_authenticated"
+
+    def __init__(self, message: str, scheme: str = "") -> None:
+        super().__init__(message)
+        self.scheme = scheme
+
+
+class NotAllowed(PushrelayError):
+    """A request whose sender may not do this; the text says what was missing."""
+
+    reason = "not_allowed"
+
+
+class TooManyFailures(PushrelayError):
+    """Credentials from where wrong ones came too often; they were not looked at.
+
+    seconds: after which they may come again.
+    """
+
+    reason = "too_many_failures"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            "too many wrong passwords or tokens came from this address; try again in "
+            f"{seconds} s"
+        )
+        self.seconds = seconds
+
+
 class StoreUnavailable(PushrelayError):
     """The database could not take or give what was asked; the outcome of a write
     that raises this may be unknown, so that pushing again is always right."""
@@ -230,6 +269,11 @@ class InvalidRules(PushrelayError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class InvalidToken(PushrelayError):
+    """A token that cannot be made, or be found, as it was asked for. Its text is not in
+    the message."""
 
 
 class Misuse(PushrelayError):

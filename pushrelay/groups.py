@@ -172,7 +172,9 @@ class Payload:
     @property
     def bytes(self) -> int:
         """How many bytes its text and its messages have."""
-        return len(self.text) + sum(map(len, filter(None, self.messages or ())))
+        if self.messages is None:
+            return len(self.text)
+        return len(self.text) + sum(map(len, filter(None, self.messages)))
 
     def or_none(self) -> Payload | None:
         """Return the same payload, or None if it has no families."""

@@ -12,15 +12,13 @@ flags say.
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pushrelay.aggregation import Mode
-from pushrelay.config import MIB, Limits
+from pushrelay.config import Limits
 from pushrelay.durations import parse_duration
 from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
@@ -36,9 +34,7 @@ from pushrelay.rule_tables import (
 from pushrelay.run_rules import RUN_KEYS, read_buckets, read_expectation
 from pushrelay.schedule import Expectation
 from pushrelay.selector_parser import parse_selector
-from pushrelay.toml_lines import TomlLines
-
-MAX_FILE_BYTES = MIB
+from pushrelay.toml_files import located, parse_toml, read_text
 
 _KEYS = ["match", "stale_after", "forget_after", "on_stale", "mode", "limits"]
 
@@ -70,6 +66,18 @@ class RuleLimits:
         return replace(limits, **tighter)
 
 
+_Limits = TypeVar("_Limits", bound=RuleLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits(RuleLimits):
+    """And what a job may have in all, as far as a push to a group of the rule adds to
+    it."""
+
+    job_groups: int | None = None
+    job_series: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class JobRule:
     """What holds for the groups that `selector` chooses.
@@ -85,7 +93,7 @@ class JobRule:
     forget_after: int | None = None
     on_stale: OnStale = OnStale.WITHHOLD
     mode: Mode | None = None
-    limits: RuleLimits = RuleLimits()
+    limits: JobLimits = JobLimits()
     expectation: Expectation | None = None
     duration_buckets: tuple[float, ...] | None = None
 
@@ -112,24 +120,9 @@ def read_rules(path: Path) -> JobRules:
     """Return the rules of the TOML file at `path`.
 
     Raises InvalidRules with all that is wrong, or because the file cannot be read or is
-    larger than MAX_FILE_BYTES.
+    larger than `toml_files.MAX_FILE_BYTES`.
     """
-    try:
-        if path.is_fifo() or path.is_char_device():
-            # Reading might wait for ever.
-            raise InvalidRules([f"{path}: cannot be read: it is no file"])
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise InvalidRules([f"{path}: cannot be read: {error.strerror}"]) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise InvalidRules([f"{path}: is larger than {MAX_FILE_BYTES} bytes"])
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidRules([f"{path}:{line}: is not UTF-8"]) from error
-    return parse_rules(text, str(path))
+    return parse_rules(read_text(path), str(path))
 
 
 def parse_rules(text: str, file: str) -> JobRules:
@@ -139,7 +132,7 @@ def parse_rules(text: str, file: str) -> JobRules:
     its key.
     """
     problems: list[Problem] = []
-    document = RuleTable(_parse_toml(text, file), "", problems)
+    document = RuleTable(parse_toml(text, file), "", problems)
     document.refuse_all_but(["jobs"])
     tables = document.read("jobs", _tables) or []
     rules = [
@@ -147,23 +140,8 @@ def parse_rules(text: str, file: str) -> JobRules:
         for number, values in enumerate(tables, 1)
     ]
     if problems:
-        raise InvalidRules(_located(problems, text, file))
+        raise InvalidRules(located(problems, text, file))
     return JobRules(tuple(rule for rule in rules if rule is not None))
-
-
-def _parse_toml(text: str, file: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        place = re.search(r"at line (\d+)", str(error))
-        line = place[1] if place else text.count("\n", 0, -1) + 1
-        raise InvalidRules([f"{file}:{line}: is not TOML: {error}"]) from error
-
-
-def _located(problems: list[Problem], text: str, file: str) -> list[str]:
-    lines = TomlLines(text)
-    located = [(lines.of(path), f"{path}: {problem}") for path, problem in problems]
-    return [f"{file}:{line}: {problem}" for line, problem in sorted(located)]
 
 
 def _rule(table: RuleTable) -> JobRule | None:
@@ -182,7 +160,7 @@ def _rule(table: RuleTable) -> JobRule | None:
             "is shorter than stale_after; both count from the last push",
         )
     mode = table.read("mode", _mode)
-    limits = _limits(table.table("limits"))
+    limits = read_limits(table.table("limits"), JobLimits)
     expectation, buckets = read_expectation(table), read_buckets(table)
     if selector is None:
         return None
@@ -198,10 +176,11 @@ def _rule(table: RuleTable) -> JobRule | None:
     )
 
 
-def _limits(table: RuleTable) -> RuleLimits:
-    names = [field.name for field in fields(RuleLimits)]
+def read_limits(table: RuleTable, kind: type[_Limits]) -> _Limits:
+    """Return the limits of this kind in `table`, and note what is wrong in it."""
+    names = [field.name for field in fields(kind)]
     table.refuse_all_but(names)
-    return RuleLimits(**{name: table.read(name, whole_number) for name in names})
+    return kind(**{name: table.read(name, whole_number) for name in names})
 
 
 def _selector(value: Any) -> Selector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 from pushrelay.aggregation import Mode
@@ -62,22 +63,25 @@ class PushReader:
         by: Sequence[str],
         mode_of: Callable[[GroupingKey], Mode],
         now: int,
+        limits: Limits,
         limits_of: Callable[[GroupingKey], Limits],
     ) -> list[Push]:
         """Return a push for each group that `body` has series of, going by the labels
         `by`.
 
-        limits_of: gives the limits of a group, which may be tighter.
+        limits: of the whole. limits_of: gives those of a group, which may be tighter.
 
         Raises what `read` and `split` raise.
         """
-        families = self._parse(body, format_, None, self._limits)
+        # Labels of the groups may be among those of the series.
+        of_body = replace(self._limits, series=limits.series)
+        families = self._parse(body, format_, None, of_body)
         groups = split(families, by, self._limits.groups)
         for key, part in groups.items():
-            check_grouping_labels(key, self._limits)
-            limits = limits_of(key)
-            if limits != self._limits:
-                _check_within(limits, key, part)
+            check_grouping_labels(key, limits)
+            own = limits_of(key)
+            if own != self._limits:
+                _check_within(own, key, part)
         if groups:
             largest = max(groups, key=lambda key: len(key.canonical))
             self._require_renderable(families, largest)

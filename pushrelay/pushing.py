@@ -20,6 +20,7 @@ from pushrelay.findings import together
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
+from pushrelay.room import Room
 from pushrelay.staging import Staging
 from pushrelay.writes import Push, PushAll
 
@@ -29,13 +30,17 @@ MERGED_AT_ONCE = 5_000
 
 
 class Pushing:
-    """The pushes of one batch, whose outcome is put into `staging`."""
+    """The pushes of one batch, whose outcome is put into `staging`; `room` says whether
+    there is room for it."""
 
-    def __init__(self, staging: Staging, policies: Policies, limits: Limits) -> None:
+    def __init__(
+        self, staging: Staging, policies: Policies, limits: Limits, room: Room
+    ) -> None:
         self._staging = staging
         self._catalog = staging.catalog
         self._policies = policies
         self._limits = limits
+        self._room = room
 
     def push(self, push: Push) -> bool:
         """Decide `push`; return whether it had been done before."""
@@ -48,8 +53,9 @@ class Pushing:
             if not push.dry_run:
                 self._book(push)
             raise
+        group = self._with_room(push, contents)
         if not push.dry_run:
-            self._store(push, contents)
+            self._store(push, group)
         return False
 
     def push_all(self, write: PushAll) -> bool:
@@ -74,7 +80,7 @@ class Pushing:
         for push in pushes:
             require_unambiguous(push.key, self._catalog)
             try:
-                self._store(push, self._accept(push))
+                self._store(push, self._with_room(push, self._accept(push)))
             except InconsistentPush as refusal:
                 refused.append((push, refusal))
         return refused
@@ -145,8 +151,17 @@ class Pushing:
                 "replace it with PUT, or delete series",
             )
 
-    def _store(self, push: Push, contents: Contents) -> None:
-        self._put(push, push.at, None, contents, push.stale_after)
+    def _with_room(self, push: Push, contents: Contents) -> Group:
+        """Return the group that `push` leaves. Raises LimitExceeded if there is no room
+        for it."""
+        if push.receipt is not None:
+            self._room.require_for_row()
+        group = self._group(push, push.at, None, contents, push.stale_after)
+        self._room.require_for_group(group)
+        return group
+
+    def _store(self, push: Push, group: Group) -> None:
+        self._staging.replace(group)
         if push.receipt is not None:
             self._staging.add_receipt(push.receipt)
 
@@ -157,7 +172,12 @@ class Pushing:
         stale_after = held.stale_after if held else None
         # What a run left may come late.
         failed_at = max(push.at, held.failed_at if held else 0)
-        self._put(push, pushed_at, failed_at, contents_of(held), stale_after)
+        contents = contents_of(held)
+        group = self._group(push, pushed_at, failed_at, contents, stale_after)
+        # Who pushed is told why it failed, also where there is no room to note it.
+        with suppress(LimitExceeded):
+            self._room.require_for_group(group)
+            self._staging.replace(group)
 
     def book_if_possible(self, push: Push) -> None:
         """Note that `push` failed, unless its group cannot be beside others."""
@@ -165,25 +185,23 @@ class Pushing:
             require_unambiguous(push.key, self._catalog)
             self._book(push)
 
-    def _put(
+    def _group(
         self,
         push: Push,
         pushed_at: int,
         failed_at: int | None,
         contents: Contents,
         stale_after: int | None,
-    ) -> None:
+    ) -> Group:
         held = self._catalog.group(push.key)
-        self._staging.replace(
-            Group(
-                # One key object for the life of a group, which may remember things.
-                held.key if held else push.key,
-                self._staging.revision,
-                pushed_at,
-                failed_at or (held.failed_at if held else 0),
-                contents.payload,
-                held.created_at if held else push.at,
-                stale_after,
-                running_totals=contents.running_totals,
-            )
+        return Group(
+            # One key object for the life of a group, which may remember things.
+            held.key if held else push.key,
+            self._staging.revision,
+            pushed_at,
+            failed_at or (held.failed_at if held else 0),
+            contents.payload,
+            held.created_at if held else push.at,
+            stale_after,
+            running_totals=contents.running_totals,
         )

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pushrelay.beside import Beside
@@ -25,12 +26,15 @@ from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
 from pushrelay.model import MetricFamily
 from pushrelay.policies import Policies
+from pushrelay.room import used_of
 from pushrelay.run_cases import RunCases
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
 from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
+from pushrelay.token_book import TokenBook
+from pushrelay.token_sources import TokenFile
 from pushrelay.view.exposition import Exposition
 from pushrelay.view.snapshot import Snapshot
 from pushrelay.view.view import View
@@ -48,7 +52,8 @@ class Relay:
     """A store, the view of it, and what may be done with them.
 
     now: what time it is, Unix nanoseconds, as all relays of the database tell it.
-    shows_own: whether the exposition has what is the relay's own, too.
+    shows_own: whether the exposition has what is the relay's own, too. token_file: path
+    of tokens beside those of the database; empty for none.
 
     All coroutines must run on the event loop on which `start` was called.
     """
@@ -64,10 +69,11 @@ class Relay:
         runs_max_age: int = Settings().runs_max_age,
         *,
         shows_own: bool = True,
+        token_file: str = "",
     ) -> None:
         self.telemetry = telemetry
         self._shows_own = shows_own
-        self._write_seconds = (limits or Limits()).write_seconds
+        self._limits = limits or Limits()
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
@@ -88,6 +94,8 @@ class Relay:
             self._view, self._write, self._advance, self._catch_up, telemetry
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
+        file = TokenFile(Path(token_file), telemetry) if token_file else None
+        self.tokens = TokenBook(database, clock, self._limits.write_seconds, file)
         self.runs = RunCases(
             self._view,
             database,
@@ -107,6 +115,7 @@ class Relay:
         """Load the view, then take writes. Raises StoreUnavailable."""
         self._loop = asyncio.get_running_loop()
         self._load()
+        self.tokens.load()
         self._writer.start()
         rules = {"what job rules expect": self.runs.note_rules}
         chores = {
@@ -121,6 +130,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self.tokens.stop()
         self.runs.stop()
         self._database.close()
 
@@ -191,6 +201,7 @@ class Relay:
         return self._view.snapshot(), is_newest
 
     def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
+        used = used_of(self._view, self._decider.database_bytes)
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,
@@ -198,6 +209,8 @@ class Relay:
             # Others may have found that it answers while this scrape had given it up.
             store_up=is_newest and self._health.is_up,
             clock_skew=self._database.clock_skew() / 10**9,
+            limits={name: getattr(self._limits, name) for name in used},
+            used=used,
         )
         return self.telemetry.families(gauges, time.monotonic())
 
@@ -266,7 +279,8 @@ class Relay:
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._writer.submit(answer, write, size_of(write))
-        deadline = self._loop.call_later(self._write_seconds, self._give_up, answer)
+        patience = self._limits.write_seconds
+        deadline = self._loop.call_later(patience, self._give_up, answer)
         try:
             return await answer
         finally:

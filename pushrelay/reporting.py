@@ -20,6 +20,7 @@ from pushrelay.errors import (
 from pushrelay.expectations import Source
 from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
+from pushrelay.room import Room
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_staging import RunStaging
 from pushrelay.runs import End, Run
@@ -43,24 +44,28 @@ class Reporter:
         staging: RunStaging,
         catalog: Catalog,
         policies: Policies,
+        room: Room,
         push: Callable[[Push], object],
         book: Callable[[Push], None],
     ) -> None:
         self._staging = staging
         self._catalog = catalog
         self._policies = policies
+        self._room = room
         self._push = push
         self._book = book
 
     def report(self, write: ReportRun) -> Reported:
         """Take over what `write` says; return what became of it. Raises RunConflict if
-        the id is that of another run, or of one that ended otherwise."""
+        the id is that of another run, or of one that ended otherwise, and LimitExceeded
+        if there is no room for it."""
         run, is_ping = self._joined(write), write.report.is_ping
         known = self._staging.rows.get(run.id)
         warnings = write.report.warnings
         if known is not None and _is_replay(run, known, is_ping=is_ping):
             self._expect_by_late_start(write, run)
             return Reported(known, warnings, is_replay=True)
+        self._require_room(write, run, known)
         evidence = self._staging.evidence(run.key)
         refusal = None
         if run.end is None:
@@ -78,6 +83,15 @@ class Reporter:
         self._staging.rows.put(run)
         self._expect(write, run)
         return Reported(run, warnings, refusal=refusal)
+
+    def _require_room(self, write: ReportRun, run: Run, known: Run | None) -> None:
+        staging, room, job = self._staging, self._room, run.key.job
+        if known is None:
+            room.require_for_row()
+        if not staging.has_key(run.key):
+            room.require_for_runs(run.key, staging.stock)
+        if write.report.expectation is not None and not staging.has_expectation(job):
+            room.require_for_expectation(staging.expected_jobs)
 
     def _joined(self, write: ReportRun) -> Run:
         """Return the run that is reported, an anonymous end with its start."""

@@ -16,6 +16,9 @@ from pushrelay.job_rules import RuleLimits
 from pushrelay.matchers import Selector
 
 JOB = "job"
+ANONYMOUS = "anonymous"
+TOKEN = "token"  # noqa: S105  # no secret: a kind of identity
+USER = "user"
 
 
 class Right(StrEnum):
@@ -34,7 +37,7 @@ SCOPES = (Right.PUSH, Right.SCRAPE, Right.READ, Right.ADMIN)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The `rights`, for the groups that any of `selectors` (of grouping labels) matches;
+    """The `rights`, for groups that any of `selectors` (of grouping labels) matches;
     without selectors, for all groups there are."""
 
     rights: frozenset[Right]
@@ -44,6 +47,12 @@ class Grant:
     def is_bounded(self) -> bool:
         """Whether there are groups that it is not for."""
         return bool(self.selectors)
+
+    def __str__(self) -> str:
+        """The groups, in words."""
+        if not self.selectors:
+            return "all groups"
+        return "groups that match " + " or ".join(map(str, self.selectors))
 
     def allows(self, right: Right) -> bool:
         """Whether it has `right`, for some groups at least."""
@@ -69,7 +78,7 @@ class Grant:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """Who asks, with what they may do.
 
@@ -82,6 +91,19 @@ class Identity:
     grant: Grant
     limits: RuleLimits | None = None
 
+    def __str__(self) -> str:
+        return f'the {self.kind} "{self.name}"' if self.name else "anonymous"
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody said who they are."""
+        return self.kind == ANONYMOUS
+
+    @property
+    def is_anybody(self) -> bool:
+        """Whether nobody is asked who they are."""
+        return self is ANYBODY
+
     def limits_within(self, limits: Limits) -> Limits:
         """Return `limits`, tighter where they are for this one."""
         return self.limits.within(limits) if self.limits else limits
@@ -90,10 +112,10 @@ class Identity:
 ALL_RIGHTS = Grant(frozenset(SCOPES))
 NO_RIGHTS = Grant(frozenset())
 
-ANYBODY = Identity("", "anonymous", ALL_RIGHTS)
+ANYBODY = Identity("", ANONYMOUS, ALL_RIGHTS)
 """Whoever asks a relay that asks nobody who they are."""
 
 
 def anonymous(doors: frozenset[Right]) -> Identity:
     """Return who asks without saying who they are, where `doors` are open to them."""
-    return Identity("", "anonymous", Grant(doors))
+    return Identity("", ANONYMOUS, Grant(doors))

@@ -11,6 +11,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.schedule import Expectation
+from pushrelay.stock import Stock, amount_of_runs
 from pushrelay.store.decisions import Decision
 from pushrelay.store.run_rows import RunRows
 from pushrelay.view.board import Board
@@ -21,6 +22,7 @@ class RunStaging:
 
     rows: the runs themselves, where changes are seen at once. decision: what else is to
     be stored. now: what is forgotten by then is as good as nothing; Unix nanoseconds.
+    stock: how much is stored of keys with runs; what this batch removes, included.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class RunStaging:
         self._ended: set[str] = set()
         # Ids of keys whose evidence was forgotten and is removed by this batch.
         self._removed: set[bytes] = set()
+        self.stock = Stock(base=board.evidences.stock)
 
     def evidence(self, key: GroupingKey) -> RunEvidence:
         """Return the evidence of the runs with `key`, of which there may be none."""
@@ -55,9 +58,16 @@ class RunStaging:
         known = None if job in self._ended else self._board.evidence(key, self._now)
         return known or RunEvidence(key)
 
+    def has_key(self, key: GroupingKey) -> bool:
+        """Whether `key` is counted among those with runs."""
+        staged = self._evidences.get(key.job, {})
+        return key.id in staged or self._board.evidences.get(key.id) is not None
+
     def keep(self, evidence: RunEvidence) -> None:
         """Let `evidence` be what is stored of its key."""
         self._keep_of_job(evidence.key.id)
+        if not self.has_key(evidence.key):
+            self.stock.add(evidence.key.job, amount_of_runs(evidence.key))
         kept = replace(evidence, revision=self._revision)
         self._evidences.setdefault(kept.key.job, {})[kept.key.id] = kept
         self._decision.runs.append(kept)
@@ -79,6 +89,15 @@ class RunStaging:
             stored = None if expected == _NOTHING_SAID else expected
             record = ExpectationRecord(job, self._revision, stored)
             self._decision.expectations.append(record)
+
+    def has_expectation(self, job: str) -> bool:
+        """Whether anything is stored of what is expected of `job`."""
+        return self.expected(job) != _NOTHING_SAID
+
+    @property
+    def expected_jobs(self) -> int:
+        """Of how many jobs something is stored that is expected, at most."""
+        return self._board.expected_jobs + len(self._expected)
 
     def is_known(self, job: str) -> bool:
         """Whether `job` has runs or is expected to."""

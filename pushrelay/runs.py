@@ -6,7 +6,7 @@ late, twice or alone. All times are Unix nanoseconds, all durations nanoseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from pushrelay.grouping_key import GroupingKey
@@ -65,6 +65,12 @@ class End:
     stderr: str | None = None
     problems: tuple[str, ...] = ()
 
+    def with_output(self, most: int) -> End:
+        """Return the same with at most so many bytes of each output."""
+        return replace(
+            self, stdout=_tail(self.stdout, most), stderr=_tail(self.stderr, most)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -108,3 +114,10 @@ class Report:
     warnings: tuple[str, ...] = ()
     is_anonymous: bool = False
     is_ping: bool = False
+
+
+def _tail(output: str | None, most: int) -> str | None:
+    """Return the end of `output` without half characters, None for nothing."""
+    if output is None or not most:
+        return None
+    return output.encode()[-most:].decode(errors="ignore")

@@ -24,15 +24,16 @@ from pushrelay.view.view import View
 class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
-    catalog: the groups that are not forgotten. runs: what is known of runs. books: what
-    only the store knows. decision: what is to be stored.
+    catalog: the groups that are not forgotten. jobs: as they were before the batch.
+    runs: what is known of runs. books: what only the store knows. decision: what is to
+    be stored.
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
         self.revision = revision
         self.catalog = Overlay(view, OWN_TYPES)
         self.decision = Decision()
-        self._jobs = view.jobs
+        self.jobs = view.jobs
         self._policies = view.standings.policies
         now = view.standings.now
         self.runs = RunStaging(
@@ -84,7 +85,7 @@ class Staging:
     def end_job(self, job: str) -> None:
         """Keep nothing of `job`."""
         self.runs.end_job(job)
-        if self._jobs.get(job) is not None or job in self._last_pushes:
+        if self.jobs.get(job) is not None or job in self._last_pushes:
             self._last_pushes[job] = 0
             self.decision.jobs.append(JobRecord(job, self.revision, None))
 
@@ -137,5 +138,5 @@ class Staging:
 
     def _last_push_to(self, job: str) -> int:
         """Return when what was kept of `job`, or is to be kept, was pushed last."""
-        known = self._jobs.get(job)
+        known = self.jobs.get(job)
         return self._last_pushes.get(job, known.pushed_at if known else 0)

@@ -11,10 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
 
 from pushrelay.errors import StoreUnavailable
-from pushrelay.store.shared_call import SecondChance
+from pushrelay.store.shared_call import SecondChance, quiet, wait
 from pushrelay.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ class StoreHealth:
         if reading is None:
             return False
         patience = self._patience
-        done = await _wait(_quiet(reading), patience)
+        done = await wait(quiet(reading), patience)
         return self._end_reading(reading, done, patience)
 
     def refresh_blocking(self) -> bool:
@@ -111,10 +110,10 @@ class StoreHealth:
         has_committed = time.monotonic() - self._writer.committed_at < READY_SECONDS
         if has_committed and self.is_up and not self._is_in_doubt:
             return
-        probe = _quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
+        probe = quiet(self._prober.request(CLOCK_DEADLINE_SECONDS))
         # A reading that is only slow is no reason.
         done, _ = await asyncio.gather(
-            _wait(probe, CLOCK_DEADLINE_SECONDS), self.refresh()
+            wait(probe, CLOCK_DEADLINE_SECONDS), self.refresh()
         )
         if not done:
             self._refused_at = time.monotonic()
@@ -191,23 +190,3 @@ class StoreHealth:
         log.info("the database answers again")
         self._refused_at = _NEVER
         self._doubted_at = time.monotonic()
-
-
-def _quiet(call: Future[None]) -> asyncio.Future[None]:
-    """Return a future of `call` that does not complain if nobody waits for its end."""
-    future = asyncio.wrap_future(call)
-    future.add_done_callback(_retrieve)
-    return future
-
-
-def _retrieve(done: asyncio.Future[None]) -> None:
-    """Look at the exception, which asyncio would otherwise log as never retrieved."""
-    if not done.cancelled():
-        done.exception()
-
-
-async def _wait(future: asyncio.Future[Any], seconds: float) -> bool:
-    """Wait for `future`, which goes on if it is late; return whether it is done."""
-    if not future.done():
-        await asyncio.wait([future], timeout=seconds)
-    return future.done()

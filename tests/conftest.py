@@ -29,6 +29,13 @@ settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("untimed")
+# `make fuzz` asks for it.
+settings.register_profile(
+    "fuzz",
+    settings.get_profile("untimed"),
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")),
+    print_blob=True,
+)
 
 ON_EACH_KIND = re.compile(r"tests/(store/.*|test_(relay|janitor).*)\.py")
 """The tests of what is on top of a database, each run for every kind of them."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import families_of_messages, key_of
+from databases import database_in
 from naive_exposition import text_without_own
 from relay_use import SECOND, Clock, open_relay, page_of, put
 from run_relays import HOUR, begun, ended, report
@@ -17,16 +18,20 @@ from sqlalchemy import select
 from pushrelay.aggregation import Mode
 from pushrelay.errors import InconsistentPush
 from pushrelay.expectations import Source
-from pushrelay.job_rules import parse_rules
+from pushrelay.job_rules import RuleLimits, parse_rules
 from pushrelay.policies import Policies
 from pushrelay.push_reader import prepare_push
 from pushrelay.relay import Relay
+from pushrelay.rights import Right
 from pushrelay.runs import End, Outcome, Usage
 from pushrelay.schedule import Expectation
+from pushrelay.selector_parser import parse_selector
 from pushrelay.store.engine import Database
 from pushrelay.store.kept_rows import KEPT
 from pushrelay.store.run_list import RunFilter
 from pushrelay.store.schema import commits
+from pushrelay.store.token_rows import insert_session, insert_token
+from pushrelay.tokens import Token
 from pushrelay.writes import ChangeExpectation, receipt_of
 
 ADDED, ODD, LARGE = key_of("added"), key_of("\x00 'b/é\n", m=""), key_of("large")
@@ -39,6 +44,22 @@ on_stale = "forget"
 """
 POLICIES = Policies(None, parse_rules(RULES, "rules.toml"))
 """Of the relays of a full store: some jobs are known beyond their groups."""
+
+TOKEN = Token(
+    "00ff" * 4,
+    "backup",
+    bytes(32),
+    frozenset([Right.PUSH, Right.READ]),
+    (parse_selector('job=~"backup-.*",l!="\\n\'"'),),
+    RuleLimits(series=3),
+    created_at=1,
+    expires_at=2**62,
+    former=bytes(32),
+    former_until=2,
+)
+SESSION = Token(
+    "ff00" * 4, "", bytes(32), frozenset(), expires_at=2**62, parent=TOKEN.id
+)
 
 NATIVE = """
     name: "h" type: HISTOGRAM metric {
@@ -115,7 +136,12 @@ def fill_in(directory: Path, clock: Clock) -> dict[str, Any]:
             await fill(relay, clock)
             return await told(relay)
 
-    return asyncio.run(do())
+    filled = asyncio.run(do())
+    database = database_in(directory)
+    insert_token(database, TOKEN, clock())
+    insert_session(database, SESSION, clock())
+    database.close()
+    return filled
 
 
 def rows_of(database: Database) -> dict[str, list[str]]:

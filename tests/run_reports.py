@@ -6,6 +6,8 @@ import json
 import uuid
 from typing import Any
 
+from hypothesis import strategies as st
+
 from pushrelay.run_documents import parse_run
 from pushrelay.runs import Report
 
@@ -41,6 +43,26 @@ FULL: dict[str, Any] = {
     "metrics": "rows 5\n",
     "expectation": {"every": "1h", "max_runtime": "2h", "min_interval": "10m"},
 }
+
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters())
+    | st.sampled_from(["started", "finished", "success", "1h", "0 3 * * *"]),
+    lambda inner: (
+        st.lists(inner)
+        | st.dictionaries(st.text(st.characters()), inner)
+        | st.dictionaries(st.sampled_from([*FULL["usage"], "stdout", "every"]), inner)
+    ),
+)
+DOCUMENTS = st.builds(
+    lambda base, changes: {**base, **changes},
+    st.sampled_from([{}, START, FINISH, FULL]),
+    st.dictionaries(st.sampled_from([*FULL]) | st.text(st.characters()), _VALUES),
+)
+"""Any documents, many of them nearly those of runs."""
 
 
 def parsed(document: object, *, utf8_names: bool = False) -> Report:

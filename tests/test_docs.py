@@ -25,7 +25,7 @@ from pushrelay.cli.push import push
 from pushrelay.cli.serve import serve
 from pushrelay.config import Settings
 from pushrelay.errors import LimitExceeded, PushrelayError
-from pushrelay.job_rules import JobRule, RuleLimits, parse_rules
+from pushrelay.job_rules import JobLimits, JobRule, parse_rules
 from pushrelay.policies import Policies
 from pushrelay.problems import Problem
 from pushrelay.schedule import Expectation
@@ -44,14 +44,14 @@ PAGES = [
 ]
 
 
-def documented_endpoints() -> Iterator[tuple[str, str]]:
-    """Yield (method, path with placeholders) of every documented endpoint."""
+def documented_endpoints() -> Iterator[tuple[str, str, str]]:
+    """Yield (method, path with placeholders, right) of every documented endpoint."""
     paths: list[str] = []
-    for path_cell, method_cell, _ in table("api.md", "## Endpoints"):
+    for path_cell, method_cell, right, _ in table("api.md", "## Endpoints"):
         paths = code_words(path_cell) or paths
         for path in paths:
             for method in code_words(method_cell):
-                yield method, path
+                yield method, path, right
 
 
 def example(path: str) -> str:
@@ -66,15 +66,19 @@ def router() -> Router:
     return Router(replace(Settings(), enable_admin_api=True))
 
 
-def test_every_documented_endpoint_exists(router: Router) -> None:
-    for method, path in documented_endpoints():
-        assert isinstance(router.resolve(method, example(path)), Found), (method, path)
+def test_every_documented_endpoint_exists_and_asks_for_its_right(
+    router: Router,
+) -> None:
+    for method, path, right in documented_endpoints():
+        found = router.resolve(method, example(path))
+        assert isinstance(found, Found), (method, path)
+        assert (found.right or "-") == right, (method, path)
 
 
 def test_every_endpoint_is_documented(router: Router) -> None:
     answered = {
         router.resolve(method, example(path)).name
-        for method, path in documented_endpoints()
+        for method, path, _ in documented_endpoints()
     }
     refusals = {"quit_refused"}
     assert {route.name for route in router.routes} - refusals == answered
@@ -255,7 +259,7 @@ def test_every_key_of_a_job_rule_is_documented() -> None:
     of_runs = {field.name for field in fields(Expectation)}
     assert documented == own | {"match"} | of_runs
     limits = set(code_words(rows[-1][1])) - {"--limit.*"}
-    assert limits == {field.name for field in fields(RuleLimits)}
+    assert limits == {field.name for field in fields(JobLimits)}
 
 
 def test_every_push_mode_is_documented_and_may_be_asked_for() -> None:
@@ -280,9 +284,10 @@ def test_every_word_of_an_expectation_is_explained() -> None:
 def test_the_examples_of_job_rules_have_rules() -> None:
     page = (DOCS / "configuration.md").read_text()
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    rules = [parse_rules(text, "configuration.md") for text in examples]
-    assert [len(each) for each in rules] == [2, 3]
-    assert list(Policies(rules=rules[1]).named_jobs()) == ["nightly-report", "backup"]
+    files = [text for text in examples if "[[jobs]]" in text]
+    rules = [parse_rules(text, "configuration.md") for text in files]
+    assert [len(each) for each in rules] == [2, 1, 3]
+    assert list(Policies(rules=rules[2]).named_jobs()) == ["nightly-report", "backup"]
 
 
 def test_the_examples_of_selectors_are_selectors() -> None:

@@ -11,15 +11,15 @@ from pushrelay.config import Limits
 from pushrelay.errors import InvalidRules
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.job_rules import (
-    MAX_FILE_BYTES,
+    JobLimits,
     JobRule,
     JobRules,
     OnStale,
-    RuleLimits,
     parse_rules,
     read_rules,
 )
 from pushrelay.selector_parser import parse_selector
+from pushrelay.toml_files import MAX_FILE_BYTES
 
 HOUR = 3600 * 10**9
 
@@ -53,13 +53,13 @@ RULES = JobRules(
             stale_after=26 * HOUR,
             forget_after=30 * 24 * HOUR,
             mode=Mode.ADD,
-            limits=RuleLimits(1_000_000, 1000, 20, 100),
+            limits=JobLimits(1_000_000, 1000, 20, 100),
         ),
         JobRule(
             parse_selector('{job="pods"}'),
             stale_after=HOUR // 6,
             on_stale=OnStale.FORGET,
-            limits=RuleLimits(series=5),
+            limits=JobLimits(series=5),
         ),
         JobRule(parse_selector('{job="rest"}')),
     )
@@ -147,8 +147,8 @@ WRONG_KEYS = [
     (
         "[jobs.limits]\nseries = 1\nidle_seconds = 1",
         5,
-        "limits.idle_seconds: is not known here; write body_bytes, series, labels or "
-        "label_value_bytes",
+        "limits.idle_seconds: is not known here; write body_bytes, series, labels, "
+        "label_value_bytes, job_groups or job_series",
     ),
     ('"a\\nb" = 1', 2, '"a\\nb": is not known here; write match, stale_after, '),
 ]
@@ -289,10 +289,10 @@ def test_no_rules_decide_about_nothing() -> None:
 
 def test_limits_of_a_rule_are_never_wider_than_the_servers() -> None:
     server = Limits(series=100, labels=10, idle_seconds=7.0)
-    assert RuleLimits(series=50, labels=20).within(server) == Limits(
+    assert JobLimits(series=50, labels=20).within(server) == Limits(
         series=50, labels=10, idle_seconds=7.0
     )
-    assert RuleLimits().within(server) == server
+    assert JobLimits().within(server) == server
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:

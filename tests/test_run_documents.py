@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_reports import FINISH, FULL, ID, NOW, SECOND, START, parsed
+from run_reports import (
+    DOCUMENTS,
+    FINISH,
+    FULL,
+    ID,
+    NOW,
+    SECOND,
+    START,
+    parsed,
+)
 
 from pushrelay.errors import InvalidExpectation, InvalidRun, RunTooOld
 from pushrelay.grouping_key import GroupingKey
@@ -250,27 +259,7 @@ def test_what_is_told_of_a_run_is_read_back(run: Run) -> None:
     assert parsed(to_document(run)).run == run
 
 
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(st.characters())
-    | st.sampled_from(["started", "finished", "success", "1h", "0 3 * * *"]),
-    lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(st.text(st.characters()), inner)
-        | st.dictionaries(st.sampled_from([*FULL["usage"], "stdout", "every"]), inner)
-    ),
-)
-documents = st.builds(
-    lambda base, changes: {**base, **changes},
-    st.sampled_from([{}, START, FINISH, FULL]),
-    st.dictionaries(st.sampled_from([*FULL]) | st.text(st.characters()), values),
-)
-
-
-@given(st.binary() | documents.map(json.dumps).map(str.encode), st.booleans())
+@given(st.binary() | DOCUMENTS.map(json.dumps).map(str.encode), st.booleans())
 def test_whatever_comes_is_a_run_or_refused_with_a_name(
     body: bytes, utf8_names: bool
 ) -> None:
@@ -280,3 +269,14 @@ def test_whatever_comes_is_a_run_or_refused_with_a_name(
         str(error).encode()
     else:
         assert json.dumps(to_document(report.run), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    ("most", "stdout", "stderr"), [(0, None, None), (3, "ine", "é"), (99, "line", "éé")]
+)
+def test_of_the_output_so_many_bytes_are_left_and_no_half_characters(
+    most: int, stdout: str | None, stderr: str | None
+) -> None:
+    end = End(1, Outcome.SUCCESS, stdout="line", stderr="éé").with_output(most)
+    assert (end.stdout, end.stderr) == (stdout, stderr)
+    assert End(1, Outcome.SUCCESS).with_output(most) == End(1, Outcome.SUCCESS)

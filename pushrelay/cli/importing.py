@@ -76,7 +76,7 @@ def pushgateway(
     from pushrelay.cli.pushgateway import read_groups
 
     outcome = Outcome()
-    with connected(source, many=True) as gateway:
+    with connected(source, many=True, is_ours=False) as gateway:
         documents = []
         for group in read_groups(gateway):
             for family, reason in group.left_out:

@@ -30,6 +30,7 @@ COMMANDS = {
     "runs": "pushrelay.cli.runs",
     "serve": "pushrelay.cli.serve",
     "spool": "pushrelay.cli.spool",
+    "token": "pushrelay.cli.token",
 }
 """Modules of the commands; a command is named in its module as the module is, unless
 its name follows."""

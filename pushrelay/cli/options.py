@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pushrelay.config import Limits
+from pushrelay.runs import LARGEST_TAIL
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -89,7 +90,17 @@ LIMIT_HELP = {
     "incoming_bytes": "Most memory for requests on their way, of all clients.",
     "queued_writes": "Most writes that wait for the database.",
     "queued_bytes": "Most bytes of series in writes that wait for the database.",
+    "stored_groups": "Most groups that are stored.",
+    "stored_series": "Most series that all groups have together.",
+    "stored_bytes": "Most bytes that the text of all groups takes together.",
+    "job_groups": "Most groups of a job.",
+    "job_series": "Most series that the groups of a job have together.",
+    "database_bytes": "Largest database to which something new is added.",
+    "run_output_bytes": "Bytes of each output of a run that are kept, of its end.",
 }
+
+
+_RANGES = {"run_output_bytes": click.IntRange(min=0, max=LARGEST_TAIL)}
 
 
 def limits(command: Decorated) -> Decorated:
@@ -98,9 +109,12 @@ def limits(command: Decorated) -> Decorated:
         decorate = option(
             f"--limit.{field.name.replace('_', '-')}",
             f"limit_{field.name}",
-            type=click.FloatRange(min=0.001)
-            if field.name.endswith("_seconds")
-            else click.IntRange(min=1),
+            type=_RANGES.get(field.name)
+            or (
+                click.FloatRange(min=0.001)
+                if field.name.endswith("_seconds")
+                else click.IntRange(min=1)
+            ),
             default=field.default,
             metavar="SECONDS" if field.name.endswith("_seconds") else "N",
             help=LIMIT_HELP[field.name],

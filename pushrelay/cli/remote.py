@@ -6,6 +6,7 @@ called wrongly, and with 3 when no relay answered or it could not for now.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,7 @@ from pushrelay.client import ANSWER_SECONDS, MOST_BYTES, RelayClient
 from pushrelay.errors import InvalidURL, PushrelayError, RelayRefused, RelayUnavailable
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.model import is_utf8
+from pushrelay.wrapper.tokens import read_token
 
 _LONG_SECONDS = 300.0
 """How long a relay may take for what changes many groups; its own limit."""
@@ -29,13 +31,49 @@ _LONG_BYTES = 1024 * 1024 * 1024
 
 _SHOWN_GROUPS = 20
 
-relay_url = option(
+_TOKEN_FILE = "pushrelay.token_file"  # noqa: S105  # where its path is noted
+
+_url = option(
     "--url",
     "url",
     default="http://localhost:9091",
     metavar="URL",
     help="The relay: http://[USER:PASSWORD@]HOST:PORT[/PREFIX], or https.",
 )
+
+
+def _note_token_file(
+    context: click.Context, _option: click.Parameter, file: str | None
+) -> None:
+    context.meta[_TOKEN_FILE] = file
+
+
+_token_file = option(
+    "--token-file",
+    expose_value=False,
+    callback=_note_token_file,
+    metavar="FILE",
+    help="File with the token for the relay; PUSHRELAY_TOKEN is the token itself.",
+)
+
+
+def relay_url(command: Decorated) -> Decorated:
+    """Declare `--url`, and `--token-file` for `given_token`."""
+    return _url(_token_file(command))
+
+
+def given_token() -> str | None:
+    """Return the token for the relay, which is not on the command line, where others
+    see it; None for none. Raises click.UsageError."""
+    file = click.get_current_context().meta.get(_TOKEN_FILE)
+    try:
+        token = read_token(file, os.environ)
+    except OSError as error:
+        raise click.UsageError(f"--token-file {file}: {error.strerror}") from error
+    if file is not None and token is None:
+        raise click.UsageError(f"--token-file {file} is empty; write the token into it")
+    return token
+
 
 dry_run = plain_option(
     "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
@@ -107,16 +145,22 @@ def grouping_key(job: str, labels: Iterable[str]) -> GroupingKey:
 
 
 @contextmanager
-def connected(url: str, *, many: bool = False) -> Iterator[RelayClient]:
+def connected(
+    url: str, *, many: bool = False, is_ours: bool = True
+) -> Iterator[RelayClient]:
     """Yield a client of the relay at `url`, and turn what goes wrong into the error
     that click reports with the right exit code.
 
     many: whether it is for what has to do with all groups at once, which takes long.
+    is_ours: whether it is the one that the token is for.
     """
     seconds = _LONG_SECONDS if many else ANSWER_SECONDS
     most = _LONG_BYTES if many else MOST_BYTES
+    token = given_token() if is_ours else None
     try:
-        with RelayClient(url, answer_seconds=seconds, most_bytes=most) as relay:
+        with RelayClient(
+            url, token=token, answer_seconds=seconds, most_bytes=most
+        ) as relay:
             yield relay
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from pushrelay import __version__
+from pushrelay.cli.auth_flags import auth_flags, auth_settings
 from pushrelay.cli.ignored_flags import ignored_flags, warn_about_ignored_flags
 from pushrelay.cli.options import (
     LIMIT_HELP,
@@ -87,6 +88,14 @@ log = logging.getLogger("pushrelay")
     default="",
     metavar="PATH",
     help="Prefix of all paths. Defaults to the path of --web.external-url.",
+)
+@option(
+    "--web.trusted-proxies",
+    "trusted_proxies",
+    default="",
+    metavar="CIDR,...",
+    help="Networks of proxies whose X-Forwarded-For, -Proto and -Host count; `unix` is "
+    "who comes by a Unix socket. Nobody by default.",
 )
 @option(
     "--web.enable-lifecycle/--no-web.enable-lifecycle",
@@ -168,6 +177,15 @@ log = logging.getLogger("pushrelay")
     default="logfmt",
     help="How log lines are written.",
 )
+@auth_flags
+@option(
+    "--log.writes",
+    "log_writes",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    help="Whether each write has a line: who sent it, from where, to which group, with "
+    "what verdict. auto: where everybody is asked who they are.",
+)
 @limits
 @ignored_flags
 @click.pass_context
@@ -184,6 +202,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         flags["database.url"] = _without_password(values["database_url"])
         settings = _settings(values, flags)
         policies = _policies(settings)
+        _require_tokens(settings)
         warn_about_ignored_flags(context)
         _prepare_database(settings)
         _run(settings, policies)
@@ -198,6 +217,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
             "the TLS and passwords it asks for would be wrong; remove the flag and put "
             "a proxy that does both in front"
         )
+    from pushrelay.web.origin import origin_of
+
     external_path = normalise_prefix(urlsplit(values["external_url"]).path)
     prefix = values["route_prefix"]
     return Settings(
@@ -209,6 +230,8 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         own_metrics=values["own_metrics"],
         route_prefix=normalise_prefix(prefix) if prefix else external_path,
         external_path=external_path,
+        external_origin=origin_of(values["external_url"]),
+        trusted_proxies=_trusted_proxies(values["trusted_proxies"]),
         enable_lifecycle=values["enable_lifecycle"],
         enable_admin_api=values["enable_admin_api"],
         utf8_names=values["utf8_names"],
@@ -217,9 +240,19 @@ def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
         runs_max_age=_longer_than_none("--runs.max-age", values["runs_max_age"]),
         config_file=values["config_file"]
         and str(Path(values["config_file"]).absolute()),
+        **auth_settings(values),
         limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
+        log_writes=values["log_writes"],
         flags=flags,
     )
+
+
+def _trusted_proxies(written: str) -> tuple[str, ...]:
+    from pushrelay.web.proxies import Proxies
+
+    trusted = tuple(each.strip() for each in written.split(",")) if written else ()
+    Proxies(trusted)
+    return trusted
 
 
 def _telemetry_path(written: str) -> str:
@@ -292,6 +325,13 @@ def _policies(settings: Settings) -> Policies:
 
     path = settings.config_file
     return Policies(settings.freshness, read_rules(Path(path)) if path else None)
+
+
+def _require_tokens(settings: Settings) -> None:
+    from pushrelay.token_files import read_token_file
+
+    if settings.auth_token_file:
+        read_token_file(Path(settings.auth_token_file))
 
 
 def _run(settings: Settings, policies: Policies) -> None:

@@ -12,9 +12,16 @@ from typing import Any
 
 import click
 
-from pushrelay.cli.options import option, plain_option
+from pushrelay.cli.options import plain_option
 from pushrelay.cli.pages import output
-from pushrelay.cli.remote import Unavailable, dry_run, relay_url, require_yes, yes
+from pushrelay.cli.remote import (
+    Unavailable,
+    dry_run,
+    given_token,
+    relay_url,
+    require_yes,
+    yes,
+)
 from pushrelay.cli.sparkline import OUTCOME_COLOURS
 from pushrelay.cli.tables import Cell, name, show, table, terminal_columns, word
 from pushrelay.cli.times import moment
@@ -25,7 +32,6 @@ from pushrelay.wrapper.delivery import Delivery
 from pushrelay.wrapper.flush import Flushed, flush
 from pushrelay.wrapper.spool import Entry, Spool
 from pushrelay.wrapper.state import state_directories
-from pushrelay.wrapper.tokens import read_token
 
 _SHOWN = 20
 """So many reports of a kind are shown before they are discarded."""
@@ -56,11 +62,6 @@ def list_(output: str) -> None:
 
 @spool.command("flush")
 @relay_url
-@option(
-    "--token-file",
-    metavar="FILE",
-    help="File with the token for the relay; PUSHRELAY_TOKEN is the token itself.",
-)
 @plain_option(
     "--from",
     "former",
@@ -68,16 +69,14 @@ def list_(output: str) -> None:
     help="Deliver what waits for this relay, whose URL was wrong or has changed.",
 )
 @click.pass_context
-def flush_(
-    context: click.Context, url: str, token_file: str | None, former: str | None
-) -> None:
+def flush_(context: click.Context, url: str, former: str | None) -> None:
     """Deliver the reports that wait for the relay, what happened first at first. Those
     that it refuses for good are kept aside, with its reason."""
     directories = state_directories(os.environ)
     try:
         delivery = Delivery(
             url,
-            _token(token_file),
+            given_token(),
             connect_seconds=CONNECT_SECONDS,
             answer_seconds=ANSWER_SECONDS,
             directories=directories,
@@ -148,18 +147,6 @@ def _url_of(written: str) -> str:
         return parse_relay_url(written).shown
     except InvalidURL as error:
         raise click.UsageError(str(error)) from error
-
-
-def _token(file: str | None) -> str | None:
-    """Return the token, which is not on the command line, where others see it. Raises
-    click.UsageError."""
-    try:
-        token = read_token(file, os.environ)
-    except OSError as error:
-        raise click.UsageError(f"--token-file {file}: {error.strerror}") from error
-    if file is not None and token is None:
-        raise click.UsageError(f"--token-file {file} is empty; write the token into it")
-    return token
 
 
 def _tell(entry: Entry, told: list[str]) -> None:

@@ -130,6 +130,7 @@ class _Page:
         self._key = key
         self._labels = key.exposed.decode()
         self._names = key.names
+        self._has_short_key = len(key.canonical) <= _REMEMBERED_KEY_BYTES
 
     def add(self, name: str, value: float | None) -> None:
         """Add a family of one series, unless nothing is known."""
@@ -181,7 +182,8 @@ class _Page:
         label: str | None = None,
         message: bytes | None = None,
     ) -> None:
-        shape = _shape(name, size, label, self._names)
+        make = _known_shape if self._has_short_key else _shape
+        shape = make(name, size, label, self._names)
         self.families.append(StoredFamily(shape, 0, lines.encode(), message))
 
     def _around(self, label: str) -> tuple[str, str]:
@@ -258,7 +260,6 @@ def _add_native(histogram: pb.Histogram, counts: list[tuple[int, int]]) -> None:
         histogram.positive_span.add(offset=0, length=0)
 
 
-@lru_cache(maxsize=4096)
 def _shape(
     name: str, size: int, label: str | None, key_names: tuple[str, ...]
 ) -> FamilyShape:
@@ -272,3 +273,8 @@ def _shape(
         utf8_names=not all(map(is_legacy_label_name, key_names)),
         label_names=(tuple(sorted(names)),),
     )
+
+
+# Whoever reports runs chooses the names, and long ones are hardly ever the same.
+_known_shape = lru_cache(maxsize=4096)(_shape)
+_REMEMBERED_KEY_BYTES = 512

@@ -29,6 +29,7 @@ from pushrelay.store.schema import (
     receipts,
     run_evidence,
     runs,
+    tokens,
 )
 from pushrelay.store.session import Session
 from pushrelay.store.sqlite import SqliteDatabase
@@ -51,6 +52,7 @@ _KINDS = {
     run_evidence: _Kind(row_checks.key_of, row_checks.evidence_faults),
     # After the evidence, which runs are compared with.
     runs: _Kind(row_checks.run_of, row_checks.run_faults),
+    tokens: _Kind(row_checks.token_named, row_checks.token_faults),
 }
 _CONTENT = {rows.table: rows.content.name for rows in REVISED}
 

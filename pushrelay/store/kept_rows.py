@@ -1,7 +1,8 @@
 """The rows that make a store what it is, whichever kind of database holds them.
 
 What is left out is a database's own, as the row that writers lock, or says only to
-views what has gone: whoever reads these rows begins anew.
+views what has gone: whoever reads these rows begins anew. Who had logged in does so
+anew, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, func, select, true
 
 from pushrelay.store.change_rows import REVISED
-from pushrelay.store.schema import commits, receipts, runs
+from pushrelay.store.schema import commits, receipts, runs, tokens
 
 Row = tuple[Any, ...]
 
@@ -27,6 +28,7 @@ KEPT: dict[Table, ColumnElement[bool]] = {
     **{rows.table: rows.content.is_not(None) for rows in REVISED},
     receipts: true(),
     runs: true(),
+    tokens: tokens.c.parent.is_(None),
 }
 """The tables, each with which of its rows are kept."""
 

@@ -15,7 +15,7 @@ from pushrelay.store.schema import write_lock
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0007"
+HEAD = "0008"
 """The schema that this version works with; importing Alembic to find out is slow."""
 
 

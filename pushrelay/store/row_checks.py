@@ -18,6 +18,7 @@ from pushrelay.store.group_rows import from_row
 from pushrelay.store.job_rows import job_id
 from pushrelay.store.run_documents import unpack_run
 from pushrelay.store.run_rows import told_of
+from pushrelay.store.token_rows import token_of
 
 Row = Mapping[str, Any]
 Check = Callable[[Row], Iterator[str]]
@@ -46,6 +47,11 @@ def job_of(row: Row) -> str:
 def run_of(row: Row) -> str:
     """Return the id of the run of `row` as people write it."""
     return _shown(row, lambda: str(uuid.UUID(bytes=row["id"])))
+
+
+def token_named(row: Row) -> str:
+    """Return the name of the token of `row`; sessions have none."""
+    return _shown(row, lambda: str(row["name"]))
 
 
 def id_of(row: Row) -> str:
@@ -133,6 +139,15 @@ def receipt_faults(row: Row) -> Iterator[str]:
     """Check a row of `receipts`."""
     if (len(row["id"]), len(row["body"])) != (32, 32):
         yield "has an id or a body that is no SHA-256"
+
+
+def token_faults(row: Row) -> Iterator[str]:
+    """Check a row of `tokens`."""
+    token = token_of(row)
+    if any(len(digest) != 32 for digest in (token.digest, token.former or bytes(32))):
+        yield "has a digest that is no SHA-256"
+    if (token.former is None) is not (token.former_until is None):
+        yield "has only one of a former digest and its end"
 
 
 def run_faults(row: Row) -> Iterator[str]:

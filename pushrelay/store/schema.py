@@ -14,6 +14,8 @@ expectations: what is expected of a job; emptied likewise.
 runs: a row a run, known by its id for as long as a report of it may come again. `job`
     and `key` stand for its job and its grouping key. Its document, all that is known of
     it, may be let go before.
+tokens: what gives rights, by the id in its text, of which only a digest is kept. A
+    revoked one stays for a while; those with a `parent` are sessions.
 
 The rows of groups, jobs, run_evidence and expectations bear the revision that wrote
 them, and there is one of each id. On a server, where the key is both, writers see to
@@ -127,6 +129,24 @@ runs = Table(
     Column("outcome", Text),
     Column("min_interval", BigInteger),
     Column("document", LargeBinary),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("selectors", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("former", LargeBinary(32)),
+    Column("former_until", BigInteger),
+    Column("parent", Text),
 )
 
 # A query uses an index of some rows only if it asks for these rows in the same words:

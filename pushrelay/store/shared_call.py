@@ -3,10 +3,12 @@ another one where that hangs."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 
 class SharedCall:
@@ -93,3 +95,23 @@ class SecondChance:
         """Take no more requests; calls under way go on."""
         self._current.stop()
         self._other.stop()
+
+
+def quiet(call: Future[None]) -> asyncio.Future[None]:
+    """Return a future of `call` that does not complain if nobody waits for its end."""
+    future = asyncio.wrap_future(call)
+    future.add_done_callback(_retrieve)
+    return future
+
+
+def _retrieve(done: asyncio.Future[None]) -> None:
+    """Look at the exception, which asyncio would otherwise log as never retrieved."""
+    if not done.cancelled():
+        done.exception()
+
+
+async def wait(future: asyncio.Future[Any], seconds: float) -> bool:
+    """Wait for `future`, which goes on if it is late; return whether it is done."""
+    if not future.done():
+        await asyncio.wait([future], timeout=seconds)
+    return future.done()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,10 @@ def _single(value: float | None) -> Reading:
 
 def _counts(counts: dict[LabelValues, int]) -> Reading:
     return {values: float(count) for values, count in counts.copy().items()}
+
+
+def _by_limit(numbers: Mapping[str, int]) -> Reading:
+    return {(limit,): float(number) for limit, number in numbers.items()}
 
 
 def _requests(
@@ -210,12 +214,26 @@ OWN_FAMILIES = (
         lambda scrape: _requests(scrape, lambda found: float(found.seconds.count)),
     ),
     OwnFamily(
+        "pushrelay_limit",
+        _G,
+        "The limits of what is stored.",
+        ("limit",),
+        lambda scrape: _by_limit(scrape.gauges.limits),
+    ),
+    OwnFamily(
         "pushrelay_limit_exceeded_total",
         _C,
         "What was refused or given up because it was over a limit, by the name of the "
         "limit.",
         ("limit",),
         lambda scrape: _counts(scrape.telemetry.limits_exceeded),
+    ),
+    OwnFamily(
+        "pushrelay_limit_used",
+        _G,
+        "How much there is of what is limited so.",
+        ("limit",),
+        lambda scrape: _by_limit(scrape.gauges.used),
     ),
     OwnFamily(
         "pushrelay_pushes_rejected_total",
@@ -273,6 +291,13 @@ OWN_FAMILIES = (
         "Whether the database can be read, and took the last write.",
         (),
         lambda scrape: _single(scrape.gauges.store_up),
+    ),
+    OwnFamily(
+        "pushrelay_token_file_last_reload_successful",
+        _G,
+        "Whether the file of tokens was taken over when it was read last.",
+        (),
+        lambda scrape: _single(scrape.telemetry.has_tokens_of_file),
     ),
 )
 

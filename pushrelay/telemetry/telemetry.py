@@ -7,7 +7,8 @@ one thread (HTTP by the event loop, commits by the writer).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pushrelay.model import MetricFamily
 from pushrelay.telemetry import process
@@ -54,7 +55,8 @@ class Gauges:
     """Numbers that are read at scrape time.
 
     store_up: whether the database answered in time. clock_skew: seconds that the clock
-    of this host is ahead of the database's.
+    of this host is ahead of the database's. limits: of what is stored, by their names.
+    used: how much there is of each.
     """
 
     groups: int
@@ -62,6 +64,8 @@ class Gauges:
     revision: int
     store_up: bool
     clock_skew: float
+    limits: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = field(default_factory=dict)
 
 
 class RequestValues:
@@ -102,6 +106,8 @@ class Telemetry:
         # Of the configuration file, if there is one.
         self.is_configured: bool | None = None
         self.configured_at: float | None = None
+        # Of the file of tokens, if there is one.
+        self.has_tokens_of_file: bool | None = None
         self._named_jobs: set[str] = set()
         self.commit_seconds: HistogramValue = HistogramValue(SECONDS_BUCKETS)
         self.commit_writes: HistogramValue = HistogramValue(BATCH_BUCKETS)
@@ -163,6 +169,10 @@ class Telemetry:
     def reload_failed(self) -> None:
         """Record that the configuration file could not be taken over."""
         self.is_configured = False
+
+    def token_file_read(self, is_good: bool) -> None:
+        """Record that the file of tokens was read, and whether it was taken over."""
+        self.has_tokens_of_file = is_good
 
     def commit(self, seconds: float, writes: int) -> None:
         """Record a batched commit."""

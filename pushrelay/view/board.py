@@ -65,6 +65,11 @@ class Board:
         record = self._expected.get(job)
         return (record.expected if record else None) or _NOTHING_SAID
 
+    @property
+    def expected_jobs(self) -> int:
+        """Of how many jobs the store has something that is expected."""
+        return len(self._expected)
+
     def records(self) -> tuple[list[EvidenceChange], list[ExpectationRecord]]:
         """Return all that the store has."""
         return list(self.evidences.all()), list(self._expected.values())

@@ -8,15 +8,18 @@ from math import inf
 from pushrelay.policies import Policies
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_states import instance_of
+from pushrelay.stock import Stock, amount_of_runs
 
 
 class Evidences:
     """The evidence of all keys that have runs, forgotten ones among them.
 
-    What is forgotten is as good as nothing, whether or not the store still has it.
+    What is forgotten is as good as nothing, whether or not the store still has it; but
+    in the `stock` it is counted.
     """
 
     def __init__(self, policies: Policies) -> None:
+        self.stock = Stock()
         self._policies = policies
         self._held: dict[bytes, RunEvidence] = {}
         # The ids of the keys of each job that has some, by instance.
@@ -61,7 +64,9 @@ class Evidences:
         last = self._last_starts.get(job)
         if last is None:
             last = max([each.last_start for each in self.of_job(job)], default=0)
-            self._last_starts[job] = last
+            # Of jobs that come and go without a run, nothing must be left.
+            if job in self._ids:
+                self._last_starts[job] = last
         return last
 
     def put(self, evidence: RunEvidence) -> None:
@@ -72,6 +77,7 @@ class Evidences:
         if before is None:
             instances = self._ids.setdefault(key.job, defaultdict(set))
             instances[instance_of(key)].add(key.id)
+            self.stock.add(key.job, amount_of_runs(key))
         policy = self._policies.policy_of(key, None)
         after = None if policy is None else policy.forgets_runs_after
         if after is not None:
@@ -95,4 +101,5 @@ class Evidences:
             del self._ids[job]
         self._forget_at.pop(id_, None)
         self._last_starts.pop(job, None)
+        self.stock.remove(job, amount_of_runs(evidence.key))
         return evidence

@@ -9,6 +9,7 @@ from itertools import chain
 from pushrelay.changes import JobRecord
 from pushrelay.exposition.evidence import JOB_EVIDENCE, evidence_of, evidence_shape
 from pushrelay.groups import FamilyShape, Group, Holder
+from pushrelay.stock import Stock
 from pushrelay.view.blocks import HolderChange
 from pushrelay.view.family import Family
 from pushrelay.view.jobs import Jobs, outlives_groups
@@ -38,6 +39,7 @@ class Holdings:
         self.key_shapes = KeyShapes(group.key.names for group in held)
         self.series = sum(map(_series_of, held)) + len(JOB_EVIDENCE) * len(known)
         self.size = sum(map(size_of, held))
+        self.stock = Stock(held)
         self.pending: dict[bytes, Group] = {}
         self.changed: set[str] = set()
 
@@ -82,6 +84,7 @@ class Holdings:
         gone: list[Group] = []
         for id_, group in new.items():
             old = groups.get(id_)
+            self.stock.change(old, group)
             self._count_for_job(old, group)
             if old and group and _only_values_differ(old, group):
                 self.pending[id_] = groups[id_] = group

@@ -27,6 +27,11 @@ class Jobs:
         self._known: dict[str, Job] = {}
         self._before: dict[str, Job | None] = {}
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._known)
+
     def get(self, job: str) -> Job | None:
         """Return what is known of `job`, if its groups come and go."""
         return self._known.get(job)

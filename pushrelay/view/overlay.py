@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricType
+from pushrelay.stock import Stock
 from pushrelay.view.family import Family
 from pushrelay.view.holders import Holders
 from pushrelay.view.key_shapes import KeyShapes
@@ -20,7 +21,7 @@ class Overlay:
     """A `catalog.Catalog` of the view and of groups that are not committed yet.
 
     The view itself stays as it is, so that dropping the overlay undoes a batch. It
-    must not change while the overlay is in use.
+    must not change while the overlay is in use. stock: how much there is.
     """
 
     def __init__(self, view: View, own_types: Mapping[str, MetricType]) -> None:
@@ -34,11 +35,13 @@ class Overlay:
         # By family name: some of its other groups, and where to find more.
         self._shown: dict[str, tuple[list[bytes], Iterator[bytes]]] = {}
         self._added_shapes = KeyShapes()
+        self.stock = Stock(base=view.stock)
 
     def put(self, key: GroupingKey, group: Group | None) -> None:
         """From now on, `group` is what is stored under `key`; None is a deletion."""
         before = self.group(key)
         self._groups[key.id] = group
+        self.stock.change(before, group)
         if before and group and before.payload.layout is group.payload.layout:
             return  # nobody holds another family or another type than before
         if before is not None and key.canonical in self._hidden:

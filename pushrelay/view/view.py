@@ -25,6 +25,7 @@ from pushrelay.changes import (
 from pushrelay.changes import GroupChange as StoreChange
 from pushrelay.groups import Group
 from pushrelay.policies import Policies
+from pushrelay.stock import Stock
 from pushrelay.view.board import Board
 from pushrelay.view.family import Family
 from pushrelay.view.holdings import Holdings, NewGroups
@@ -80,6 +81,11 @@ class View:
     def key_shapes(self) -> KeyShapes:
         """The label names of all grouping keys."""
         return self._holdings.key_shapes
+
+    @property
+    def stock(self) -> Stock:
+        """How much is stored of groups that are not forgotten."""
+        return self._holdings.stock
 
     @property
     def jobs(self) -> Jobs:

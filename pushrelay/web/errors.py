@@ -14,15 +14,20 @@ from pushrelay.errors import (
     InvalidRules,
     InvalidRun,
     LimitExceeded,
+    NotAllowed,
+    NotAuthenticated,
     Overloaded,
     PushrelayError,
     RunConflict,
     RunTooOld,
     StoreUnavailable,
+    TooManyFailures,
     UnknownJob,
 )
 
 RETRY_AFTER_SECONDS = 5
+FULL_RETRY_AFTER_SECONDS = 60
+"""Until something is forgotten or somebody makes room."""
 
 _LIMIT_STATUS = {
     "body_bytes": 413,
@@ -32,6 +37,13 @@ _LIMIT_STATUS = {
     "database": 413,
     "rendered_bytes": 413,
     "target_bytes": 414,
+    # There may be room later.
+    "stored_groups": 429,
+    "stored_series": 429,
+    "stored_bytes": 429,
+    "job_groups": 429,
+    "job_series": 429,
+    "database_bytes": 429,
 }
 
 
@@ -71,12 +83,15 @@ class HTTPError(PushrelayError):
 _STATUS = {
     InvalidRequest: 400,
     InconsistentPush: 400,
+    NotAuthenticated: 401,
+    NotAllowed: 403,
     UnknownJob: 404,
     IdempotencyConflict: 409,
     RunConflict: 409,
     RunTooOld: 410,
     InvalidRules: 500,
     RequestTimeout: 408,
+    TooManyFailures: 429,
     StoreUnavailable: 503,
 }
 
@@ -98,11 +113,32 @@ def text_of(error: Exception) -> str:
     return str(error) if isinstance(error, PushrelayError) else "internal error"
 
 
+def line_of(error: Exception) -> str:
+    """Return what a client is told that does not want JSON, as the Pushgateway would
+    say it."""
+    return "Unauthorized" if isinstance(error, NotAuthenticated) else text_of(error)
+
+
 def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
     """Return the headers that an answer with `error` needs."""
     if isinstance(error, StoreUnavailable):
         return (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+    if isinstance(error, TooManyFailures):
+        return (("Retry-After", str(error.seconds)),)
+    if isinstance(error, NotAuthenticated):
+        return _challenges(error.scheme)
+    if status_of(error) == HTTPStatus.TOO_MANY_REQUESTS:
+        return (("Retry-After", str(FULL_RETRY_AFTER_SECONDS)),)
     return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
+
+
+def _challenges(wrong: str) -> tuple[tuple[str, str], ...]:
+    """Return how one may say who one is (RFC 7617, RFC 6750)."""
+    bearer = 'Bearer realm="pushrelay"'
+    if wrong == "bearer":
+        bearer += ', error="invalid_token"'
+    basic = 'Basic realm="pushrelay", charset="UTF-8"'
+    return (("WWW-Authenticate", basic), ("WWW-Authenticate", bearer))
 
 
 def reason_of(error: Exception) -> str:

@@ -6,19 +6,22 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
 from typing import Any
 
 from pushrelay.config import Limits
 from pushrelay.exposition.negotiation import PROBLEM_JSON, prefers_json
+from pushrelay.rights import ANYBODY
 from pushrelay.web.errors import (
     HTTPError,
     headers_of,
+    line_of,
     problem_of,
     status_of,
-    text_of,
 )
 from pushrelay.web.incoming import Incoming
 from pushrelay.web.parameters import Parameters
+from pushrelay.web.proxies import NO_PROXIES, Proxies, Source
 from pushrelay.web.request_body import Message, Receive, RequestBody
 
 Scope = MutableMapping[str, Any]
@@ -31,6 +34,14 @@ BODY_IS_HERE = "pushrelay.body_is_here"
 `receive` will return at once."""
 
 TEXT = "text/plain; charset=utf-8"
+
+BODY_HEADERS: Headers = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+"""Of every answer with a body: it is taken for what it is, and no other page has it as
+an image, a script or the like."""
+
 _LENGTH_DIGITS = 18
 
 _ORIGIN = re.compile(r"^https?://[^/]*", re.IGNORECASE)
@@ -42,6 +53,10 @@ class Exchange:
     raw_path: the undecoded path of the request target, without the query. A target in
         absolute form, as clients send it to a proxy, is its path.
     query: the undecoded query of the request target.
+    identity: who sent it; ANYBODY where nobody is asked.
+    has_session: whether that is known because they have logged in.
+    about: what it is about, such as a grouping key; its text is for people, and empty
+        if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
         before the client can know it.
     started_at: monotonic clock, seconds.
@@ -53,12 +68,16 @@ class Exchange:
         receive: Receive,
         send: Send,
         limits: Limits,
+        proxies: Proxies = NO_PROXIES,
         incoming: Incoming | None = None,
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
         self.raw_path = _raw_path(scope)
         self.query: str = scope.get("query_string", b"").decode("latin-1")
+        self.identity = ANYBODY
+        self.has_session = False
+        self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None
@@ -70,15 +89,20 @@ class Exchange:
             incoming or Incoming(limits.incoming_bytes),
         )
         self._send = send
+        self._proxies = proxies
 
     # --- the request ---
 
     @property
     def client(self) -> str:
-        """The client's address."""
-        address = self.scope.get("client")
-        # A socket for both kinds of addresses shows IPv4 ones in this way.
-        return str(address[0]).removeprefix("::ffff:") if address else ""
+        """The client's address, before proxies that are trusted; empty on a Unix
+        socket."""
+        return self.source.client
+
+    @cached_property
+    def source(self) -> Source:
+        """Where the request comes from, and whom it asks."""
+        return self._proxies.source(self.scope)
 
     @property
     def size(self) -> int:
@@ -150,9 +174,8 @@ class Exchange:
             body = error.plain.encode()
             await self.answer(status, body, TEXT if body else None, headers)
         else:
-            body = f"{text_of(error)}\n".encode(errors="backslashreplace")
-            sniff = ("X-Content-Type-Options", "nosniff")
-            await self.answer(status, body, TEXT, (*headers, sniff))
+            body = f"{line_of(error)}\n".encode(errors="backslashreplace")
+            await self.answer(status, body, TEXT, headers)
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Send the head of an answer."""
@@ -162,6 +185,8 @@ class Exchange:
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))
+        if any(name == "Content-Type" for name, _ in headers):
+            headers = (*headers, *BODY_HEADERS)
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}

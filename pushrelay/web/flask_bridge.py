@@ -17,6 +17,12 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from pushrelay.web.exchange import Exchange, Headers
 
+IDENTITY = "pushrelay.identity"
+"""Where an application finds who asks."""
+
+HAS_SESSION = "pushrelay.has_session"
+"""Where it finds whether they have logged in."""
+
 
 @dataclass(frozen=True, slots=True)
 class FlaskAnswer:
@@ -38,13 +44,19 @@ class FlaskAnswer:
 def call_flask(app: Flask, exchange: Exchange, prefix: str, path: str) -> FlaskAnswer:
     """Return the answer of `app`, which is below the path `prefix`, at `path` (decoded)
     to a request without a body."""
-    host = exchange.header("host") or "localhost"
+    source = exchange.source
     builder = EnvironBuilder(
         method=exchange.method,
         path=quote(path, errors="surrogateescape"),
-        base_url=f"{exchange.scope['scheme']}://{host}{quote(prefix)}/",
+        base_url=f"{source.scheme}://{source.host or 'localhost'}{quote(prefix)}/",
         query_string=exchange.query,
-        headers=exchange.headers,
+        # What was asked for is what a proxy that is trusted says it was.
+        headers=[(name, v) for name, v in exchange.headers if name != "host"],
     )
-    parts, status, headers = run_wsgi_app(app.wsgi_app, builder.get_environ())
+    environ = {
+        **builder.get_environ(),
+        IDENTITY: exchange.identity,
+        HAS_SESSION: exchange.has_session,
+    }
+    parts, status, headers = run_wsgi_app(app.wsgi_app, environ)
     return FlaskAnswer(int(status[:3]), tuple(headers), iter(parts))

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
 from http import HTTPStatus
@@ -25,40 +23,38 @@ from pushrelay.exposition.compression import check_encoding
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.web.app import create_app
+from pushrelay.web.authentication import Authentication
+from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.crowd import Crowd
 from pushrelay.web.errors import HTTPError, limit_of
-from pushrelay.web.exchange import TEXT, Exchange, Handlers, Headers
+from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
 from pushrelay.web.incoming import Incoming
 from pushrelay.web.jobs import Jobs
+from pushrelay.web.lifecycle import Lifecycle
 from pushrelay.web.limit_hits import LimitHits
+from pushrelay.web.login import Login
+from pushrelay.web.noting import WRITING, log_write
+from pushrelay.web.openapi import show_openapi
+from pushrelay.web.origin import require_own_origin
 from pushrelay.web.pings import Pings
+from pushrelay.web.proxies import Proxies
 from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
-from pushrelay.web.readers import Readers
 from pushrelay.web.reloading import Reloader
 from pushrelay.web.reports import Reports
 from pushrelay.web.request_body import ClientGone
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
-from pushrelay.web.streaming import Streamer
+from pushrelay.web.sessions import Sessions
+from pushrelay.web.streamers import Streamers
 
 log = logging.getLogger(__name__)
-
-PAGE_THREADS = 2
-SCRAPE_THREADS = max(2, min(os.cpu_count() or 1, 4))
-"""Apart, for scrapes must not wait behind pages that anybody asks for. More threads make
-no more pages, and pushes have to wait for each: with 500 clients that asked for pages,
-four and four made them take twice as long as two and two."""
-
-ASKED_THREADS = 2
-"""For requests with selectors, which take half a minute if they have a hundred regular
-expressions for 50,000 groups: whole pages must not wait behind them."""
 
 
 class Gateway:
@@ -77,19 +73,15 @@ class Gateway:
         self.limit_hits = LimitHits(self._telemetry)
         self.incoming = Incoming(self._limits.incoming_bytes)
         self._crowd = Crowd(self._limits.requests, self._telemetry)
-        self._terminate = terminate
+        streamers = Streamers(self._limits, self.limit_hits.note)
+        self._streamer, chooser = streamers.page, streamers.chooser
+        self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
-        readers = Readers(self._limits, self.limit_hits.note)
-
-        def streamer(threads: int, name: str) -> Streamer:
-            return Streamer(
-                ThreadPoolExecutor(threads, thread_name_prefix=name), readers
-            )
-
-        self._streamer = streamer(PAGE_THREADS, "page")
-        scraped = streamer(SCRAPE_THREADS, "scrape")
-        chooser = streamer(ASKED_THREADS, "asked")
+        tokens = relay.tokens
+        sessions = Sessions(settings, tokens)
+        self._authentication = Authentication(settings, tokens, sessions, lambda: None)
         self._flask = create_app(settings, relay)
+        self._login = Login(self._authentication, sessions, tokens, self._flask)
         bodies = Bodies()
         reader = PushReader(settings.limits, utf8_names=settings.utf8_names)
         self._pushes = Pushes(settings, relay, bodies, reader)
@@ -98,17 +90,15 @@ class Gateway:
         self._reloader = Reloader(Path(file) if file else None, relay)
         self._handlers: Handlers = {
             **self._pushes.handlers,
-            **Scraping(relay, scraped, chooser).handlers,
+            **Scraping(relay, streamers.scrape, chooser).handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
             **Pings(settings, relay, bodies, reports).handlers,
             **Jobs(settings, relay, bodies, chooser).handlers,
+            **Lifecycle(settings, relay, self._reloader, terminate).handlers,
+            **self._login.handlers,
             "import": Importing(settings, relay).take_over,
-            "healthy": self._healthy,
-            "ready": self._ready,
-            "reload": self._reload,
-            "quit": self._quit,
-            "quit_refused": self._quit_refused,
+            "openapi": show_openapi,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
@@ -121,7 +111,9 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            exchange = Exchange(scope, receive, send, self._limits, self.incoming)
+            exchange = Exchange(
+                *(scope, receive, send, self._limits, self._proxies, self.incoming)
+            )
             try:
                 await self._serve(exchange)
             finally:
@@ -180,14 +172,14 @@ class Gateway:
     async def _route(self, exchange: Exchange) -> str:
         """Answer; return the name of the handler that did."""
         check_head(exchange, self._limits)
+        require_own_origin(exchange, self._settings.external_origin)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
-        encoding = exchange.header("content-encoding")
-        if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
-            check_encoding(await exchange.body(), encoding)
+        if isinstance(resolution, Found):
+            return await self._handle(exchange, resolution)
+        exchange.identity = await self._authentication.identify(exchange)
+        require_known(exchange.identity)
+        await self._check_encoding(exchange, resolution)
         match resolution:
-            case Found(name, rest):
-                await self._handle(exchange, name, rest)
-                return name
             case Redirected():
                 await _redirect(exchange, resolution)
             case Refused():
@@ -196,32 +188,63 @@ class Gateway:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
 
+    async def _admit(self, exchange: Exchange, found: Found) -> None:
+        """Raise what keeps the request from its handler."""
+        if found.right is not None:
+            exchange.identity = await self._authentication.identify(exchange)
+            require_right(exchange.identity, found.right)
+        await self._check_encoding(exchange, found)
+
+    async def _check_encoding(self, exchange: Exchange, resolution: Resolution) -> None:
+        encoding = exchange.header("content-encoding")
+        if encoding is not None and not self._is_free_of_encoding(exchange, resolution):
+            check_encoding(await exchange.body(), encoding)
+
     def _is_free_of_encoding(self, exchange: Exchange, resolution: Resolution) -> bool:
         """Whether a compressed body with a bad head is none of our business."""
         if isinstance(resolution, Redirected) and resolution.by_cleaning:
             return True
         return self._router.is_api(exchange.raw_path)
 
-    async def _handle(self, exchange: Exchange, name: str, rest: str) -> None:
-        if name in _COMPATIBLE:
-            exchange.on_status = partial(self._count_compatible, exchange, name)
+    async def _handle(self, exchange: Exchange, found: Found) -> str:
+        """Answer; return who is to be named as the one that did."""
+        name, error = "other", None
         try:
-            await self._serve_in_place(exchange, name, rest)
+            place = exchange.request_body.place = self._crowd.enter(found.name)
+            try:
+                await self._admit(exchange, found)
+                name = found.name
+                if name in _COMPATIBLE:
+                    exchange.on_status = partial(self._count_compatible, exchange, name)
+                await self._handlers[name](exchange, found.rest)
+            finally:
+                place.leave()
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001  # the boundary to the client
-            await self._answer_error(exchange, error)
-            if name in _PUSHES:
-                self._pushes.note_rejection(exchange, rest, error)
-            elif name in _REPORTS:
-                self._pushes.note_refused_report(exchange, error)
+        except Exception as refusal:  # noqa: BLE001  # the boundary to the client
+            error = refusal
+            if found.name == "status" and self._login.invites(exchange, error):
+                await self._login.invite(exchange)
+            else:
+                await self._answer_error(exchange, error)
+        self._note(exchange, found, error)
+        return name
 
-    async def _serve_in_place(self, exchange: Exchange, name: str, rest: str) -> None:
-        place = exchange.request_body.place = self._crowd.enter(name)
-        try:
-            await self._handlers[name](exchange, rest)
-        finally:
-            place.leave()
+    def _note(self, exchange: Exchange, found: Found, error: Exception | None) -> None:
+        """Count and log what became of a request."""
+        if error is not None and found.name in _PUSHES:
+            self._pushes.note_rejection(exchange, found.rest, error)
+        elif error is not None and found.name in _REPORTS:
+            self._pushes.note_refused_report(exchange, error)
+        if found.right in WRITING and self._is_logged:
+            log_write(exchange, error)
+
+    @property
+    def _is_logged(self) -> bool:
+        """Whether each write has a line in the log."""
+        if self._settings.log_writes == "auto":
+            return self._authentication.is_required
+        return self._settings.log_writes == "on"
 
     def _count_compatible(self, exchange: Exchange, name: str) -> None:
         self._telemetry.compatible_request(name, exchange.method, exchange.status)
@@ -235,34 +258,6 @@ class Gateway:
             # The head is out already; the server closes the connection.
             raise error
         await exchange.error(error)
-
-    async def _healthy(self, exchange: Exchange, _rest: str) -> None:
-        self._relay.require_alive()
-        await exchange.answer(200, b"OK", TEXT)
-
-    async def _ready(self, exchange: Exchange, _rest: str) -> None:
-        await self._relay.require_ready()
-        await exchange.answer(200, b"OK", TEXT)
-
-    async def _reload(self, exchange: Exchange, _rest: str) -> None:
-        self._require_lifecycle()
-        await self._reloader.reload()
-        await exchange.answer(200)
-
-    def _require_lifecycle(self) -> None:
-        if not self._settings.enable_lifecycle:
-            text = "Lifecycle API is not enabled."
-            raise HTTPError(HTTPStatus.FORBIDDEN, text, plain=text)
-
-    async def _quit(self, exchange: Exchange, _rest: str) -> None:
-        self._require_lifecycle()
-        await exchange.answer(200, b"Requesting termination... Goodbye!", TEXT)
-        log.warning("a client asked for termination: %s", exchange.client)
-        self._terminate()
-
-    async def _quit_refused(self, _exchange: Exchange, _rest: str) -> None:
-        text = "Only POST or PUT requests allowed."
-        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, plain=text)
 
     async def _api_options(
         self, headers: Headers, exchange: Exchange, _rest: str

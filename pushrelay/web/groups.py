@@ -20,6 +20,7 @@ from pushrelay.web.answers import (
     listing,
     seconds,
 )
+from pushrelay.web.authorisation import covered
 from pushrelay.web.exchange import Exchange, Handlers
 from pushrelay.web.noting import note
 from pushrelay.web.parameters import Parameters
@@ -45,7 +46,7 @@ class Groups:
         """Show a page of the groups."""
         await self._relay.refresh()
         # Nothing of it is done before a thread asks for the first part.
-        parts = self._listing(exchange.parameters, self._relay.now())
+        parts = self._listing(exchange, self._relay.now())
         await self._streamer.send(exchange, 200, READ, parts)
 
     async def delete(self, exchange: Exchange, _rest: str) -> None:
@@ -54,8 +55,9 @@ class Groups:
         dry_run = parameters.flag("dry_run")
         await self._relay.require_refresh()
         now = self._relay.now()
-        condition, found = await self._streamer.run(self._to_delete, parameters, now)
+        condition, found = await self._streamer.run(self._to_delete, exchange, now)
         keys: Sequence[GroupingKey] = [group.key for group in found]
+        exchange.about = f"{len(keys)} groups"
         if not dry_run:
             asked = {
                 "match": " or ".join(map(str, condition.selectors)),
@@ -71,7 +73,8 @@ class Groups:
 
     # --- on a thread ---
 
-    def _listing(self, parameters: Parameters, now: int) -> Iterator[bytes]:
+    def _listing(self, exchange: Exchange, now: int) -> Iterator[bytes]:
+        parameters = exchange.parameters
         parameters.require_known(
             "match[]", "state", "older_than", "sort", "limit", "cursor"
         )
@@ -80,11 +83,13 @@ class Groups:
         cursor = parameters.one("cursor")
         after = None if cursor is None else order.read_cursor(cursor)
         condition = _condition(parameters, now)
-        yield from _page(page_of(self._relay.groups(), condition, order, limit, after))
+        groups = covered(exchange.identity, self._relay.groups())
+        yield from _page(page_of(groups, condition, order, limit, after))
 
     def _to_delete(
-        self, parameters: Parameters, now: int
+        self, exchange: Exchange, now: int
     ) -> tuple[Condition, Sequence[Group]]:
+        parameters = exchange.parameters
         parameters.require_known("match[]", "state", "older_than", "dry_run")
         condition = _condition(parameters, now)
         has_matcher = condition.selectors and not any(
@@ -95,7 +100,8 @@ class Groups:
                 'say which groups to delete: match[]={job="x"}, or older_than=7d, or '
                 "both; a selector without matchers and an age of 0 say nothing"
             )
-        return condition, condition.choose(self._relay.groups())
+        groups = covered(exchange.identity, self._relay.groups())
+        return condition, condition.choose(groups)
 
 
 async def answer_keys(

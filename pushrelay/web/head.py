@@ -9,11 +9,9 @@ from pushrelay.config import Limits
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.proxies import HOST
 
 _MALFORMED_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HOST = re.compile(
-    r"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Za-z:.%_~-]+\])(?::[0-9]*)?"
-)
 
 
 def check_head(exchange: Exchange, limits: Limits) -> None:
@@ -29,7 +27,7 @@ def check_head(exchange: Exchange, limits: Limits) -> None:
     host = exchange.header("host")
     if host is None and exchange.scope["http_version"] == "1.1":
         raise InvalidRequest("missing required Host header")
-    if host is not None and not _HOST.fullmatch(host):
+    if host is not None and not HOST.fullmatch(host):
         raise InvalidRequest("malformed Host header")
     if "%" in path and _MALFORMED_ESCAPE.search(path):
         raise InvalidRequest("the path has a % without two hexadecimal digits")

@@ -29,6 +29,7 @@ from pushrelay.grouping_key import parse_labels
 from pushrelay.groups import Group, Payload
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
+from pushrelay.web.authorisation import require_all_groups
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.interpreter import short_turns
 from pushrelay.writes import NOT_OLDER, Import
@@ -76,7 +77,10 @@ class Importing:
         Raises what `Relay.import_groups` raises, and InvalidRequest, LimitExceeded,
         RequestTimeout and ClientGone for requests that cannot be read.
         """
+        require_all_groups(exchange.identity)
+        exchange.about = "an import"
         _check_content_type(exchange.header("content-type"))
+        exchange.parameters.require_known("dry_run")
         dry_run = exchange.parameters.flag("dry_run")
         body, encoding = await exchange.body(), exchange.header("content-encoding")
         with short_turns():

@@ -27,6 +27,7 @@ from pushrelay.web.answers import (
     listing,
     place_of,
 )
+from pushrelay.web.authorisation import require_job
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.exchange import Exchange, Handlers
 from pushrelay.web.groups import answer_keys
@@ -77,14 +78,18 @@ class Jobs:
         """Show a page of the jobs, by name."""
         parameters = exchange.parameters
         parameters.require_known("state", "limit", "cursor")
+        grant = exchange.identity.grant
         states = await self._relay.runs.states()
+        if grant.is_bounded:
+            states = [state for state in states if grant.covers_job(state.job)]
         parts = _listing(states, parameters)
         await self._streamer.send(exchange, 200, READ, parts)
 
     async def show(self, exchange: Exchange, path: str) -> None:
         """Show a job and its worst keys; path: as `parse_job` takes it, here and
         below."""
-        state = await self._relay.runs.state(parse_job(path))
+        job = _job_of(exchange, path)
+        state = await self._relay.runs.state(job)
         keys = await asyncio.to_thread(worst_keys, state, MOST_KEYS)
         documents = [key_document(each) for each in keys]
         await answer(exchange, {**job_document(state), "keys": documents}, READ)
@@ -93,7 +98,7 @@ class Jobs:
         """Forget a job."""
         parameters = exchange.parameters
         parameters.require_known("dry_run")
-        dry_run, job = parameters.flag("dry_run"), parse_job(path)
+        dry_run, job = parameters.flag("dry_run"), _job_of(exchange, path)
         state = await self._relay.runs.state(job, must_be_known=False)
         is_expected = state.expected.effective is not None
         is_known = self._relay.endings.remembers(job) or is_expected or state.keys > 0
@@ -113,7 +118,8 @@ class Jobs:
     async def expect(self, exchange: Exchange, path: str) -> None:
         """Let it be expected of a job what the body says."""
         exchange.parameters.require_known()
-        job = self._job(path)
+        job = _job_of(exchange, path)
+        check_grouping_labels(GroupingKey.of({"job": job}), self._limits)
         expectation, warnings = await self._bodies.use(
             exchange, self._limits.target_bytes, _read_expectation, is_quick=True
         )
@@ -133,14 +139,15 @@ class Jobs:
         """Take back what was said at the API of what is expected of a job."""
         exchange.parameters.require_known()
         now = self._relay.now()
+        job = _job_of(exchange, path)
         change = ChangeExpectation(
-            parse_job(path), lambda expected: expected.told(Source.API, None, now)
+            job, lambda expected: expected.told(Source.API, None, now)
         )
         await self._change(exchange, change, "take back the expectation")
 
     async def pause(self, exchange: Exchange, path: str) -> None:
         """Let nothing be expected of a job until a moment."""
-        job = parse_job(path)
+        job = _job_of(exchange, path)
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
         until = _end_of_pause(Parameters(form), self._relay.now())
         change = ChangeExpectation(job, lambda expected: expected.paused(until))
@@ -150,9 +157,8 @@ class Jobs:
         """End the pause of a job."""
         exchange.parameters.require_known()
         now = self._relay.now()
-        change = ChangeExpectation(
-            parse_job(path), lambda expected: expected.resumed(now)
-        )
+        job = _job_of(exchange, path)
+        change = ChangeExpectation(job, lambda expected: expected.resumed(now))
         await self._change(exchange, change, "resume")
 
     async def _change(
@@ -171,11 +177,13 @@ class Jobs:
         document = job_document(state)
         await answer(exchange, {**document, "warnings": list(warnings)})
 
-    def _job(self, path: str) -> str:
-        """Return the name of a job that there may be."""
-        job = parse_job(path)
-        check_grouping_labels(GroupingKey.of({"job": job}), self._limits)
-        return job
+
+def _job_of(exchange: Exchange, path: str) -> str:
+    """Return the name of the job, which must be for who asks as a whole."""
+    job = parse_job(path)
+    exchange.about = GroupingKey.of({"job": job})
+    require_job(exchange.identity, job)
+    return job
 
 
 def _listing(states: list[JobState], parameters: Parameters) -> Iterator[bytes]:

@@ -45,7 +45,7 @@ class Pings:
         fields = pairs_of(form, errors="surrogateescape")
         report = parse_ping(fields, now, utf8_names=self._utf8_names)
         with about_job(report.run.key.job):
-            reported = await self._reports.take(report, now)
+            reported = await self._reports.take(exchange, report, now)
         if exchange.prefers_json:
             await answer(exchange, data_of(reported))
         else:

@@ -33,6 +33,7 @@ from pushrelay.problems import Problem
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
+from pushrelay.web.authorisation import require_all_groups, require_group
 from pushrelay.web.bodies import Bodies, is_short
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
@@ -82,6 +83,10 @@ class Pushes:
         asked = push_request(exchange)
         short = len(path) <= _REMEMBERED_CHARACTERS
         key = self._known_key(path) if short else self._key(path)
+        exchange.about = key
+        require_group(exchange.identity, key)
+        if exchange.identity.limits is not None:
+            check_grouping_labels(key, exchange.identity.limits_within(self._limits))
         try:
             push = await self._read(exchange, key, asked, now)
             replayed = await self._relay.push(push)
@@ -99,20 +104,23 @@ class Pushes:
         written = parameters.one("by")
         by = parse_by(written, self._limits, utf8_names=self._utf8_names)
         mode_of = partial(self._mode, asked)
-        policies, limits = self._relay.policies, self._limits
-        limits_of = partial(policies.limits_of, limits=limits)
+        limits = exchange.identity.limits_within(self._limits)
+        limits_of = partial(self._relay.policies.limits_of, limits=limits)
 
         def read(body: bytes) -> PushAll:
             format_ = _format(exchange)
             pushes = self._reader.read_groups(
-                body, format_, by, mode_of, now, limits_of
+                body, format_, by, mode_of, now, limits, limits_of
             )
+            for push in pushes:
+                require_group(exchange.identity, push.key)
             wanted = [_as_asked(push, asked, body) for push in pushes]
             return PushAll(tuple(wanted), asked.dry_run)
 
         write = await self._bodies.use(
             exchange, limits.body_bytes, read, is_quick=False
         )
+        exchange.about = f"{len(write.pushes)} groups"
         try:
             replayed = await self._relay.push(write)
         except InconsistentPush as refusal:
@@ -124,6 +132,8 @@ class Pushes:
     async def delete(self, exchange: Exchange, path: str) -> None:
         """Delete a group, or those of its series that match; path: as for `push`."""
         key = parse_path(path, utf8_names=self._utf8_names)
+        exchange.about = key
+        require_group(exchange.identity, key)
         selectors = []
         if exchange.query:
             with short_turns():
@@ -137,6 +147,8 @@ class Pushes:
 
     async def wipe(self, exchange: Exchange, _rest: str) -> None:
         """Delete all groups."""
+        require_all_groups(exchange.identity)
+        exchange.about = "all groups"
         await self._relay.endings.wipe()
         await exchange.answer(202)
 
@@ -176,7 +188,8 @@ class Pushes:
     async def _read(
         self, exchange: Exchange, key: GroupingKey, asked: PushRequest, now: int
     ) -> Push:
-        limits = self._relay.policies.limits_of(key, self._limits)
+        limits = exchange.identity.limits_within(self._limits)
+        limits = self._relay.policies.limits_of(key, limits)
 
         def read(body: bytes) -> Push:
             own = None if limits == self._limits else limits

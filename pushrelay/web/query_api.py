@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, request
 
 from pushrelay import __version__
 from pushrelay.exposition.evidence import HELP, NANOSECONDS
@@ -26,6 +26,8 @@ from pushrelay.model import (
     MetricType,
     Summary,
 )
+from pushrelay.web.authorisation import covered
+from pushrelay.web.flask_bridge import IDENTITY
 
 CORS_HEADERS: tuple[tuple[str, str], ...] = (
     ("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Origin"),
@@ -64,7 +66,8 @@ def metrics() -> Response:
     """Show all groups with all that was pushed to them."""
     relay = current_app.extensions["pushrelay"]
     relay.refresh_blocking()
-    return _json(_document(relay.groups()))
+    groups = covered(request.environ[IDENTITY], relay.groups())
+    return _json(_document(groups))
 
 
 def rfc3339(nanoseconds: int) -> str:

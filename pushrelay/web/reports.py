@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.config import Settings
+from pushrelay.config import Limits, Settings
 from pushrelay.errors import InvalidRequest, LimitExceeded
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
@@ -14,11 +15,15 @@ from pushrelay.exposition.negotiation import PushFormat
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import EMPTY
 from pushrelay.push_reader import PushReader
+from pushrelay.quoting import quote
 from pushrelay.relay import Relay
+from pushrelay.rights import Grant
 from pushrelay.run_documents import run_id
 from pushrelay.runs import Report
+from pushrelay.web.authorisation import require_group
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
 from pushrelay.web.errors import limit_of, reason_of
+from pushrelay.web.exchange import Exchange
 from pushrelay.web.push_request import PushRequest
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -43,38 +48,49 @@ class Reports:
         self._bodies = bodies
         self._reader = reader
 
-    async def take(self, report: Report, now: int) -> Reported:
-        """Store what is reported at `now` (Unix nanoseconds).
+    async def take(self, exchange: Exchange, report: Report, now: int) -> Reported:
+        """Store what `exchange` reports at `now` (Unix nanoseconds).
 
         Metrics that are refused are counted, like refused pushes. Raises what
-        `RunCases.report` raises, and LimitExceeded and InvalidLabels.
+        `RunCases.report` raises, and LimitExceeded, InvalidLabels and NotAllowed.
         """
         key = report.run.key
-        check_grouping_labels(key, self._limits)
-        reported = await self._relay.runs.report(await self._with_push(report, now))
+        exchange.about = key
+        require_group(exchange.identity, key)
+        limits = exchange.identity.limits_within(self._limits)
+        check_grouping_labels(key, limits)
+        report = _within(exchange.identity.grant, report)
+        with_push = await self._with_push(report, now, limits)
+        reported = await self._relay.runs.report(with_push)
         if reported.refusal is not None:
             self._note(key, reported.refusal)
         return reported
 
-    async def _with_push(self, report: Report, now: int) -> ReportRun:
+    async def _with_push(self, report: Report, now: int, limits: Limits) -> ReportRun:
         key, end = report.run.key, report.run.end
         if end is None or report.metrics is None:
             return ReportRun(report)
         body = report.metrics.encode()
-        read = partial(self._read, report, body, key, _pushed_at(end.finished_at, now))
+        at = _pushed_at(end.finished_at, now)
+        read = partial(self._read, report, body, key, at, limits)
         if len(body) <= INLINE_BODY_BYTES and is_short(key):
             return read()
         return await self._bodies.run(read)
 
     def _read(
-        self, report: Report, body: bytes, key: GroupingKey, at: int
+        self,
+        report: Report,
+        body: bytes,
+        key: GroupingKey,
+        at: int,
+        limits: Limits,
     ) -> ReportRun:
         """Return `report` with the push of its metrics `body`, as a POST to the group
-        `key` at that time would be."""
+        `key` at that time would be; limits: of who reports."""
         policies = self._relay.policies
         rule = policies.rule_of(key)
         mode = PushRequest().mode_under(rule.mode if rule else None)
-        limits = policies.limits_of(key, self._limits)
+        limits = policies.limits_of(key, limits)
         own = None if limits == self._limits else limits
         try:
             text = decode_body(body, None, limits.body_bytes)
@@ -92,6 +108,18 @@ class Reports:
             "reason": str(refusal)[:_LOGGED_CHARACTERS],
         }
         log.warning("metrics of a run refused", extra={"fields": fields})
+
+
+def _within(grant: Grant, report: Report) -> Report:
+    """Return `report` without the expectation if that is about more than `grant`."""
+    job = report.run.key.job
+    if report.expectation is None or grant.covers_job(job):
+        return report
+    warning = (
+        f"expectation: it is about the whole job {quote(job)}, and this token is for "
+        f"{grant}; nothing is expected from now on that was not before"
+    )
+    return replace(report, expectation=None, warnings=(*report.warnings, warning))
 
 
 def _pushed_at(finished_at: int, now: int) -> int:

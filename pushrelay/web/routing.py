@@ -14,29 +14,34 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from pushrelay.config import OWN_METRICS_PATH, Settings
+from pushrelay.rights import Right
 
 METHODS = ("DELETE", "GET", "POST", "PUT")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`methods` of a path are answered by the handler `name`.
+    """`methods` of a path are answered by the handler `name`, for who has `right`.
 
+    right: None if everybody may. There is no route without a word about it.
     pattern: of the whole decoded path. Its fixed part is what `static` says, so that
     a path can be repaired.
     """
 
     name: str
+    right: Right | None
     methods: tuple[str, ...]
     pattern: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The request goes to the handler `name`; rest: the variable part of its path, with
-    the word `job` or `jobs` before the name of a job."""
+    """The request goes to the handler `name`, if who sent it has `right`; rest: the
+    variable part of its path, with the word `job` or `jobs` before the name of a job.
+    """
 
     name: str
+    right: Right | None
     rest: str = ""
 
 
@@ -85,43 +90,49 @@ class Router:
         )
         self._jobless = (f"{prefix}/metrics/job/", f"{prefix}/metrics/job@base64/")
         self._main = [
-            _route("healthy", ("GET",), f"{prefix}/-/healthy"),
-            _route("ready", ("GET",), f"{prefix}/-/ready"),
-            _route("metrics", ("GET",), prefix + settings.telemetry_path),
-            _route("own_metrics", ("GET",), prefix + OWN_METRICS_PATH),
-            _route("status", ("GET",), f"{prefix}/status"),
-            _route("status", ("GET",), f"{prefix}/"),
-            _route("static", ("GET",), f"{prefix}/static/", rest=True),
-            _route("reload", ("PUT", "POST"), f"{prefix}/-/reload"),
-            _route("quit", ("PUT", "POST"), f"{prefix}/-/quit"),
+            _route("healthy", Right.HEALTH, ("GET",), f"{prefix}/-/healthy"),
+            _route("ready", Right.HEALTH, ("GET",), f"{prefix}/-/ready"),
+            _route("metrics", Right.SCRAPE, ("GET",), prefix + settings.telemetry_path),
+            _route("own_metrics", Right.SCRAPE, ("GET",), prefix + OWN_METRICS_PATH),
+            _route("status", Right.READ, ("GET",), f"{prefix}/status"),
+            _route("status", Right.READ, ("GET",), f"{prefix}/"),
+            _route("static", None, ("GET",), f"{prefix}/static/", rest=True),
+            _route("login", None, ("GET",), f"{prefix}/login"),
+            _route("log_in", None, ("POST",), f"{prefix}/login"),
+            _route("log_out", None, ("POST",), f"{prefix}/logout"),
+            _route("reload", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/reload"),
+            _route("quit", Right.ADMIN, ("PUT", "POST"), f"{prefix}/-/quit"),
             # The Pushgateway has this one at the bare root only.
-            _route("quit_refused", ("GET",), "/-/quit"),
-            Route("push", ("POST", "PUT"), self._pushes),
-            Route("delete", ("DELETE",), self._pushes),
+            _route("quit_refused", None, ("GET",), "/-/quit"),
+            Route("push", Right.PUSH, ("POST", "PUT"), self._pushes),
+            Route("delete", Right.PUSH, ("DELETE",), self._pushes),
         ]
         self._api = [
-            _route("api/v1/status", ("GET",), "/status"),
-            _route("api/v1/metrics", ("GET",), "/metrics"),
-            _route("groups", ("GET",), "/groups"),
-            _route("push_groups", ("POST", "PUT"), "/groups"),
-            _route("delete_groups", ("DELETE",), "/groups"),
-            _route("runs", ("GET",), "/runs"),
-            Route("run", ("GET",), re.compile("/runs/(.+)", re.S)),
-            Route("report_run", ("PUT",), re.compile("/runs/(.+)", re.S)),
-            _route("ping", ("POST",), "/ping"),
-            _route("jobs", ("GET",), "/jobs"),
-            Route("job", ("GET",), _JOB),
-            Route("retire", ("DELETE",), _JOB),
+            _route("api/v1/status", Right.READ, ("GET",), "/status"),
+            _route("api/v1/metrics", Right.READ, ("GET",), "/metrics"),
+            _route("openapi", Right.READ, ("GET",), "/openapi.json"),
+            _route("groups", Right.READ, ("GET",), "/groups"),
+            _route("push_groups", Right.PUSH, ("POST", "PUT"), "/groups"),
+            _route("delete_groups", Right.ADMIN, ("DELETE",), "/groups"),
+            _route("runs", Right.READ, ("GET",), "/runs"),
+            Route("run", Right.READ, ("GET",), _RUN),
+            Route("report_run", Right.PUSH, ("PUT",), _RUN),
+            _route("ping", Right.PUSH, ("POST",), "/ping"),
+            _route("jobs", Right.READ, ("GET",), "/jobs"),
+            Route("job", Right.READ, ("GET",), _JOB),
+            Route("retire", Right.ADMIN, ("DELETE",), _JOB),
         ]
         self._parts_of_jobs = [
-            _part_of_job("expect", "PUT", "expectation"),
-            _part_of_job("expect_nothing", "DELETE", "expectation"),
-            _part_of_job("pause", "POST", "pause"),
-            _part_of_job("resume", "DELETE", "pause"),
+            _part_of_job("expect", Right.PUSH, "PUT", "expectation"),
+            _part_of_job("expect_nothing", Right.PUSH, "DELETE", "expectation"),
+            _part_of_job("pause", Right.ADMIN, "POST", "pause"),
+            _part_of_job("resume", Right.ADMIN, "DELETE", "pause"),
         ]
         if settings.enable_admin_api:
-            self._api.append(_route("wipe", ("PUT",), "/admin/wipe"))
-            self._api.append(_route("import", ("POST",), "/admin/import"))
+            self._api += [
+                _route("wipe", Right.ADMIN, ("PUT",), "/admin/wipe"),
+                _route("import", Right.ADMIN, ("POST",), "/admin/import"),
+            ]
 
     @property
     def routes(self) -> list[Route]:
@@ -139,7 +150,7 @@ class Router:
         if method in _PUSH_NAMES and not _NEEDS_CLEANING.search(raw_path):
             match = self._pushes.fullmatch(path)
             if match is not None:
-                return Found(_PUSH_NAMES[method], match[1])
+                return Found(_PUSH_NAMES[method], Right.PUSH, match[1])
         if raw_path == "*":
             return Refused(())
         cleaned = clean_path(raw_path)
@@ -161,7 +172,7 @@ class Router:
     def _resolve_api(self, routes: list[Route], method: str, path: str) -> Resolution:
         is_ours = _READ_ONLY_FOR_OTHERS.fullmatch(path) is not None
         if method == "OPTIONS":
-            return Found("read_options" if is_ours else "api/v1/options")
+            return Found("read_options" if is_ours else "api/v1/options", None)
         # Redirects lack the prefix, as the Pushgateway's do.
         resolution = _resolve(routes, method, path)
         if isinstance(resolution, Refused):
@@ -169,12 +180,14 @@ class Router:
         return resolution
 
 
+_RUN = re.compile("/runs/(.+)", re.S)
 _JOB = re.compile("/(jobs(?:@base64)?/.+)", re.S)
 _PART_OF_JOB = re.compile("/jobs(?:@base64)?/.+/(?:expectation|pause)", re.S | re.I)
 _PART = re.compile("/(?:expectation|pause)$")
 
 _READ_ONLY_FOR_OTHERS = re.compile(
-    "/(?:groups|jobs|jobs@base64|runs|ping|admin/import)(?:/.*)?", re.S | re.I
+    r"/(?:groups|jobs|jobs@base64|runs|ping|admin/import|openapi\.json)(?:/.*)?",
+    re.S | re.I,
 )
 """Paths of the API that pages of other origins may read and not change. What the
 Pushgateway has too is open to them as it is there."""
@@ -196,22 +209,28 @@ _NEEDS_CLEANING = re.compile(r"//|/\.\.?(?:/|$)")
 
 
 def _route(
-    name: str, methods: tuple[str, ...], path: str, *, rest: bool = False
+    name: str,
+    right: Right | None,
+    methods: tuple[str, ...],
+    path: str,
+    *,
+    rest: bool = False,
 ) -> Route:
     pattern = re.escape(path) + ("(.*)" if rest else "")
-    return Route(name, methods, re.compile(pattern, re.S))
+    return Route(name, right, methods, re.compile(pattern, re.S))
 
 
-def _part_of_job(name: str, method: str, part: str) -> Route:
+def _part_of_job(name: str, right: Right, method: str, part: str) -> Route:
     pattern = re.compile(f"/(jobs(?:@base64)?/.+)/{part}", re.S)
-    return Route(name, (method,), pattern)
+    return Route(name, right, (method,), pattern)
 
 
 def _resolve(routes: list[Route], method: str, path: str) -> Resolution:
     for route in routes:
         match = route.pattern.fullmatch(path)
         if match is not None and method in route.methods:
-            return Found(route.name, match[1] if match.re.groups else "")
+            rest = match[1] if match.re.groups else ""
+            return Found(route.name, route.right, rest)
     if method in METHODS and path != "/":
         repaired = _repair([r for r in routes if method in r.methods], path)
         if repaired is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -13,8 +14,10 @@ from pushrelay.errors import InvalidRequest, InvalidRun
 from pushrelay.listed_runs import ListedRun
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
+from pushrelay.rights import Grant
 from pushrelay.run_documents import parse_run, to_document
 from pushrelay.run_fields import about_job, parse_uuid, parse_uuid_prefix
+from pushrelay.runs import Report
 from pushrelay.shown import shown
 from pushrelay.store.run_list import STATES, RunFilter
 from pushrelay.web.answers import (
@@ -71,23 +74,30 @@ class Runs:
     async def report(self, exchange: Exchange, id_: str) -> None:
         """Store what a run document says of the run `id_`."""
         now = self._relay.now()
-        parse = partial(
-            parse_run, id_=_run_id(id_), now=now, utf8_names=self._utf8_names
-        )
+        parse = partial(self._parse, _run_id(id_), now)
+        limits = exchange.identity.limits_within(self._limits)
         report = await self._bodies.use(
-            exchange, self._limits.body_bytes, parse, is_quick=True
+            exchange, limits.body_bytes, parse, is_quick=True
         )
         with about_job(report.run.key.job):
-            reported = await self._reports.take(report, now)
+            reported = await self._reports.take(exchange, report, now)
         if exchange.header(_SPOOLED) == "true" and not reported.is_replay:
             self._relay.telemetry.spooled_run()
         await answer(exchange, data_of(reported))
+
+    def _parse(self, id_: uuid.UUID, now: int, body: bytes) -> Report:
+        report = parse_run(body, id_, now, utf8_names=self._utf8_names)
+        run, most = report.run, self._limits.run_output_bytes
+        if run.end is None:
+            return report
+        return replace(report, run=replace(run, end=run.end.with_output(most)))
 
     async def show(self, exchange: Exchange, id_: str) -> None:
         """Show all that is kept of the run `id_`."""
         run_id = _run_id(id_)
         run = await self._relay.runs.find(run_id.bytes)
-        if run is None:
+        # Whether there is one that is none of their business is none, either.
+        if run is None or not exchange.identity.grant.covers(run.run.key):
             raise HTTPError(
                 HTTPStatus.NOT_FOUND,
                 f"no run {run_id} is known; it was not reported, its job is retired, "
@@ -100,7 +110,7 @@ class Runs:
         wanted = _wanted(exchange.parameters, self._relay.now())
         # One more tells whether there is another page.
         runs = await self._relay.runs.listed(wanted)
-        parts = _page(runs, wanted.limit - 1)
+        parts = _page(runs, wanted.limit - 1, exchange.identity.grant)
         await self._streamer.send(exchange, 200, READ, parts)
 
 
@@ -147,13 +157,15 @@ def _ids(beginning: str) -> tuple[bytes, bytes]:
     return first.bytes, last.bytes
 
 
-def _page(runs: list[ListedRun], limit: int) -> Iterator[bytes]:
+def _page(runs: list[ListedRun], limit: int, grant: Grant) -> Iterator[bytes]:
     next_ = None
     if len(runs) > limit:
         last = runs[limit - 1].run
         start = last.started_at.to_bytes(_START_BYTES, "big")
         next_ = cursor_of(start + last.id)
-    return listing({"next": next_}, "runs", map(_entry, runs[:limit]))
+    # A page may have less than asked for, and the next one more.
+    shown = [each for each in runs[:limit] if grant.covers(each.run.key)]
+    return listing({"next": next_}, "runs", map(_entry, shown))
 
 
 def _read_cursor(cursor: str) -> tuple[int, bytes]:

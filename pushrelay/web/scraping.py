@@ -14,8 +14,8 @@ from pushrelay.web.parameters import Parameters
 from pushrelay.web.streaming import Streamer
 
 AT_ONCE = 8
-"""So many scrapes begin at once. What each does on the event loop takes a millisecond or
-two, and a push would have to wait for that of all who ask."""
+"""So many scrapes begin at once. What each does on the event loop takes a millisecond
+or two, and a push would have to wait for that of all who ask."""
 
 _Expose = Callable[[ScrapeFormat], Awaitable[Exposition]]
 
@@ -46,9 +46,14 @@ class Scraping:
             exposition = await expose(format_)
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
+        if (grant := exchange.identity.grant).is_bounded:
+            exposition = await self._chooser.run(exposition.only, grant.selectors)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
-        headers: Headers = (("Content-Type", format_.content_type),)
+        headers: Headers = (
+            ("Content-Type", format_.content_type),
+            ("Cache-Control", "no-store"),
+        )
         if gzip:
             headers += (("Content-Encoding", "gzip"),)
         if not exposition.is_small:

@@ -134,6 +134,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             # The C parser would be used if it happened to be installed, and does not
             # accept and refuse exactly the same.
             "http_parser": "python",
+            # It would believe X-Forwarded-Proto from the loopback, and everything from
+            # a Unix socket. Whom we believe is for --web.trusted-proxies to say.
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
+            "proxy_protocol": "off",
+            # Names with a _ , which others take for those with a -.
+            "header_map": "drop",
             # Said by name: it and asyncio's own differ when clients leave early.
             "asgi_loop": "uvloop",
             "limit_request_line": 0,
@@ -170,6 +178,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
             runs_keep=settings.runs_keep,
             runs_max_age=settings.runs_max_age,
             shows_own=_shows_own(settings, database),
+            token_file=settings.auth_token_file,
         )
         return Gateway(settings, relay, _terminate)
 

@@ -31,6 +31,9 @@ from pushrelay import __version__
 from pushrelay.config import Settings
 from pushrelay.exposition.evidence import NANOSECONDS
 from pushrelay.groups import Group, StoredFamily
+from pushrelay.rights import Identity, Right
+from pushrelay.web.authorisation import covered
+from pushrelay.web.flask_bridge import HAS_SESSION, IDENTITY
 
 GROUPS_PER_PAGE = 100
 PAGE_BYTES = 4 * 1024 * 1024
@@ -51,11 +54,12 @@ HEADERS = {
         "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
         "base-uri 'none'"
     ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    # With no-referrer, browsers would keep from us, too, where a form was sent from.
+    "Referrer-Policy": "same-origin",
 }
 """Headers of the page and of its assets: what was pushed can run nothing, even if it
-were not escaped."""
+were not escaped, and nobody else learns or keeps hold of who looks at it."""
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -132,14 +136,19 @@ def page() -> Response:
     settings: Settings = current_app.extensions["pushrelay_settings"]
     search, after = request.args.get("search", ""), request.args.get("after", "")
     is_current = relay.refresh_blocking()
-    groups = list_groups(relay.groups(), search, after)
+    identity: Identity = request.environ[IDENTITY]
+    groups = covered(identity, relay.groups())
+    shown = list_groups(groups, search, after)
     html = render_template(
         "status.html",
-        groups=groups,
+        identity=identity,
+        has_session=request.environ.get(HAS_SESSION, False),
+        may=_rights(identity, settings),
+        groups=shown,
         search=search,
         is_first=not after,
         first_query=urlencode({"search": search}),
-        next_query=urlencode({"search": search, "after": groups.next_after}),
+        next_query=urlencode({"search": search, "after": shown.next_after}),
         is_current=is_current,
         settings=settings,
         started_at=_time(round(relay.telemetry.started_at * NANOSECONDS)),
@@ -260,8 +269,21 @@ def _utc(nanoseconds: int) -> datetime:
     return datetime.fromtimestamp(nanoseconds // NANOSECONDS, UTC)
 
 
+def _rights(identity: Identity, settings: Settings) -> dict[str, bool]:
+    """Return what who looks at the page may do from it."""
+    grant = identity.grant
+    wipes = grant.allows(Right.ADMIN) and not grant.is_bounded
+    return {
+        "delete": grant.allows(Right.PUSH),
+        "scrape": grant.allows(Right.SCRAPE),
+        "wipe": settings.enable_admin_api and wipes,
+        "log_in": identity.is_anonymous and not identity.is_anybody,
+    }
+
+
 def _example(settings: Settings) -> str:
     """Return a command that pushes to this relay, as the client sees it."""
     prefix = settings.external_path or settings.route_prefix
-    url = f"{request.scheme}://{request.host}{prefix}/metrics/job/example"
+    origin = settings.external_origin or f"{request.scheme}://{request.host}"
+    url = f"{origin}{prefix}/metrics/job/example"
     return f"echo 'example_rows 42' | curl --data-binary @- {shlex.quote(url)}"

@@ -16,6 +16,8 @@ from pushrelay.wrapper.spool import Entry, Spool
 _MOST_IN_A_ROW = 3
 """So many reports are tried at a relay that fails at each."""
 
+_NOT_WITH_THIS_TOKEN = 403
+
 # Reports are none the worse for it: no memory, no files, or an update just now.
 _OF_THIS_HOST = (MemoryError, ImportError, OSError)
 
@@ -124,7 +126,11 @@ def _deliver(report: Report, delivery: Deliverer) -> tuple[list[str], str]:
 
 def _may_be_of_the_report(failure: RelayUnavailable | RelayRefused) -> bool:
     """Return whether the relay, which fails, may do so because of one report."""
-    return isinstance(failure, RelayUnavailable) and failure.status is not None
+    # What one token may not report, another may: jobs with tokens of their own share
+    # the spool of their user.
+    if isinstance(failure, RelayRefused):
+        return failure.status == _NOT_WITH_THIS_TOKEN
+    return failure.status is not None
 
 
 def _begin_elsewhere(paths: deque[str]) -> None:

@@ -72,6 +72,22 @@ def test_limits_are_flags(tmp_path: Path, served: list[Settings]) -> None:
     assert served[0].limits == Limits(series=7, idle_seconds=0.5)
 
 
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        ("--limit.stored-groups=0", "0 is not in the range x>=1"),
+        ("--limit.run-output-bytes=10001", "10001 is not in the range 0<=x<=10000"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_a_clear_error(
+    tmp_path: Path, served: list[Settings], flag: str, problem: str
+) -> None:
+    output = run(tmp_path, flag)
+    assert f"Invalid value for '{flag.partition('=')[0]}'" in output
+    assert problem in output
+    assert served == []
+
+
 def test_how_long_runs_are_kept_is_a_flag(
     tmp_path: Path, served: list[Settings]
 ) -> None:

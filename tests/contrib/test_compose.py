@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pushrelay.exposition.run_families import RUN_TYPES
 from pushrelay.job_rules import parse_rules
 from pushrelay.model import MetricType
 from pushrelay.telemetry import OWN_FAMILIES
+from requirements.sbom import RUNTIME, pins_of
 
 HERE = ROOT / "contrib/compose"
 README = (HERE / "README.md").read_text()
@@ -116,6 +118,26 @@ def test_relays_are_told_what_they_know(service: str) -> None:
     assert len(parse_rules((HERE / "relay" / Path(rules).name).read_text(), rules)) == 1
 
 
+@pytest.mark.parametrize("service", ["migrate", "relay1", "relay2"])
+def test_relays_have_no_privileges_and_write_to_no_disk(service: str) -> None:
+    relay = SERVICES[service]
+    assert relay["read_only"] is True
+    assert relay["cap_drop"] == ["ALL"]
+    assert relay["security_opt"] == ["no-new-privileges:true"]
+    assert relay["tmpfs"] == ["/data", "/tmp"]
+    assert all(mount.endswith(":ro") for mount in relay["volumes"])
+
+
+def test_relays_trust_the_balancer_alone() -> None:
+    balancer = SERVICES["haproxy"]["networks"]["default"]["ipv4_address"]
+    [pool] = COMPOSE["networks"]["default"]["ipam"]["config"]
+    assert ip_address(balancer) in ip_network(pool["subnet"])
+    assert ip_address(balancer) not in ip_network(pool["ip_range"])
+    for relay in ("relay1", "relay2"):
+        told = SERVICES[relay]["environment"]
+        assert told["PUSHRELAY_WEB_TRUSTED_PROXIES"] == balancer
+
+
 def test_the_tables_are_made_before_the_relays_start() -> None:
     command: click.Command = cli
     for word in SERVICES["migrate"]["command"]:
@@ -132,8 +154,8 @@ def test_the_tables_are_made_before_the_relays_start() -> None:
 def test_the_image_has_the_driver_of_postgresql() -> None:
     assert (HERE / SERVICES["relay1"]["build"]).resolve() == ROOT
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert '/wheels ".[postgres]"' in dockerfile
-    assert '"pushrelay[postgres]"' in dockerfile
+    assert "-r requirements/runtime.txt" in dockerfile
+    assert "psycopg-binary" in pins_of(RUNTIME)
 
 
 # What is configured beside it -------------------------------------------------------

@@ -23,6 +23,8 @@ from replica_process import Replica
 from sqlalchemy import make_url
 from tcp_proxy import Link, TcpProxy
 
+from pushrelay.web.proxies import Proxies, Source
+
 pytestmark = [pytest.mark.postgres, pytest.mark.system]
 
 ADMIN_FLAGS = ("--web.enable-lifecycle", "--web.enable-admin-api")
@@ -268,6 +270,25 @@ def test_what_a_relay_did_not_answer_is_not_tried_again(tmp_path: Path) -> None:
         asked = [asked for server in servers for asked in server.asked]
     [push] = [each for each in asked if each.method == "POST"]
     assert push.headers["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_relays_are_told_who_asks_by_the_balancer_alone(tmp_path: Path) -> None:
+    require_haproxy()
+    said = {
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "evil.example",
+    }
+    with ExitStack() as end:
+        server = end.enter_context(CannedServer(lambda _: Canned()))
+        addresses = [server.address] * 2
+        balancer = end.enter_context(HaproxyProcess(tmp_path, addresses))
+        assert balancer.put("/metrics/job/x", "a 1\n", said).status == 200
+        [push] = [each for each in server.asked if each.method == "PUT"]
+    fields = [(k.encode(), v.encode()) for k, v in push.headers.items()]
+    scope = {"client": ("172.31.91.2", 1), "headers": fields}
+    source = Proxies(["172.31.91.2"]).source(scope)
+    assert source == Source("127.0.0.1", "http", balancer.address)
 
 
 @needs_mounts

@@ -29,15 +29,42 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def verify(unit: Path) -> subprocess.CompletedProcess[str]:
+    """Ask systemd what it thinks of a unit."""
+    command = ["systemd-analyze", "verify", unit]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_unit_is_taken(name: str, directory: Path) -> None:
-    unit = name.replace("@.", "@backup.")
+    done = verify(directory / name.replace("@.", "@backup."))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("pushrelay.service", 11), ("pushrelay-spool.service", 22)]
+)
+def test_the_unit_can_do_little(name: str, most: int, directory: Path) -> None:
+    analyze = ["systemd-analyze", "security", "--offline=yes", f"--threshold={most}"]
     done = subprocess.run(
-        ["systemd-analyze", "verify", directory / unit],
-        capture_output=True,
-        text=True,
-        timeout=60,
+        [*analyze, directory / name], capture_output=True, text=True, timeout=60
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    # A tenth less is too much for it: the figure is not one of long ago.
+    analyze[-1] = f"--threshold={most - 1}"
+    assert subprocess.run([*analyze, directory / name], capture_output=True).returncode
+
+
+@pytest.mark.parametrize("kind", ["socket", "service"])
+def test_what_the_page_adds_to_the_unit_is_taken(kind: str, directory: Path) -> None:
+    page = (UNITS / "README.md").read_text()
+    added = rf"^```\n(\[{kind.title()}\]\n.*?)^```$"
+    [text] = re.findall(added, page, re.MULTILINE | re.DOTALL)
+    dropped = directory / f"pushrelay.{kind}.d"
+    dropped.mkdir()
+    (dropped / "override.conf").write_text(text)
+    done = verify(directory / f"pushrelay.{kind}")
+    shutil.rmtree(dropped)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

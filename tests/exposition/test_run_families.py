@@ -13,6 +13,7 @@ from run_builders import run_id
 
 from pushrelay.config import Limits
 from pushrelay.expectations import JobExpectation
+from pushrelay.exposition import run_families
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.native_histogram import native_buckets_of
 from pushrelay.exposition.protobuf_encoder import delimit
@@ -311,3 +312,13 @@ def _buckets(durations: Durations, bounds: tuple[float, ...]) -> dict[float, flo
 def test_a_family_reads_back_as_it_is_shown() -> None:
     for family in evidence_payload(FULL, OpenRuns(1, NOW), BOUNDS).families():
         assert len(from_stored(family).metrics) == family.size
+
+
+def test_the_names_of_long_keys_are_not_remembered() -> None:
+    def remembered_after(key: GroupingKey) -> int:
+        evidence_payload(replace(FULL, key=key), OpenRuns(), BOUNDS)
+        return run_families._known_shape.cache_info().currsize
+
+    before = remembered_after(KEY)
+    assert remembered_after(key_of("a", **{"n" * 600: "v"})) == before
+    assert remembered_after(key_of("a", never_seen_before="v")) > before

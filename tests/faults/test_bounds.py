@@ -6,9 +6,9 @@ import asyncio
 import gc
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
+from asgi import ask
 from builders import new_database
 
 from pushrelay import groups, rivals, template_memo
@@ -64,26 +64,8 @@ class InProcess:
         self, method: str, path: str, body: str = "", **headers: str
     ) -> int:
         """Send a request and return the status of its answer."""
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body.encode()}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
-        named = {"host": "relay", **headers}
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "path": path,
-            "raw_path": path.encode(),
-            "headers": [(n.encode(), v.encode()) for n, v in named.items()],
-        }
-        await self.gateway(scope, receive, send)
-        status: int = sent[0]["status"]
-        return status
+        answer = await ask(self.gateway, method, path, headers, body.encode())
+        return answer.status
 
     def sizes(self) -> dict[str, int]:
         """Return how much of everything is remembered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -39,6 +40,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
+    (source / "docs").mkdir()
+    shutil.copy(REPOSITORY / "docs/openapi.yaml", source / "docs")
     return source
 
 
@@ -140,6 +143,9 @@ def test_serve_from_an_empty_directory_takes_a_push_and_shows_it(
         assert 'answer{instance="",job="wheel"} 42\n' in page
         with urllib.request.urlopen(f"http://{address}/") as response:
             assert "wheel" in response.read().decode()
+        url = f"http://{address}/api/v1/openapi.json"
+        with urllib.request.urlopen(url) as response:
+            assert json.load(response)["openapi"].startswith("3.1")
     assert (tmp_path / "data/pushrelay.db").exists()
 
 

@@ -39,6 +39,7 @@ from pushrelay.store.schema import (
     receipts,
     run_evidence,
     runs,
+    tokens,
     write_lock,
 )
 from pushrelay.store.server_clock import ServerClock
@@ -62,7 +63,8 @@ def test_nothing_is_wrong_with_what_a_relay_stores(full: Database) -> None:
     assert list(check.faults()) == []
     assert check.revision is not None
     assert list(check.rows) == [
-        *("groups", "jobs", "expectations", "receipts", "run_evidence", "runs")
+        *("groups", "jobs", "expectations", "receipts", "run_evidence", "runs"),
+        "tokens",
     ]
 
 
@@ -306,9 +308,11 @@ def test_faults_of_each_table_are_found_at_once_and_nothing_is_changed(
         update(receipts).values(body=b"x"),
         update(run_evidence).where(EVIDENCE).values(evidence=b"{}"),
         update(runs).values(outcome="lost"),
+        update(tokens).values(selectors="["),
     )
     found = faults_of(full)
     assert {fault.split()[0] for fault in found} == {
-        *("groups", "jobs", "expectations", "receipts", "run_evidence", "runs")
+        *("groups", "jobs", "expectations", "receipts", "run_evidence", "runs"),
+        "tokens",
     }
     assert faults_of(full) == found

@@ -32,6 +32,7 @@ from pushrelay.store.schema import (
     receipts,
     run_evidence,
     runs,
+    tokens,
     write_lock,
 )
 from pushrelay.store.sqlite import SqliteDatabase
@@ -121,6 +122,15 @@ HELD: dict[Table, dict[str, Any]] = {
         "revision": 0,
         "grouping_key": b"",
         "evidence": b"{}",
+    },
+    tokens: {
+        "id": "a",
+        "name": "a",
+        "digest": bytes(32),
+        "scopes": "push",
+        "selectors": "[]",
+        "limits": "{}",
+        "created_at": 1,
     },
     runs: {
         "id": bytes(16),

@@ -27,6 +27,7 @@ from pushrelay.store.schema import (
     receipts,
     run_evidence,
     runs,
+    tokens,
 )
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("rarely")]
@@ -107,6 +108,8 @@ OF_JOB = update(jobs).where(jobs.c.pushed_at.is_not(None))
 OF_A = update(run_evidence).where(run_evidence.c.id == key_of("a").id)
 EXPECTED = update(expectations).where(expectations.c.expectation.is_not(None))
 DONE = update(runs).where(runs.c.id == run_id(100))
+TOKEN = update(tokens).where(tokens.c.parent.is_(None))
+SESSION = update(tokens).where(tokens.c.parent.is_not(None))
 OPEN = runs.c.id == run_id(101)
 RUN, OPEN_RUN = [f"00000000-0000-0000-0000-0000000000{n}" for n in (64, 65)]
 ANOTHER = "has the id of another job"
@@ -126,6 +129,12 @@ ANOTHER = "has the id of another job"
             update(receipts).values(at=2**62),
             " s in the future",
         ),
+        (TOKEN.values(scopes="push,fly"), "tokens backup: cannot be read: ValueError"),
+        (TOKEN.values(selectors='["{"]'), "cannot be read: InvalidSelector"),
+        (TOKEN.values(limits='{"wings":2}'), "cannot be read: TypeError"),
+        (TOKEN.values(digest=b"x"), "has a digest that is no SHA-256"),
+        (TOKEN.values(former=None), "has only one of a former digest and its end"),
+        (SESSION.values(digest=b""), "tokens id 'ff00ff00ff00ff00': has a digest that"),
         (DONE.values(outcome="lost"), f"runs {RUN}: cannot be read: ValueError"),
         (DONE.values(started_at=1), "has another started_at than its document says"),
         (DONE.values(document=b"\x00"), f"runs {RUN}: cannot be read: JSONDecodeError"),

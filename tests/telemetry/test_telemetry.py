@@ -18,7 +18,15 @@ from pushrelay.telemetry.telemetry import (
     NAMED_JOBS,
 )
 
-GAUGES = Gauges(groups=2, series=9, revision=5, store_up=True, clock_skew=-1.5)
+GAUGES = Gauges(
+    groups=2,
+    series=9,
+    revision=5,
+    store_up=True,
+    clock_skew=-1.5,
+    limits={"stored_groups": 10},
+    used={"stored_groups": 2},
+)
 
 
 def families(telemetry: Telemetry, now: float = 0.0) -> dict[str, MetricFamily]:
@@ -39,6 +47,7 @@ def test_names_and_types_of_own_families_are_known() -> None:
     telemetry.rejected("type")
     telemetry.limit_exceeded("series")
     telemetry.reloaded(1.0)
+    telemetry.token_file_read(True)
     found = families(telemetry)
     assert {name: family.type for name, family in found.items()} == OWN_TYPES
     assert [own.name for own in OWN_FAMILIES] == sorted(OWN_TYPES)

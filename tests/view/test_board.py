@@ -122,7 +122,9 @@ def measures(board: Board) -> tuple[object, ...]:
         name: (family.type, family.help, family.groups.series)
         for name, family in pages.families.items()
     }
-    return pages.series, pages.size, families
+    stock = board.evidences.stock
+    stored = [stock.total, *map(stock.of_job, JOBS)]
+    return pages.series, pages.size, families, stored
 
 
 def settled(board: Board, now: int, most: int | None) -> set[str]:
@@ -225,3 +227,15 @@ def test_a_job_is_known_as_long_as_it_has_runs_or_something_is_expected(
     board.note([], [ExpectationRecord("pods", 1, JobExpectation(since=5))])
     assert board.jobs(seconds(21)) == []
     assert board.stored_jobs() == ["pods"]
+
+
+def test_of_jobs_that_come_and_go_without_a_run_nothing_is_left() -> None:
+    board = Board(Policies())
+    expected = JobExpectation(api=Expectation(every=SECOND))
+    for job in JOBS:
+        board.note([], [ExpectationRecord(job, 1, expected)])
+        board.settle(SECOND)
+        board.note([], [ExpectationRecord(job, 2, None)])
+        board.settle(SECOND)
+    assert board.stored_jobs() == []
+    assert board.evidences._last_starts == {}

@@ -6,6 +6,7 @@ from builders import group_of, key_of
 from pushrelay.changes import Changes, Position
 from pushrelay.groups import Group
 from pushrelay.model import MetricType
+from pushrelay.stock import NOTHING, Stock
 from pushrelay.view.overlay import Overlay
 from pushrelay.view.view import View
 
@@ -109,3 +110,19 @@ def test_all_groups_are_those_of_both(overlay: Overlay) -> None:
     overlay.put(A, None)
     overlay.put(C, group_of(GAUGE, C))
     assert keys_of(overlay) == {B.canonical, C.canonical}
+
+
+def test_the_stock_is_that_of_all_groups_until_it_is_undone(overlay: Overlay) -> None:
+    before = overlay.stock.total
+    of_b = overlay.stock.of_job("b")
+    more = group_of("x 1\ny 1", key_of("a", instance="i"))
+    held = overlay.group(B)
+    overlay.put(more.key, more)
+    overlay.put(B, None)
+    assert overlay.stock.total == Stock(overlay.all_groups()).total
+    assert overlay.stock.of_job("a")[:2] == (2, 3)
+    assert overlay.stock.of_job("b") == NOTHING
+    overlay.put(B, held)
+    overlay.put(more.key, None)
+    assert overlay.stock.total == before
+    assert overlay.stock.of_job("b") == of_b

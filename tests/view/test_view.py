@@ -162,6 +162,9 @@ class ViewMachine(RuleBasedStateMachine):
             assert (shown.series, shown.size) == (expected.series, expected.size)
         assert again.groups == self.view.groups
         assert again.key_shapes == self.view.key_shapes
+        assert again.stock.total == self.view.stock.total
+        for job in {key.job for key in KEYS}:
+            assert again.stock.of_job(job) == self.view.stock.of_job(job)
         assert again.families.keys() == self.view.families.keys()
         for name, family in again.families.items():
             held = self.view.families[name]

@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
+from asgi import Answer, ask
 from builders import families_of, key_of, new_database
 
 from pushrelay.aggregation import Mode
@@ -48,30 +49,11 @@ class Client:
 
     async def ask(self, method: str, path: str, **query: Any) -> tuple[int, str]:
         """Return status and body of the answer."""
-        status, _, body = await self.ask_raw(method, path, urlencode(query, True))
-        return status, body
+        answer = await self.ask_raw(method, path, urlencode(query, True))
+        return answer.status, answer.text
 
-    async def ask_raw(
-        self, method: str, path: str, query: str = ""
-    ) -> tuple[int, dict[str, str], str]:
-        messages: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b""}
-
-        async def send(message: dict[str, Any]) -> None:
-            messages.append(message)
-
-        scope = {
-            **{"type": "http", "http_version": "1.1", "scheme": "http"},
-            **{"method": method, "path": unquote(path), "raw_path": path.encode()},
-            **{"query_string": query.encode(), "client": ("192.0.2.1", 1)},
-            "headers": [(b"host", b"relay")],
-        }
-        await self.gateway(scope, receive, send)
-        headers = {n.decode(): v.decode() for n, v in messages[0]["headers"]}
-        body = b"".join(message.get("body", b"") for message in messages)
-        return messages[0]["status"], headers, body.decode()
+    async def ask_raw(self, method: str, path: str, query: str = "") -> Answer:
+        return await ask(self.gateway, method, f"{path}?{query}")
 
     async def data(self, method: str, path: str, **query: Any) -> Any:
         """Return the data of an answer, which must be a success."""
@@ -454,9 +436,9 @@ def test_a_retirement_that_cannot_be_understood_changes_nothing(
 ) -> None:
     async def test(client: Client) -> None:
         await client.push(A)
-        status, _, body = await client.ask_raw("DELETE", path, query)
-        assert status == 400
-        assert text in body
+        answer = await client.ask_raw("DELETE", path, query)
+        assert answer.status == 400
+        assert text in answer.text
         assert await client.jobs() == ["a"]
 
     asyncio.run(run_test(test, Client(tmp_path)))
@@ -495,8 +477,9 @@ async def test_a_scrape_that_cannot_be_understood_is_refused(client: Client) -> 
 async def test_other_parameters_of_a_scrape_are_ignored(client: Client) -> None:
     await client.push(A)
     for query in ("name=x", "match=x", "a&b=%"):
-        status, _, page = await client.ask_raw("GET", "/metrics", query)
-        assert status == 200
+        answer = await client.ask_raw("GET", "/metrics", query)
+        page = answer.text
+        assert answer.status == 200
         assert 'x{instance="",job="a"} 1\n' in page
         assert "pushrelay_groups 1\n" in page
 
@@ -522,14 +505,14 @@ def test_only_scrapes_with_a_query_look_for_selectors(
 async def test_pages_of_other_origins_may_look_and_not_delete(client: Client) -> None:
     paths = ["/api/v1/groups", "/api/v1/jobs/a", "/api/v1/jobs/a/b"]
     for path in paths:
-        status, headers, body = await client.ask_raw("OPTIONS", path)
-        assert (status, body) == (200, "")
-        assert headers["Access-Control-Allow-Methods"] == "GET, OPTIONS"
-        assert headers["Access-Control-Allow-Origin"] == "*"
-    _, headers, _ = await client.ask_raw("GET", "/api/v1/groups")
-    assert headers["Access-Control-Allow-Methods"] == "GET, OPTIONS"
-    assert headers["Access-Control-Allow-Origin"] == "*"
-    assert headers["Content-Type"] == "application/json"
-    _, headers, _ = await client.ask_raw("DELETE", "/api/v1/jobs/a")
-    assert "Access-Control-Allow-Origin" not in headers
-    assert headers["Content-Type"] == "application/json"
+        answer = await client.ask_raw("OPTIONS", path)
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.headers["access-control-allow-methods"] == "GET, OPTIONS"
+        assert answer.headers["access-control-allow-origin"] == "*"
+    headers = (await client.ask_raw("GET", "/api/v1/groups")).headers
+    assert headers["access-control-allow-methods"] == "GET, OPTIONS"
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["content-type"] == "application/json"
+    headers = (await client.ask_raw("DELETE", "/api/v1/jobs/a")).headers
+    assert "access-control-allow-origin" not in headers
+    assert headers["content-type"] == "application/json"

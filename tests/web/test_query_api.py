@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from builders import group_of, key_of
 from flask.testing import FlaskClient
+from flask_clients import flask_client
 
 from pushrelay.config import Limits, Settings
 from pushrelay.exposition import metrics_pb2 as pb
@@ -17,7 +18,6 @@ from pushrelay.exposition.text_parser import parse_text
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.model import MetricFamily, MetricType
-from pushrelay.web.app import create_app
 from pushrelay.web.query_api import CORS_HEADERS, rfc3339
 
 RECORDED = Path(__file__).parents[1] / "compat" / "recorded"
@@ -33,7 +33,7 @@ def client_of(*groups: Group) -> FlaskClient:
         refresh_blocking=lambda: True,
         telemetry=SimpleNamespace(started_at=1.25),
     )
-    return create_app(Settings(flags=FLAGS), relay).test_client()
+    return flask_client(Settings(flags=FLAGS), relay)
 
 
 def data_of(*groups: Group) -> Any:

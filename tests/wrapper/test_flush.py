@@ -26,6 +26,7 @@ from pushrelay.wrapper.spool import Spool
 UNAVAILABLE = RelayUnavailable("no answer")
 FAILS = RelayUnavailable("answered 500", 500)
 NO_TOKEN = RelayRefused("no token", 401, {"detail": ""})
+NOT_THIS = RelayRefused("outside its matchers", 403, {"detail": ""})
 NEVER = RelayRefused("too old, says http://a", 410, {"detail": "too old"})
 NO_REASON = RelayRefused("http://a answered 418", 418, {"detail": ""})
 
@@ -91,11 +92,14 @@ def test_the_first_failure_that_may_pass_ends_it(
     assert spool.refused() == []
 
 
-def test_a_report_that_the_relay_fails_at_holds_up_no_other(spool: Spool) -> None:
+@pytest.mark.parametrize("error", [FAILS, NOT_THIS])
+def test_a_report_that_the_relay_fails_at_or_another_token_is_for_holds_up_no_other(
+    error: RelayUnavailable | RelayRefused, spool: Spool
+) -> None:
     reports = kept(spool, "bad", "b", "c", "bad", "e")
-    deliverer = Deliverer({"bad": FAILS})
+    deliverer = Deliverer({"bad": error})
     flushed = flush(spool, deliverer, URL, until=inf)
-    assert flushed == Flushed(delivered=3, left=2, error=FAILS)
+    assert flushed == Flushed(delivered=3, left=2, error=error)
     assert reports_of(spool) == [reports[0], reports[3]]
     assert spool.refused() == []
 

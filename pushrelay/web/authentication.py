@@ -1,0 +1,159 @@
+"""Who sends a request: a user of the web configuration file, a token, or nobody known.
+
+Both come in the header Authorization: a token as Bearer or as the password of Basic
+(RFC 6750, RFC 7617), for client libraries know one or the other.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from pushrelay.config import Settings
+from pushrelay.errors import NotAuthenticated
+from pushrelay.rights import ALL_RIGHTS, ANYBODY, USER, Identity, Right, anonymous
+from pushrelay.token_book import Refusal, TokenBook
+from pushrelay.tokens import Token, is_token
+from pushrelay.web.exchange import Exchange
+from pushrelay.web.failures import Failures
+from pushrelay.web.sessions import Sessions
+
+
+class Users(Protocol):
+    """Names and passwords; all of them have all rights."""
+
+    def known(self, user: str, password: str) -> bool:
+        """Whether the password was found right before; costs next to nothing."""
+        ...
+
+    async def check(self, user: str, password: str) -> bool:
+        """Whether the password is right; takes long on purpose."""
+        ...
+
+    def has(self, user: str) -> bool:
+        """Whether there is such a user."""
+        ...
+
+
+class Credentials(NamedTuple):
+    """What came with a request; `user` is empty for a bearer."""
+
+    scheme: str
+    user: str
+    secret: str
+
+
+class Authentication:
+    """Finds out who sends requests.
+
+    users: returns those of now, None if there is no such file or there are none in it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: TokenBook,
+        sessions: Sessions,
+        users: Callable[[], Users | None],
+    ) -> None:
+        self._tokens = tokens
+        self._sessions = sessions
+        self._users = users
+        self._is_required = settings.auth_required or bool(settings.auth_token_file)
+        self._doors = frozenset(map(Right, settings.auth_anonymous))
+        self._failures = Failures()
+
+    @property
+    def is_required(self) -> bool:
+        """Whether anybody is asked who they are."""
+        return self._is_required or self._users() is not None
+
+    async def identify(self, exchange: Exchange) -> Identity:
+        """Return who sent the request.
+
+        Raises NotAuthenticated for credentials that are wrong, and TooManyFailures
+        where wrong ones came too often.
+        """
+        if not self.is_required:
+            return ANYBODY
+        written = exchange.header("authorization")
+        if not written:
+            return await self.of_session(exchange) or self._anonymous()
+        return await self.check(_read(written), exchange.client)
+
+    async def check(self, credentials: Credentials, client: str) -> Identity:
+        """Return whose `credentials` these are that came from the address `client`.
+        Raises what `identify` raises."""
+        try:
+            return await self._owner(credentials, client)
+        except NotAuthenticated:
+            self._failures.note(client)
+            raise
+
+    async def of_session(self, exchange: Exchange) -> Identity | None:
+        """Return who has logged in with the browser that sent the request."""
+        session = await self._sessions.find(exchange)
+        if session is None:
+            return None
+        users = self._users()
+        if session.user is not None and (users is None or not users.has(session.user)):
+            return None
+        exchange.has_session = True
+        return session.identity()
+
+    def _anonymous(self) -> Identity:
+        # With users, a Pushgateway asks everybody, probes included.
+        is_open = self._users() is None
+        return anonymous(self._doors | ({Right.HEALTH} if is_open else set()))
+
+    async def _owner(self, credentials: Credentials, client: str) -> Identity:
+        scheme, user, secret = credentials
+        # Who was right before is not held back: others may share the address.
+        if is_token(secret):
+            found = await self._tokens.look_up(secret)
+            if isinstance(found, Token) and not found.is_session:
+                return found.identity()
+            self._failures.require_patience(client)
+            raise NotAuthenticated(_refusal(found), scheme)
+        users = self._users() if scheme == BASIC else None
+        if users is not None and users.known(user, secret):
+            return _identity_of(user)
+        self._failures.require_patience(client)
+        if users is not None and await users.check(user, secret):
+            return _identity_of(user)
+        raise NotAuthenticated("the password or the token is not known here", scheme)
+
+
+BASIC = "basic"
+BEARER = "bearer"
+
+
+def _refusal(found: Token | Refusal) -> str:
+    if isinstance(found, Token):
+        return "the text of a session is no token"
+    return found.value
+
+
+def _identity_of(user: str) -> Identity:
+    return Identity(user, USER, ALL_RIGHTS)
+
+
+def _read(written: str) -> Credentials:
+    """Return what the header Authorization says. Raises NotAuthenticated."""
+    scheme, _, rest = written.partition(" ")
+    scheme, rest = scheme.lower(), rest.strip()
+    if scheme == BEARER and rest:
+        return Credentials(BEARER, "", rest)
+    if scheme == BASIC:
+        try:
+            text = base64.b64decode(rest, validate=True).decode()
+        except ValueError:  # also for what is not ASCII
+            raise NotAuthenticated("the header Authorization is malformed") from None
+        user, colon, password = text.partition(":")
+        if colon:
+            return Credentials(BASIC, user, password)
+    raise NotAuthenticated(
+        "the header Authorization is malformed; write `Bearer TOKEN`, or `Basic` with "
+        "user and password"
+    )
