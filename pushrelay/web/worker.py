@@ -15,6 +15,7 @@ import logging
 import resource
 import signal
 import socket
+from functools import partial
 from typing import Any
 
 from gunicorn.asgi import protocol
@@ -217,6 +218,13 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         for listening in self._listening:
             take_again(listening)
         super().init_process()
+
+    def _setup_event_loop(self) -> None:
+        super()._setup_event_loop()
+        # gunicorn forgets to say it, and then only a hundred clients can come at once.
+        self.loop.create_server = partial(
+            self.loop.create_server, backlog=self.cfg.backlog
+        )
 
     def _most_connections(self) -> int:
         """Return how many connections there may be, by the limit and by the open files
