@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -176,9 +177,11 @@ class TokenBook:
         return self._file is not None
 
     def load(self) -> None:
-        """Read the file, if there is one: should it turn bad, its tokens are known."""
-        if self._file is not None:
-            self._file.read()
+        """Read all tokens, before anybody asks for them: the selectors of ten thousand
+        take a second, but only the first time."""
+        for source in self._sources:
+            with suppress(StoreUnavailable):
+                source.load()
 
     async def reload(self) -> None:
         """Read the file again, if there is one, changed or not. Raises InvalidRules
