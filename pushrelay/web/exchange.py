@@ -17,6 +17,7 @@ from pushrelay.web.errors import (
     headers_of,
     line_of,
     problem_of,
+    quiet_headers_of,
     status_of,
 )
 from pushrelay.web.incoming import Incoming
@@ -166,7 +167,10 @@ class Exchange:
 
     async def error(self, error: Exception) -> None:
         """Tell of `error`: as JSON to who prefers that, else as Go's server does."""
-        status, headers = status_of(error), headers_of(error)
+        status = status_of(error)
+        # Only who is on the way to a page can be asked.
+        asks = self.header("sec-fetch-dest") in (None, "document")
+        headers = headers_of(error) if asks else quiet_headers_of(error)
         if self.prefers_json:
             body = json.dumps(problem_of(error)).encode()
             await self.answer(status, body, PROBLEM_JSON, headers)
