@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from pushrelay import __version__
-from pushrelay.cli.auth_flags import auth_flags, auth_settings
+from pushrelay.cli.auth_flags import auth_flags, auth_settings, require_tokens
 from pushrelay.cli.ignored_flags import ignored_flags, warn_about_ignored_flags
 from pushrelay.cli.options import (
     LIMIT_HELP,
@@ -204,7 +204,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         flags["database.url"] = _without_password(values["database_url"])
         settings = _settings(values, flags)
         policies = _policies(settings)
-        _require_tokens(settings)
+        require_tokens(settings)
         web_config = _web_config(settings)
         warn_about_ignored_flags(context)
         _prepare_database(settings)
@@ -326,13 +326,6 @@ def _policies(settings: Settings) -> Policies:
 
     path = settings.config_file
     return Policies(settings.freshness, read_rules(Path(path)) if path else None)
-
-
-def _require_tokens(settings: Settings) -> None:
-    from pushrelay.token_files import read_token_file
-
-    if settings.auth_token_file:
-        read_token_file(Path(settings.auth_token_file))
 
 
 def _web_config(settings: Settings) -> WebConfig:

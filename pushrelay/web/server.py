@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -50,7 +51,15 @@ def serve(settings: Settings, policies: Policies, web_config: WebConfig) -> None
     policies: what the configuration file says as it is now. web_config: what the web
         configuration file says.
     """
+    _allow_open_files()
     _Arbiter(_Server(settings, policies, web_config)).run()
+
+
+def _allow_open_files() -> None:
+    """Let this process have as many open files as the system lets it: each connection
+    is one, and 1024 is only what careless programs can bear."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(address: str) -> socket.socket:
