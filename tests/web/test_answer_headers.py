@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from relay_process import HTTPClient
-from run_http import new_id, report, start
+from run_http import report, start
 
-ID = new_id()
+ID = "8b7c7d5e-3f0e-4b57-9a5c-2f3f3c1d5a10"
+NOBODYS = "8b7c7d5e-3f0e-4b57-9a5c-2f3f3c1d5a11"
 RUN = f"/api/v1/runs/{ID}"
 JSON = "application/json"
 
@@ -23,7 +24,7 @@ WITH_BODY = [
     ("GET", "/api/v1/runs", 200),
     ("GET", "/api/v1/jobs", 200),
     ("GET", "/status/", 301),
-    ("GET", f"/api/v1/runs/{new_id()}", 404),
+    ("GET", f"/api/v1/runs/{NOBODYS}", 404),
     ("GET", "/<script>", 404),
     ("GET", "/-/quit", 405),
     ("PUT", "/metrics/job/<script>", 400),
