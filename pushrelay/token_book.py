@@ -27,7 +27,6 @@ from pushrelay.token_sources import Known, Source, TokenFile, known
 from pushrelay.token_uses import TokenUses
 from pushrelay.tokens import Token, digest_of, is_token, new_text, parent_of_user
 
-
 KNOWN_SECONDS = 5.0
 """So old may be what is known of the database, or of the file, while they answer."""
 
