@@ -127,9 +127,11 @@ def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
         return (("Retry-After", str(error.seconds)),)
     if isinstance(error, NotAuthenticated):
         return _challenges(error.scheme)
+    if isinstance(error, HTTPError):
+        return tuple(error.headers.items())
     if status_of(error) == HTTPStatus.TOO_MANY_REQUESTS:
         return (("Retry-After", str(FULL_RETRY_AFTER_SECONDS)),)
-    return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
+    return ()
 
 
 def quiet_headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
