@@ -119,6 +119,11 @@ class Settings:
     log_writes: str = "auto"
     flags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def asks(self) -> bool:
+        """Whether everybody is asked who they are, even without users."""
+        return self.auth_required or bool(self.auth_token_file)
+
 
 def normalise_prefix(prefix: str) -> str:
     """Return `prefix` with a slash before it and none behind it; "" for "/" or ""."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-from browsers import Visitor, chromium
+from browsers import Visitor
 from canned_server import Canned, CannedServer
 from logging_in import new_token
 from playwright.sync_api import Browser
@@ -106,12 +106,6 @@ WHOLE_FORM = """
   form.submit();
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

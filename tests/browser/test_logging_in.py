@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from browsers import Visitor, chromium
+from browsers import Visitor
 from canned_server import Canned, CannedServer
+from certificates import make_ca, make_certificate
 from logging_in import new_token
+from passwords import SECRET
 from playwright.sync_api import Browser
 from relay_process import RelayProcess, StartRelay
+from tls_use import TLSRelay, client_context
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +35,21 @@ def test_the_keyboard_suffices(
         page, keyboard = visitor.page, visitor.page.keyboard
         visitor.open(url)
         assert page.url == f"{url}login"
-        # The field for the user has the focus.
+        page.wait_for_selector("#user:focus")
         keyboard.press("Tab")
         keyboard.type("prt_wrong")
         keyboard.press("Enter")
         page.wait_for_selector("[role=alert]")
         assert "is not known here" in visitor.text
+        page.wait_for_selector("#user:focus")
         keyboard.press("Tab")
         keyboard.type(token)
         keyboard.press("Enter")
         page.wait_for_selector("text=You are the token")
         assert page.url == url
-        page.press("body", "Tab")
-        while page.locator(":focus").inner_text() != "Log out":
+        for _ in range(20):
+            if page.locator("button:focus:has-text('Log out')").count():
+                break
             keyboard.press("Tab")
         keyboard.press("Enter")
         page.wait_for_selector(".login")
@@ -95,3 +94,24 @@ def test_a_link_from_elsewhere_finds_the_session(
         visitor.page.click("text=here")
         visitor.page.wait_for_selector("text=You are the token")
         assert visitor.page.url.endswith("/?search=kept")
+
+
+def test_by_tls_the_cookie_is_the_hosts_own(browser: Browser, tmp_path: Path) -> None:
+    ca = make_ca(tmp_path)
+    own = make_certificate(ca, "server", "DNS:localhost")
+    text = (
+        f"tls_server_config:\n  cert_file: {own.certificate}\n  key_file: {own.key}\n"
+        f"basic_auth_users:\n  alice: {SECRET}\n"
+    )
+    relay = TLSRelay(tmp_path, text, client_context(ca), user="alice:secret")
+    url = f"https://localhost:{relay.port}/"
+    with relay, Visitor(browser, ignore_https_errors=True) as visitor:
+        visitor.open(url)
+        visitor.page.fill("#user", "alice")
+        visitor.page.fill("#password", "secret")
+        visitor.page.press("#password", "Enter")
+        visitor.page.wait_for_selector("text=You are the user")
+        [cookie] = visitor.context.cookies()
+        assert cookie["name"] == "__Host-pushrelay"
+        assert (cookie["secure"], cookie["httpOnly"]) == (True, True)
+        assert visitor.complaints == []
