@@ -9,8 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from databases import database_in
+from databases import database_in, database_url
+from postgres_use import opened
 from relay_use import SECOND, Clock, on_loop
+from sqlalchemy import make_url
+from tcp_proxy import TcpProxy
 from token_books import (
     Readings,
     at_work,
@@ -28,7 +31,7 @@ from pushrelay.rights import Right
 from pushrelay.selector_parser import parse_selector
 from pushrelay.store.engine import Database
 from pushrelay.store.token_rows import list_tokens, revoke, rotate
-from pushrelay.token_book import Refusal
+from pushrelay.token_book import Refusal, TokenBook
 from pushrelay.tokens import new_text
 
 pytestmark = pytest.mark.usefixtures("rarely")
@@ -184,6 +187,34 @@ async def test_without_the_database_what_was_known_last_goes_on(
         await until_found(book, text, None)
         await until_found(book, other_text, None)
         assert (await found(book, other_text)).name == other.name
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("impatient")
+@on_loop
+async def test_behind_a_server_that_says_nothing_what_was_known_goes_on(
+    tmp_path: Path, clock: Clock
+) -> None:
+    url = make_url(database_url(tmp_path))
+    with TcpProxy(url.port or 0) as proxy:
+        far, near = opened(url, port=proxy.port), opened(url)
+        book = TokenBook(far, clock, 15)
+        token, text = made(near)
+        await until_found(book, text, None)
+        proxy.before = lambda _link, _data: False
+        other, other_text = made(near, "other")
+        for _ in range(5):
+            await asyncio.sleep(0.05)
+            assert (await found(book, text)).name == token.name
+        with pytest.raises(StoreUnavailable, match="cannot be told"):
+            await book.look_up(other_text)
+        proxy.before = lambda _link, _data: True
+        proxy.cut()
+        await until_found(book, other_text, None)
+        assert (await found(book, other_text)).name == other.name
+        await asyncio.to_thread(book.stop)
+        far.close()
+        near.close()
 
 
 @pytest.mark.usefixtures("impatient")

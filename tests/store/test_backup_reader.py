@@ -175,10 +175,12 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     run(
         copy,
         "DROP TABLE write_lock",
+        "DROP TABLE tokens",
+        "UPDATE backup SET seal = json_remove(seal, '$.tables.tokens')",
         "UPDATE alembic_version SET version_num = '0005'",
     )
     before = copy.read_bytes()
-    assert rows_in(copy) == rows_in(whole)
+    assert rows_in(copy) == rows_in(whole) | {"tokens": []}
     assert copy.read_bytes() == before
 
 

@@ -74,7 +74,7 @@ def test_the_database_has_no_secret(database: Database) -> None:
 def test_what_was_read_before_is_not_read_again(database: Database) -> None:
     made(database)
     first = read_rows(database, {})
-    made(database, "other")
+    made(database, "other", created_at=NOW + 1)
     [kept, _] = read_rows(database, first).values()
     assert kept is next(iter(first.values()))
 

@@ -67,6 +67,7 @@ def test_a_token_that_is_made_and_revoked_by_commands(start_relay: StartRelay) -
         assert text.split("_", 2)[2] not in relay.log
 
 
+@pytest.mark.system
 def test_a_relay_follows_its_file_of_tokens(
     start_relay: StartRelay, file: Path
 ) -> None:
