@@ -211,8 +211,8 @@ def has_unsent(connected: socket.socket) -> bool:
     count = bytearray(4)
     try:
         fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, count)
-    except OSError:
-        return False
+    except (OSError, ValueError):
+        return False  # it is closed
     return bool(int.from_bytes(count, sys.byteorder))
 
 

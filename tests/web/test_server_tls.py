@@ -137,21 +137,37 @@ def test_who_connects_and_who_pushes_when_it_ends_is_answered(start: StartTLS) -
         pushing = connections.enter_context(relay.connect())
         pushing.sendall(head.encode() + b"\r\n\r\n" + body[:3])
         silent = connections.enter_context(relay.connect())
-        shaking = connections.enter_context(relay.connect_without_tls())
         assert relay.get("/-/healthy").status == 200
         end(relay)
         silent.sendall(HEAD + b"\r\n")
         assert silent.recv(4096).startswith(b"HTTP/1.1 200")
-        shaken = relay.client.wrap_socket(shaking, server_hostname="localhost")
-        connections.enter_context(shaken)
-        shaken.sendall(HEAD + b"\r\n")
-        assert shaken.recv(4096).startswith(b"HTTP/1.1 200")
         pushing.sendall(body[3:])
         assert pushing.recv(4096).startswith(b"HTTP/1.1 200")
         # None of them says goodbye, and the idle one was not waited for.
         assert relay.wait() == 0
     relay.start()
     assert 'value{instance="",job="late"} 7\n' in relay.page()
+
+
+def test_who_is_about_to_shake_hands_when_it_ends_is_answered(start: StartTLS) -> None:
+    relay = start()
+    with relay.connect_without_tls() as plain:
+        # It has been accepted once a later one is answered.
+        assert relay.get("/-/healthy").status == 200
+        end(relay)
+        wait_until(lambda: _lets_nobody_in(relay))
+        with relay.client.wrap_socket(plain, server_hostname="localhost") as shaken:
+            shaken.sendall(HEAD + b"\r\n")
+            assert shaken.recv(4096).startswith(b"HTTP/1.1 200")
+        assert relay.wait() == 0
+
+
+def _lets_nobody_in(relay: TLSRelay) -> bool:
+    try:
+        socket.create_connection((relay.host, relay.port), 0.2).close()
+    except OSError:
+        return True
+    return False
 
 
 def test_the_end_resets_nobody_who_has_connected(start: StartTLS) -> None:
