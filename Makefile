@@ -20,7 +20,7 @@ FUZZED := tests/fuzzing tests/exposition tests/lint tests/web \
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas torture lock sbom fuzz clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas bench-attacks torture lock sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ bench-runs: $(VENV)/installed-dev ## measure reports of runs, and what is expect
 
 bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQL
 	@$(BIN)/python benchmarks/replicas.py $(ARGS)
+
+bench-attacks: $(VENV)/installed-dev ## measure pushes while the relay is attacked over HTTP
+	@$(BIN)/python benchmarks/attacks.py $(ARGS)
 
 bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 	@$(BIN)/python benchmarks/exec.py $(ARGS)

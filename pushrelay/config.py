@@ -22,6 +22,7 @@ class Limits:
 
     stored_*: of all groups together. job_*: of those of one job. database_bytes: of the
     database on its disk. run_output_bytes: of each output of a run, its end.
+    requests to queued_bytes: of all clients together.
     """
 
     body_bytes: int = 64 * MIB
@@ -40,6 +41,12 @@ class Limits:
     job_series: int = 10_000_000
     database_bytes: int = 100 * _GIB
     run_output_bytes: int = 10_000
+    requests: int = 1000
+    connections: int = 10_000
+    slow_readers: int = 128
+    incoming_bytes: int = 512 * MIB
+    queued_writes: int = 4000
+    queued_bytes: int = 256 * MIB
 
     @property
     def rendered_bytes(self) -> int:
@@ -111,6 +118,11 @@ class Settings:
     auth_anonymous: tuple[str, ...] = ()
     log_writes: str = "auto"
     flags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asks(self) -> bool:
+        """Whether everybody is asked who they are, even without users."""
+        return self.auth_required or bool(self.auth_token_file)
 
 
 def normalise_prefix(prefix: str) -> str:

@@ -44,6 +44,7 @@ from pushrelay.writes import (
     Push,
     PushAll,
     Write,
+    size_of,
 )
 
 
@@ -85,6 +86,7 @@ class Relay:
             lambda: self._health.read(),
             telemetry.commit,
             clock,
+            limits,
         )
         self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
         self._beside = Beside(self._contents_of, self._write)
@@ -276,7 +278,7 @@ class Relay:
 
     async def _write(self, write: Write) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._writer.submit(answer, write)
+        self._writer.submit(answer, write, size_of(write))
         patience = self._limits.write_seconds
         deadline = self._loop.call_later(patience, self._give_up, answer)
         try:

@@ -7,9 +7,10 @@ revoked ends within `KNOWN_SECONDS`, on every relay of the database.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -25,8 +26,6 @@ from pushrelay.store.token_rows import (
 from pushrelay.token_sources import Known, Source, TokenFile, known
 from pushrelay.token_uses import TokenUses
 from pushrelay.tokens import Token, digest_of, is_token, new_text, parent_of_user
-
-log = logging.getLogger(__name__)
 
 KNOWN_SECONDS = 5.0
 """So old may be what is known of the database, or of the file, while they answer."""
@@ -84,9 +83,8 @@ class TokenBook:
                 file.read, "token-file", lambda: False, FILE_SECONDS, KNOWN_SECONDS
             )
             self._sources.append(source)
-        # Digests that were looked for in vain, as long as nothing was read since.
-        self._unknown: set[bytes] = set()
-        self._unknown_as_of: list[float] = []
+        # When digests were looked for in vain, by the monotonic clock.
+        self._unknown: dict[bytes, float] = {}
         self._uses = TokenUses(database)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sessions")
 
@@ -158,15 +156,14 @@ class TokenBook:
         return None
 
     def _is_in_vain(self, digest: bytes) -> bool:
-        """Whether it was looked for in what is known now."""
-        as_of = [source.as_of for source in self._sources]
-        if as_of != self._unknown_as_of or len(self._unknown) > _MOST_UNKNOWN:
-            self._unknown, self._unknown_as_of = set(), as_of
-        return digest in self._unknown
+        """Whether it was looked for a moment ago: what is read meanwhile will do."""
+        looked_at = self._unknown.get(digest)
+        return looked_at is not None and time.monotonic() < looked_at + KNOWN_SECONDS
 
     def _note_in_vain(self, digest: bytes) -> None:
-        if not self._is_in_vain(digest):
-            self._unknown.add(digest)
+        if len(self._unknown) >= _MOST_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[digest] = time.monotonic()
 
     # --- the file ---
 
@@ -176,9 +173,11 @@ class TokenBook:
         return self._file is not None
 
     def load(self) -> None:
-        """Read the file, if there is one: should it turn bad, its tokens are known."""
-        if self._file is not None:
-            self._file.read()
+        """Read all tokens, before anybody asks for them: the selectors of ten thousand
+        take a second, but only the first time."""
+        for source in self._sources:
+            with suppress(StoreUnavailable):
+                source.load()
 
     async def reload(self) -> None:
         """Read the file again, if there is one, changed or not. Raises InvalidRules

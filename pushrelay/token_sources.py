@@ -72,6 +72,10 @@ class Source:
         self._attempt: asyncio.Future[None] | None = None
         self._attempted_at = _NEVER
 
+    def load(self) -> None:
+        """Read it now, however long that takes. Raises what that raises."""
+        self._take_over()
+
     def is_fresh(self) -> bool:
         """Return whether what is known is not older than it may be. If it is not much
         younger either, have it read again meanwhile."""

@@ -169,6 +169,21 @@ RunWrite = ReportRun | ChangeExpectation | FollowRules | ForgetRuns
 Write = Push | PushAll | Delete | DeleteSeries | Import | Look | RunWrite
 
 
+def size_of(write: Write) -> int:
+    """Return how many bytes of series `write` brings."""
+    match write:
+        case Push():
+            return write.payload.bytes
+        case PushAll():
+            return sum([push.payload.bytes for push in write.pushes])
+        case Import():
+            return sum([group.payload.bytes for group in write.groups])
+        case ReportRun(_, Push() as push):
+            return push.payload.bytes
+        case _:
+            return 0
+
+
 def receipt_of(key: GroupingKey, idempotency_key: str, body: bytes, at: int) -> Receipt:
     """Return the receipt of a push of the decoded `body` to the group `key`."""
     id_ = hashlib.sha256(key.id + idempotency_key.encode(errors="surrogateescape"))

@@ -28,6 +28,7 @@ from readers import (
     read_pause,
     read_ping,
     read_runs_query,
+    read_source,
     resolve,
 )
 from run_reports import FINISH, FULL, ID, NOW, START
@@ -265,6 +266,17 @@ PARSERS: dict[str, Parser] = {
             "application/json;q=0.9, text/plain;version=0.0.4;escaping=dots,*/*;q=1e9",
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
             'encoding="delimited", gzip;q=0',
+        ),
+    ),
+    "headers of proxies and browsers": Parser(
+        read_source,
+        (),
+        (
+            "X-Forwarded-For: 1.2.3.4:5, [2001:db8::1]:80,::ffff:192.0.2.7\n"
+            "X-Forwarded-Proto: https\nX-Forwarded-Host: a:1, b",
+            "Origin: https://[::1]:70000\nCookie: a=b; pushrelay=x; __Host-pushrelay\n"
+            "X-Forwarded-For: 2001:db8::%1",
+            "Origin: http://x:8a\nSec-Fetch-Site: cross-site\nHost: [::1]",
         ),
     ),
     "authorization": Parser(

@@ -10,13 +10,21 @@ from urllib.parse import quote
 
 def basic(user: str, password: str) -> str:
     """Return what is sent of a user and a password."""
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
+    return encoded_text(f"{user}:{password}")
+
+
+def encoded_text(text: str) -> str:
+    """Return `text` as it is encoded for headers."""
+    return base64.b64encode(text.encode()).decode()
 
 
 def spellings(secret: str) -> set[bytes]:
-    """Return how a secret may be written: as it is, and for URLs and headers."""
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    written = {secret, quote(secret), quote(secret, safe=""), encoded}
+    """Return how a secret may be written: as it is, for URLs, and in what is encoded
+    for headers, whatever stands before and behind it."""
+    written = {secret, quote(secret), quote(secret, safe="")}
+    for before, begin in enumerate((0, 2, 3)):
+        encoded = encoded_text("\0" * before + secret)
+        written.add(encoded.rstrip("=")[begin:-1])
     return {each.encode() for each in written}
 
 

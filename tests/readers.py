@@ -21,17 +21,22 @@ from pushrelay.group_list import Order
 from pushrelay.group_list import State as GroupState
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.pings import parse_ping
+from pushrelay.token_book import TokenBook
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.head import check_head
 from pushrelay.web.jobs import _end_of_pause
+from pushrelay.web.origin import is_foreign
 from pushrelay.web.parameters import Parameters, pairs_of
+from pushrelay.web.proxies import Proxies
 from pushrelay.web.push_request import push_request
 from pushrelay.web.routing import Router
 from pushrelay.web.runs import _wanted
+from pushrelay.web.sessions import Sessions
 
 KEY = GroupingKey.of({"job": "x", "instance": ""})
 LIMITS = Limits(body_bytes=1 << 20, series=10_000)
 METHODS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH")
+PROXIES = Proxies(["192.0.2.0/24", "2001:db8::/32"])
 ROUTERS = [
     Router(Settings(enable_admin_api=True)),
     Router(Settings(route_prefix="/p", telemetry_path="/t")),
@@ -41,7 +46,8 @@ ROUTERS = [
 def exchange_of(
     method: str, target: str, headers: list[tuple[bytes, bytes]]
 ) -> Exchange:
-    """Return the exchange of a request with the head that is given."""
+    """Return the exchange of a request with the head that is given, by a proxy that is
+    trusted."""
 
     async def nothing(*_: Any) -> Any:
         await asyncio.sleep(0)
@@ -52,18 +58,15 @@ def exchange_of(
         "raw_path": path.encode("utf-8", "replace"),
         "query_string": query.encode("utf-8", "replace"),
         "headers": headers,
+        "client": ("192.0.2.1", 1),
     }
-    return Exchange(scope, nothing, nothing, LIMITS)
+    return Exchange(scope, nothing, nothing, LIMITS, PROXIES)
 
 
 def read_head(text: str) -> object:
     """Read a request whose lines are its target and its headers."""
     target, *lines = text.split("\n")
-    headers = [(b"host", b"x")]
-    for line in lines:
-        name, _, value = line.partition(":")
-        named = name.strip().lower().encode("utf-8", "replace")
-        headers.insert(0, (named, value.strip().encode("utf-8", "replace")))
+    headers = headers_of(lines)
     for method in ("PUT", "POST"):
         exchange = exchange_of(method, target, headers)
         check_head(exchange, LIMITS)
@@ -71,8 +74,25 @@ def read_head(text: str) -> object:
     return exchange.parameters
 
 
+def headers_of(lines: list[str]) -> list[tuple[bytes, bytes]]:
+    headers = [(b"host", b"x")]
+    for line in lines:
+        name, _, value = line.partition(":")
+        named = name.strip().lower().encode("utf-8", "replace")
+        headers.insert(0, (named, value.strip().encode("utf-8", "replace")))
+    return headers
+
+
+def read_source(text: str) -> object:
+    """Read what proxies and browsers say in the headers that the lines are."""
+    exchange = exchange_of("POST", "/", headers_of(text.split("\n")))
+    sessions = Sessions(Settings(), TokenBook.__new__(TokenBook))
+    source = exchange.source
+    return source, is_foreign(exchange, "http://x"), sessions._cookie_of(exchange)
+
+
 def resolve(path: str) -> object:
-    raw = path.encode("utf-8", "surrogateescape").decode("latin-1")
+    raw = path.encode("utf-8", "surrogatepass").decode("latin-1")
     return [router.resolve(method, raw) for router in ROUTERS for method in METHODS] + [
         router.is_api(raw) for router in ROUTERS
     ]

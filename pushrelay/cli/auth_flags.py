@@ -65,3 +65,11 @@ def auth_settings(values: dict[str, Any]) -> dict[str, Any]:
         "auth_token_file": file and str(Path(file).absolute()),
         "auth_anonymous": values["auth_anonymous"],
     }
+
+
+def require_tokens(settings: Settings) -> None:
+    """Raise InvalidRules unless the file of tokens is good, if there is one."""
+    from pushrelay.token_files import read_token_file
+
+    if settings.auth_token_file:
+        read_token_file(Path(settings.auth_token_file))

@@ -5,30 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
 from pushrelay import __version__
-from pushrelay.cli.auth_flags import auth_flags, auth_settings
+from pushrelay.cli.auth_flags import auth_flags, require_tokens
 from pushrelay.cli.ignored_flags import ignored_flags, warn_about_ignored_flags
-from pushrelay.cli.options import (
-    LIMIT_HELP,
-    database_url,
-    flag_values,
-    limits,
-    option,
-    utf8_names,
-)
-from pushrelay.config import (
-    OWN_METRICS_PATH,
-    Freshness,
-    Limits,
-    Settings,
-    normalise_prefix,
-)
-from pushrelay.durations import parse_duration
-from pushrelay.errors import InvalidDuration, PushrelayError, StartupError
+from pushrelay.cli.options import database_url, limits, option, utf8_names
+from pushrelay.cli.serve_settings import settings_of
+from pushrelay.config import Freshness, Settings
+from pushrelay.errors import PushrelayError
 from pushrelay.logs import FORMATS, LEVELS, configure_logging
 
 if TYPE_CHECKING:
@@ -200,70 +186,15 @@ def serve(context: click.Context, /, **values: Any) -> None:
     """
     configure_logging(values["log_level"], values["log_format"])
     try:
-        flags = flag_values(context.command, values)
-        flags["database.url"] = _without_password(values["database_url"])
-        settings = _settings(values, flags)
+        settings = settings_of(context.command, values)
         policies = _policies(settings)
-        _require_tokens(settings)
+        require_tokens(settings)
         web_config = _web_config(settings)
         warn_about_ignored_flags(context)
         _prepare_database(settings)
         _run(settings, policies, web_config)
     except PushrelayError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _settings(values: dict[str, Any], flags: dict[str, str]) -> Settings:
-    from pushrelay.web.origin import origin_of
-
-    external_path = normalise_prefix(urlsplit(values["external_url"]).path)
-    prefix = values["route_prefix"]
-    return Settings(
-        database_url=values["database_url"],
-        database_sync=values["database_sync"],
-        listen_addresses=values["listen_addresses"],
-        systemd_socket=values["systemd_socket"],
-        telemetry_path=_telemetry_path(values["telemetry_path"]),
-        own_metrics=values["own_metrics"],
-        route_prefix=normalise_prefix(prefix) if prefix else external_path,
-        external_path=external_path,
-        external_origin=origin_of(values["external_url"]),
-        trusted_proxies=_trusted_proxies(values["trusted_proxies"]),
-        enable_lifecycle=values["enable_lifecycle"],
-        enable_admin_api=values["enable_admin_api"],
-        utf8_names=values["utf8_names"],
-        freshness=_freshness(values),
-        runs_keep=values["runs_keep"],
-        runs_max_age=_longer_than_none("--runs.max-age", values["runs_max_age"]),
-        config_file=_absolute(values["config_file"]),
-        web_config_file=_absolute(values["web_config_file"]),
-        **auth_settings(values),
-        limits=Limits(**{name: values[f"limit_{name}"] for name in LIMIT_HELP}),
-        log_writes=values["log_writes"],
-        flags=flags,
-    )
-
-
-def _absolute(path: str) -> str:
-    return path and str(Path(path).absolute())
-
-
-def _trusted_proxies(written: str) -> tuple[str, ...]:
-    from pushrelay.web.proxies import Proxies
-
-    trusted = tuple(each.strip() for each in written.split(",")) if written else ()
-    Proxies(trusted)
-    return trusted
-
-
-def _telemetry_path(written: str) -> str:
-    path = normalise_prefix(written) or "/"
-    if path == OWN_METRICS_PATH:
-        raise StartupError(
-            f"--web.telemetry-path: {path} is the page of the relay's own metrics; "
-            "choose another path"
-        )
-    return path
 
 
 def _prepare_database(settings: Settings) -> None:
@@ -287,52 +218,12 @@ def _prepare_database(settings: Settings) -> None:
         log.warning("created a new, empty database: %s", database.name)
 
 
-def _without_password(url: str) -> str:
-    from pushrelay.store.engine import without_password
-
-    return without_password(url)
-
-
-def _freshness(values: dict[str, Any]) -> Freshness:
-    stale_after = _duration("--freshness.stale-after", values["stale_after"])
-    forget_after = _duration("--freshness.forget-after", values["forget_after"])
-    if stale_after and forget_after and forget_after < stale_after:
-        raise StartupError(
-            "--freshness.forget-after is shorter than --freshness.stale-after, and "
-            "what is fresh is not forgotten; make it longer"
-        )
-    return Freshness(stale_after, forget_after, values["timestamp_series"])
-
-
-def _duration(flag: str, written: str) -> int | None:
-    if not written:
-        return None
-    return _longer_than_none(flag, written, "; for never, leave it out")
-
-
-def _longer_than_none(flag: str, written: str, hint: str = "") -> int:
-    try:
-        nanoseconds = parse_duration(written)
-    except InvalidDuration as error:
-        raise StartupError(f"{flag}: {error}") from error
-    if not nanoseconds:
-        raise StartupError(f"{flag}: must be longer than 0{hint}")
-    return nanoseconds
-
-
 def _policies(settings: Settings) -> Policies:
     from pushrelay.job_rules import read_rules
     from pushrelay.policies import Policies
 
     path = settings.config_file
     return Policies(settings.freshness, read_rules(Path(path)) if path else None)
-
-
-def _require_tokens(settings: Settings) -> None:
-    from pushrelay.token_files import read_token_file
-
-    if settings.auth_token_file:
-        read_token_file(Path(settings.auth_token_file))
 
 
 def _web_config(settings: Settings) -> WebConfig:

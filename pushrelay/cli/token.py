@@ -34,7 +34,7 @@ from pushrelay.store.token_rows import insert_token, list_tokens
 from pushrelay.store.token_rows import revoke as revoke_token
 from pushrelay.store.token_rows import rotate as rotate_token
 from pushrelay.token_files import table_of
-from pushrelay.tokens import Token, new_text, require_name
+from pushrelay.tokens import Token, id_of, new_text, require_name
 
 _SECOND = 10**9
 
@@ -133,9 +133,11 @@ def list_(database_url: str, output: str) -> None:
 @click.argument("name")
 @database_url
 def revoke(name: str, database_url: str) -> None:
-    """Revoke the token NAME, or that with this id. Relays refuse it within 5 s."""
+    """Revoke the token NAME, or that with this id or text. Relays refuse it within
+    5 s."""
     with _database(database_url) as (database, now):
-        revoked = revoke_token(database, name, now)
+        # Whoever found one somewhere has its text.
+        revoked = revoke_token(database, id_of(name) or name, now)
     click.echo(
         f"revoked the token {revoked.name} ({revoked.id}); relays refuse it within 5 s",
         err=True,

@@ -24,7 +24,7 @@ from pushrelay.store.engine import Database, DatabaseErrors, unavailable
 from pushrelay.store.schema import tokens
 from pushrelay.store.session import Session
 from pushrelay.store.statements import sql
-from pushrelay.tokens import NewText, Token, new_text
+from pushrelay.tokens import PREFIX, NewText, Token, new_text
 
 log = logging.getLogger(__name__)
 
@@ -234,8 +234,10 @@ def _good(session: Session, name: str, now: int) -> Named | None:
 def _required(session: Session, name: str, now: int) -> Named:
     token = _good(session, name, now)
     if token is None:
+        # It may be the text of one by mistake.
+        shown = "of this name" if name.startswith(PREFIX) else name
         raise InvalidToken(
-            f"there is no token {name}, or it is revoked or has expired; "
+            f"there is no token {shown}, or it is revoked or has expired; "
             "`pushrelay token list` shows which there are"
         )
     return token

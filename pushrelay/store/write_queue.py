@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from pushrelay.errors import StoreUnavailable
+from pushrelay.config import Limits
+from pushrelay.errors import Overloaded
 
 MAX_BATCH = 256
-MAX_QUEUE = 1000
-"""As many writes wait at most, as with the Pushgateway."""
 
 
 class Ticket(Protocol):
@@ -24,23 +24,34 @@ Batch = list[tuple[Ticket, Any]]
 """Writes to be done together, with their tickets."""
 
 
+_Entry = tuple[Ticket, Any, int]
+"""A write with its ticket and its size in bytes."""
+
+
 class WriteQueue:
     """Takes writes on any thread, and gives them to one.
 
     is_stopped: whether `stop` was called, and all that was put before was given.
     """
 
-    def __init__(self) -> None:
-        self._entries: SimpleQueue[tuple[Ticket, Any] | None] = SimpleQueue()
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._entries: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._bytes = 0
+        self._counting = threading.Lock()
         self.is_stopped = False
 
-    def put(self, ticket: Ticket, write: Any) -> None:
-        """Have `write` wait. Raises StoreUnavailable if too many do already."""
-        if self._entries.qsize() >= MAX_QUEUE:
-            raise StoreUnavailable(
-                f"{MAX_QUEUE} writes wait for the database already; try again later"
-            )
-        self._entries.put((ticket, write))
+    def put(self, ticket: Ticket, write: Any, size: int = 0) -> None:
+        """Have `write` of so many bytes wait. Raises Overloaded if too much does
+        already; alone, it may have any size."""
+        most, limits = self._limits.queued_writes, self._limits
+        if self._entries.qsize() >= most:
+            raise _overloaded("queued_writes", f"{most} writes")
+        with self._counting:
+            if size and self._bytes and self._bytes + size > limits.queued_bytes:
+                raise _overloaded("queued_bytes", f"{self._bytes} bytes of series")
+            self._bytes += size
+        self._entries.put((ticket, write, size))
 
     def stop(self) -> None:
         """Take no more."""
@@ -62,8 +73,20 @@ class WriteQueue:
             while len(batch) < MAX_BATCH and not self.is_stopped:
                 self._add(self._entries.get_nowait(), batch)
 
-    def _add(self, entry: tuple[Ticket, Any] | None, batch: Batch) -> None:
+    def _add(self, entry: _Entry | None, batch: Batch) -> None:
         if entry is None:
             self.is_stopped = True
-        elif not entry[0].done():
-            batch.append(entry)
+            return
+        ticket, write, size = entry
+        with self._counting:
+            self._bytes -= size
+        if not ticket.done():
+            batch.append((ticket, write))
+
+
+def _overloaded(limit: str, waiting: str) -> Overloaded:
+    return Overloaded(
+        limit,
+        f"the relay has more waiting than it can write: {waiting} wait for the "
+        "database already; try again later",
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pushrelay.changes import Changes, Position
+from pushrelay.config import Limits
 from pushrelay.errors import LimitExceeded, StoreUnavailable
 from pushrelay.store.books import Books
 from pushrelay.store.change_rows import write_changes
@@ -64,13 +65,14 @@ class Writer:
         refresh: Callable[[], None],
         observe: Callable[[float, int], None],
         clock: Callable[[], int],
+        limits: Limits | None = None,
     ) -> None:
         self._database = database
         self._decider = decider
         self._deliver = deliver
         # Has the decider catch up by a reading without the lock.
         self._refresh = refresh
-        self._queue = WriteQueue()
+        self._queue = WriteQueue(limits or Limits())
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._session: Session | None = None
         self._committed: Changes | None = None
@@ -98,13 +100,12 @@ class Writer:
         """Whether there is a thread that takes writes."""
         return self._thread.is_alive()
 
-    def submit(self, ticket: Ticket, write: Any) -> None:
-        """Queue `write`; its answer is delivered with `ticket`.
+    def submit(self, ticket: Ticket, write: Any, size: int = 0) -> None:
+        """Queue `write` of so many bytes; its answer is delivered with `ticket`.
 
-        A write whose ticket is done before its turn is dropped. Raises StoreUnavailable
-        if too many wait already.
+        If its ticket is done before its turn, it is dropped. Raises Overloaded.
         """
-        self._queue.put(ticket, write)
+        self._queue.put(ticket, write, size)
 
     def probe(self, size: int = 16) -> None:
         """Commit so many bytes that nobody sees, without advancing the clock.

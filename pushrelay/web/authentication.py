@@ -60,14 +60,14 @@ class Authentication:
         self._tokens = tokens
         self._sessions = sessions
         self._users = users
-        self._is_required = settings.auth_required or bool(settings.auth_token_file)
+        self._asks = settings.asks
         self._doors = frozenset(map(Right, settings.auth_anonymous))
         self._failures = Failures()
 
     @property
     def is_required(self) -> bool:
         """Whether anybody is asked who they are."""
-        return self._is_required or self._users() is not None
+        return self._asks or self._users() is not None
 
     async def identify(self, exchange: Exchange) -> Identity:
         """Return who sent the request.

@@ -132,6 +132,12 @@ def headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
     return tuple(error.headers.items()) if isinstance(error, HTTPError) else ()
 
 
+def quiet_headers_of(error: Exception) -> tuple[tuple[str, str], ...]:
+    """Return those after which a browser asks nobody for a password, in a window of its
+    own."""
+    return tuple(each for each in headers_of(error) if not each[1].startswith("Basic"))
+
+
 def _challenges(wrong: str) -> tuple[tuple[str, str], ...]:
     """Return how one may say who one is (RFC 7617, RFC 6750)."""
     bearer = 'Bearer realm="pushrelay"'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -11,23 +10,22 @@ from functools import cached_property
 from typing import Any
 
 from pushrelay.config import Limits
-from pushrelay.errors import LimitExceeded
 from pushrelay.exposition.negotiation import PROBLEM_JSON, prefers_json
 from pushrelay.rights import ANYBODY
 from pushrelay.web.errors import (
     HTTPError,
-    RequestTimeout,
     headers_of,
     line_of,
     problem_of,
+    quiet_headers_of,
     status_of,
 )
+from pushrelay.web.incoming import Incoming
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.proxies import NO_PROXIES, Proxies, Source
+from pushrelay.web.request_body import Message, Receive, RequestBody
 
-Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 Headers = tuple[tuple[str, str], ...]
@@ -45,16 +43,9 @@ BODY_HEADERS: Headers = (
 """Of every answer with a body: it is taken for what it is, and no other page has it as
 an image, a script or the like."""
 
-DRAIN_SECONDS = 1.0
-
-_CHUNKS_AT_ONCE = 64
 _LENGTH_DIGITS = 18
 
 _ORIGIN = re.compile(r"^https?://[^/]*", re.IGNORECASE)
-
-
-class ClientGone(Exception):
-    """The client went away before its request was complete."""
 
 
 class Exchange:
@@ -79,6 +70,7 @@ class Exchange:
         send: Send,
         limits: Limits,
         proxies: Proxies = NO_PROXIES,
+        incoming: Incoming | None = None,
     ) -> None:
         self.scope = scope
         self.method: str = scope["method"]
@@ -91,13 +83,14 @@ class Exchange:
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        self._receive = receive
-        self._body_is_here: Callable[[], bool] = scope.get(BODY_IS_HERE, _unknown)
+        self.request_body = RequestBody(
+            receive,
+            scope.get(BODY_IS_HERE, _unknown),
+            limits,
+            incoming or Incoming(limits.incoming_bytes),
+        )
         self._send = send
-        self._limits = limits
         self._proxies = proxies
-        self._body: bytes | None = None
-        self._more_body = True
 
     # --- the request ---
 
@@ -118,7 +111,7 @@ class Exchange:
         size = len(self.raw_path) + len(self.query)
         for name, value in self.scope["headers"]:
             size += len(name) + len(value)
-        body = self._body
+        body = self.request_body.read
         return size + ((self.content_length or 0) if body is None else len(body))
 
     @property
@@ -148,71 +141,9 @@ class Exchange:
     async def body(self) -> bytes:
         """Return the body as it came over the wire.
 
-        Raises LimitExceeded, RequestTimeout or ClientGone.
+        Raises LimitExceeded, Overloaded, RequestTimeout or ClientGone.
         """
-        if self._body is None:
-            self._body = await self._read_body()
-        return self._body
-
-    async def _read_body(self) -> bytes:
-        limits = self._limits
-        if (self.content_length or 0) > limits.body_bytes:
-            raise _too_large(limits)
-        deadline = time.monotonic() + limits.request_seconds
-        chunks: list[bytes] = []
-        size = 0
-        while self._more_body:
-            message = await self._next_message(deadline)
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            if size > limits.body_bytes:
-                raise _too_large(limits)
-            if len(chunks) % _CHUNKS_AT_ONCE == 0:
-                # Chunks that are there already come without a turn for others.
-                await asyncio.sleep(0)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    async def _next_message(self, deadline: float) -> Message:
-        if self._body_is_here():
-            # As nearly always; a deadline would cost more than the body.
-            message = await self._receive()
-        else:
-            message = await self._await_message(deadline)
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        self._more_body = message.get("more_body", False)
-        return message
-
-    async def _await_message(self, deadline: float) -> Message:
-        limits = self._limits
-        left = deadline - time.monotonic()
-        patience = min(limits.idle_seconds, left)
-        try:
-            async with asyncio.timeout(max(patience, 0)):
-                return await self._receive()
-        except TimeoutError:
-            raise RequestTimeout(
-                "idle_seconds" if patience < left else "request_seconds",
-                "the request's body did not come in time: no byte for "
-                f"{limits.idle_seconds:g} s, or not all of it within "
-                f"{limits.request_seconds:g} s",
-            ) from None
-
-    async def drain(self) -> None:
-        """Take what the client still sends for a moment, after it was answered.
-
-        A connection that is closed with unread data is reset, and then the client
-        may never see the answer that tells what was wrong.
-        """
-        deadline = time.monotonic() + DRAIN_SECONDS
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                # Python 3.11 loses the timeout's cancellation (in the server's
-                # `wait_for`) while data keeps coming, hence the deadline.
-                while self._more_body and time.monotonic() < deadline:
-                    self._more_body = (await self._receive()).get("more_body", False)
-        except TimeoutError:
-            return
+        return await self.request_body.all(self.content_length or 0)
 
     # --- the answer ---
 
@@ -236,7 +167,10 @@ class Exchange:
 
     async def error(self, error: Exception) -> None:
         """Tell of `error`: as JSON to who prefers that, else as Go's server does."""
-        status, headers = status_of(error), headers_of(error)
+        status = status_of(error)
+        # Only who is on the way to a page can be asked.
+        asks = self.header("sec-fetch-dest") in (None, "document")
+        headers = headers_of(error) if asks else quiet_headers_of(error)
         if self.prefers_json:
             body = json.dumps(problem_of(error)).encode()
             await self.answer(status, body, PROBLEM_JSON, headers)
@@ -264,7 +198,7 @@ class Exchange:
 
     @property
     def _waits_for_body(self) -> bool:
-        return self._more_body and self.header("expect") is not None
+        return self.request_body.is_coming and self.header("expect") is not None
 
     @property
     def _asked_to_close(self) -> bool:
@@ -285,13 +219,6 @@ def _raw_path(scope: Scope) -> str:
 
 def _unknown() -> bool:
     return False
-
-
-def _too_large(limits: Limits) -> LimitExceeded:
-    return LimitExceeded(
-        "body_bytes",
-        f"the request's body is larger than the limit of {limits.body_bytes} bytes",
-    )
 
 
 Handler = Callable[[Exchange, str], Awaitable[None]]

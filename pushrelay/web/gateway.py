@@ -11,9 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,14 +25,18 @@ from pushrelay.web.app import create_app
 from pushrelay.web.authentication import Authentication
 from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
+from pushrelay.web.crowd import Crowd
+from pushrelay.web.elsewhere import redirect, refuse
 from pushrelay.web.errors import HTTPError, limit_of
-from pushrelay.web.exchange import ClientGone, Exchange, Handlers, Headers
+from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
 from pushrelay.web.importing import Importing
+from pushrelay.web.incoming import Incoming
 from pushrelay.web.jobs import Jobs
 from pushrelay.web.lifecycle import Lifecycle
+from pushrelay.web.limit_hits import LimitHits
 from pushrelay.web.live_web_config import LiveWebConfig
 from pushrelay.web.login import Login
 from pushrelay.web.noting import WRITING, log_write
@@ -46,19 +48,14 @@ from pushrelay.web.pushes import Pushes
 from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
 from pushrelay.web.reports import Reports
+from pushrelay.web.request_body import ClientGone
 from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
 from pushrelay.web.sessions import Sessions
-from pushrelay.web.streaming import Streamer
+from pushrelay.web.streamers import Streamers
 
 log = logging.getLogger(__name__)
-
-POOL_THREADS = 4
-
-ASKED_THREADS = 2
-"""For requests with selectors, which take half a minute if they have a hundred regular
-expressions for 50,000 groups: whole pages must not wait behind them."""
 
 
 class Gateway:
@@ -80,6 +77,11 @@ class Gateway:
         self._relay = relay
         self._telemetry = relay.telemetry
         self._web = web or LiveWebConfig(None, relay.telemetry)
+        self.limit_hits = LimitHits(self._telemetry)
+        self.incoming = Incoming(self._limits.incoming_bytes)
+        self._crowd = Crowd(self._limits.requests, self._telemetry)
+        streamers = Streamers(self._limits, self.limit_hits.note)
+        self._streamer, chooser = streamers.page, streamers.chooser
         self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
         tokens = relay.tokens
@@ -87,8 +89,6 @@ class Gateway:
         self._authentication = Authentication(
             settings, tokens, sessions, lambda: self._web.users
         )
-        pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="pool")
-        self._streamer = Streamer(pool, settings.limits.request_seconds)
         self._flask = create_app(settings, relay)
         self._login = Login(self._authentication, sessions, tokens, self._flask)
         bodies = Bodies()
@@ -97,11 +97,9 @@ class Gateway:
         reports = Reports(settings, relay, bodies, reader)
         file = settings.config_file
         self._reloader = Reloader(Path(file) if file else None, relay)
-        asked = ThreadPoolExecutor(ASKED_THREADS, thread_name_prefix="asked")
-        chooser = Streamer(asked, settings.limits.request_seconds)
         self._handlers: Handlers = {
             **self._pushes.handlers,
-            **Scraping(relay, self._streamer, chooser).handlers,
+            **Scraping(relay, streamers.scrape, chooser).handlers,
             **Groups(relay, chooser).handlers,
             **Runs(settings, relay, bodies, reports, chooser).handlers,
             **Pings(settings, relay, bodies, reports).handlers,
@@ -123,9 +121,17 @@ class Gateway:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             send = self._web.sending(send)
-            await self._serve(
-                Exchange(scope, receive, send, self._limits, self._proxies)
+            exchange = Exchange(
+                *(scope, receive, send, self._limits, self._proxies, self.incoming)
             )
+            try:
+                await self._serve(exchange)
+            finally:
+                exchange.request_body.release()
+
+    def note_connections(self, number: int) -> None:
+        """Note how many connections are open."""
+        self._telemetry.connections = number
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -164,7 +170,7 @@ class Gateway:
             await self._answer_error(exchange, error)
         self._record(exchange, handler)
         if exchange.status >= 400:
-            await exchange.drain()
+            await exchange.request_body.drain()
 
     def _record(self, exchange: Exchange, handler: str) -> None:
         now, method, size = time.monotonic(), exchange.method, exchange.size
@@ -186,9 +192,9 @@ class Gateway:
         await self._check_encoding(exchange, resolution)
         match resolution:
             case Redirected():
-                await _redirect(exchange, resolution)
+                await redirect(exchange, resolution)
             case Refused():
-                await _refuse(exchange, resolution)
+                await refuse(exchange, resolution)
             case _:
                 raise HTTPError(HTTPStatus.NOT_FOUND, "404 page not found")
         return "other"
@@ -215,11 +221,15 @@ class Gateway:
         """Answer; return who is to be named as the one that did."""
         name, error = "other", None
         try:
-            await self._admit(exchange, found)
-            name = found.name
-            if name in _COMPATIBLE:
-                exchange.on_status = partial(self._count_compatible, exchange, name)
-            await self._handlers[name](exchange, found.rest)
+            place = exchange.request_body.place = self._crowd.enter(found.name)
+            try:
+                await self._admit(exchange, found)
+                name = found.name
+                if name in _COMPATIBLE:
+                    exchange.on_status = partial(self._count_compatible, exchange, name)
+                await self._handlers[name](exchange, found.rest)
+            finally:
+                place.leave()
         except ClientGone:
             raise
         except Exception as refusal:  # noqa: BLE001  # the boundary to the client
@@ -254,7 +264,7 @@ class Gateway:
         if not isinstance(error, PushrelayError):
             log.error("internal error", exc_info=error)
         if limit := limit_of(error):
-            self._telemetry.limit_exceeded(limit)
+            self.limit_hits.note(limit)
         if exchange.status:
             # The head is out already; the server closes the connection.
             raise error
@@ -292,28 +302,3 @@ _SUMMARISED = ("push", "delete")
 _PUSHES = (*_SUMMARISED, "push_groups")
 _REPORTS = ("report_run", "ping")
 """Handlers whose refusals are counted and logged."""
-
-
-async def _redirect(exchange: Exchange, redirected: Redirected) -> None:
-    location = redirected.location
-    if exchange.query:
-        location += f"?{exchange.query}"
-    body, content_type = b"", None
-    if exchange.method == "GET":
-        phrase = {301: "Moved Permanently", 307: "Temporary Redirect"}
-        text = f'<a href="{escape(location)}">{phrase[redirected.status]}</a>.\n\n'
-        body, content_type = text.encode(), "text/html; charset=utf-8"
-    headers = (("Location", location),)
-    await exchange.answer(redirected.status, body, content_type, headers)
-
-
-async def _refuse(exchange: Exchange, refused: Refused) -> None:
-    allowed = refused.allowed
-    headers = {"Allow": ", ".join(allowed)} if allowed else {}
-    if exchange.method != "OPTIONS":
-        text = "Method Not Allowed"
-        if refused.is_ours:
-            usable = [method for method in allowed if method != "OPTIONS"]
-            text += f"; use {' or '.join(usable)}"
-        raise HTTPError(HTTPStatus.METHOD_NOT_ALLOWED, text, headers=headers)
-    await exchange.answer(200, headers=tuple(headers.items()))

@@ -15,7 +15,7 @@ from pushrelay.token_book import TokenBook
 from pushrelay.tokens import Token, is_token
 from pushrelay.web.authentication import BASIC, BEARER, Authentication, Credentials
 from pushrelay.web.authorisation import require_right
-from pushrelay.web.errors import headers_of, reason_of, status_of, text_of
+from pushrelay.web.errors import quiet_headers_of, reason_of, status_of, text_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.noting import note
 from pushrelay.web.parameters import Parameters
@@ -141,8 +141,7 @@ class Login:
         )
         headers = (*HEADERS.items(), *_PRIVATE)
         if error is not None:
-            # For Basic, browsers would ask in a window of their own.
-            headers += tuple(h for h in headers_of(error) if "Basic" not in h[1])
+            headers += quiet_headers_of(error)
         await exchange.answer(status, html.encode(), _HTML, headers)
 
 

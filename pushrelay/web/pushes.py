@@ -18,6 +18,7 @@ from pushrelay.errors import (
     InvalidLabels,
     InvalidRequest,
     LimitExceeded,
+    Overloaded,
     PushrelayError,
     RunConflict,
     RunTooOld,
@@ -299,6 +300,9 @@ def _level(error: Exception) -> int:
     """Return how much an operator should care; broken clients are for debugging."""
     if isinstance(error, (InconsistentPush, InvalidLabels)):
         return logging.ERROR
-    if isinstance(error, (LimitExceeded, StoreUnavailable)):
+    # Overload would be logged thousands of times; it is counted, and told now and then.
+    if isinstance(error, (LimitExceeded, StoreUnavailable)) and not isinstance(
+        error, Overloaded
+    ):
         return logging.WARNING
     return logging.DEBUG

@@ -34,7 +34,8 @@ class Reloader:
         tokens = self._relay.tokens
         if self._path is None and not tokens.has_file:
             raise InvalidRequest(
-                "the relay was started without --config.file: there is nothing to read"
+                "the relay was started without --config.file and --auth.token-file: "
+                "there is nothing to read"
             )
         async with self._turn:
             self._is_awaited = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -11,6 +12,10 @@ from pushrelay.view.exposition import Exposition
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.streaming import Streamer
+
+AT_ONCE = 8
+"""So many scrapes begin at once. What each does on the event loop takes a millisecond
+or two, and a push would have to wait for that of all who ask."""
 
 _Expose = Callable[[ScrapeFormat], Awaitable[Exposition]]
 
@@ -25,6 +30,7 @@ class Scraping:
         self._relay = relay
         self._streamer = streamer
         self._chooser = chooser
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
     def handlers(self) -> Handlers:
@@ -36,7 +42,8 @@ class Scraping:
 
     async def _show(self, expose: _Expose, exchange: Exchange, _rest: str) -> None:
         format_ = negotiate(exchange.header("accept"))
-        exposition = await expose(format_)
+        async with self._turns:
+            exposition = await expose(format_)
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
         if (grant := exchange.identity.grant).is_bounded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -25,6 +26,7 @@ from pushrelay.telemetry import Telemetry
 from pushrelay.web.gateway import Gateway
 from pushrelay.web.interpreter import collect_garbage_rarely
 from pushrelay.web.live_web_config import LiveWebConfig
+from pushrelay.web.openness import warn_if_open
 from pushrelay.web.web_config import WebConfig
 from pushrelay.web.worker import RelayWorker
 
@@ -50,7 +52,15 @@ def serve(settings: Settings, policies: Policies, web_config: WebConfig) -> None
     policies: what the configuration file says as it is now. web_config: what the web
         configuration file says.
     """
+    _allow_open_files()
     _Arbiter(_Server(settings, policies, web_config)).run()
+
+
+def _allow_open_files() -> None:
+    """Let this process have as many open files as the system lets it: each connection
+    is one, and 1024 is only what careless programs can bear."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(address: str) -> socket.socket:
@@ -100,6 +110,11 @@ def _binds(settings: Settings) -> list[str]:
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    def start(self) -> None:
+        super().start()
+        app, listening = self.app, [listener.sock for listener in self.LISTENERS]
+        warn_if_open(app.settings, app.web_config, listening)
+
     def handle_int(self) -> None:
         """End gracefully, as on SIGTERM; gunicorn would drop open requests."""
         self.handle_term()
@@ -119,7 +134,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
     ) -> None:
         self.settings = settings
         self._policies = policies
-        self._web_config = web_config
+        self.web_config = web_config
         self._binds = _binds(settings)
         super().__init__()
 
@@ -189,7 +204,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # as above
         started: with what was right then, it might let in who was shut out since, so
         it does not begin at all where the file is bad."""
         path = self.settings.web_config_file
-        web = LiveWebConfig(Path(path) if path else None, telemetry, self._web_config)
+        web = LiveWebConfig(Path(path) if path else None, telemetry, self.web_config)
         try:
             web.read()
         except InvalidWebConfig as error:

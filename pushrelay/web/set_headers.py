@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pushrelay.web.exchange import Headers, Message, Send
+from pushrelay.web.exchange import Headers, Send
+from pushrelay.web.request_body import Message
 from pushrelay.web.web_config import CONTENT_SECURITY_POLICY
 
 

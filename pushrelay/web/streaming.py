@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from pushrelay.web.exchange import ClientGone, Exchange, Headers
+from pushrelay.web.exchange import Exchange, Headers
 from pushrelay.web.interpreter import short_turns
+from pushrelay.web.readers import Readers
+from pushrelay.web.request_body import ClientGone
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +31,12 @@ Result = TypeVar("Result")
 class Streamer:
     """Runs on the threads of `pool` what takes long.
 
-    seconds: how long a client may take to read an answer.
+    readers: those who are read to, by all streamers.
     """
 
-    def __init__(self, pool: Executor, seconds: float) -> None:
+    def __init__(self, pool: Executor, readers: Readers) -> None:
         self._pool = pool
-        self._seconds = seconds
+        self._readers = readers
 
     async def run(self, call: Callable[..., Result], *arguments: object) -> Result:
         """Return the result of `call`, made on a thread."""
@@ -52,18 +54,25 @@ class Streamer:
         parts, is_end = await self.run(_next_parts, chunks, PART_BYTES)
         await exchange.begin(status, headers)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with self._readers.deadline() as deadline:
                 while not is_end:
-                    while parts:
-                        await exchange.send(parts.popleft(), more=True)
+                    await self._send(exchange, parts, deadline)
                     parts, is_end = await self.run(_next_parts, chunks, AHEAD_BYTES)
                 last = parts.pop() if parts else b""
-                while parts:
-                    await exchange.send(parts.popleft(), more=True)
+                await self._send(exchange, parts, deadline)
                 await exchange.send(last, more=False)
         except TimeoutError:
+            self._readers.note_end(deadline)
             log.info("a client read too slowly: %s", exchange.client)
             raise ClientGone from None
+
+    async def _send(
+        self, exchange: Exchange, parts: deque[bytes], deadline: asyncio.Timeout
+    ) -> None:
+        while parts:
+            turn = exchange.request_body.clients_turn()
+            with turn, self._readers.waiting(deadline):
+                await exchange.send(parts.popleft(), more=True)
 
     def discard(self, close: Callable[[], None]) -> None:
         """Call `close` on a thread, whenever there is one."""

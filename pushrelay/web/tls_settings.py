@@ -182,6 +182,11 @@ class TLSReader:
         """Return what stands at `name`, or in the file that is named there."""
         file_name = f"{name}_file"
         text, path = self._given(name), self._given(file_name)
+        if "-----BEGIN" in path:
+            # It is not told, for it may be a key.
+            problem = f"is the {what} itself; write it at {name}, or the path of a file"
+            self._table.refuse(file_name, problem)
+            return None
         if path:
             if text:
                 self._notes.append(f"{name} is ignored beside {file_name}")

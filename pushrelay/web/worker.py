@@ -11,22 +11,28 @@ fire.
 from __future__ import annotations
 
 import asyncio
+import logging
+import resource
 import signal
 import socket
 from functools import partial
 from typing import Any
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.asgi import protocol
 from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
+from pushrelay.web.bounded_protocol import BoundedProtocol
+from pushrelay.web.connections import Connections
 from pushrelay.web.exchange import BODY_IS_HERE, Headers
-from pushrelay.web.listening import (
-    has_waiting,
-    take_again,
-    take_no_more,
-)
+from pushrelay.web.listening import has_waiting, take_again, take_no_more
+from pushrelay.web.request_parser import RelayParser
 from pushrelay.web.tls import LiveContext, has_unsent
+
+log = logging.getLogger(__name__)
+
+RESERVED_FILES = 100
+"""Open files that are no clients': of the database, of threads, of libraries."""
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
@@ -47,7 +53,7 @@ ACCEPTING_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 
 
-class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+class RelayProtocol(BoundedProtocol):
     """A connection whose request head must arrive in time.
 
     At most `idle_seconds` between two bytes, and `request_seconds` for all of it; after
@@ -61,17 +67,14 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._awaits_since: float = 0.0
         self._head_began_at: float = 0.0
         self._last_byte_at: float = 0.0
-        self._head_bytes = 0
         self._has_answered = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.worker.connections.add(self)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.worker.connections.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
@@ -141,12 +144,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
     def _feed_callback_parser(self, data: bytes) -> bool:
         # All bytes come this way: new ones, and those held back behind a request.
         awaited_head = self._awaits_head
-        going_on = bool(super()._feed_callback_parser(data))
+        going_on = super()._feed_callback_parser(data)
         if not awaited_head or not going_on:
             return going_on
         if self._awaits_head:
             return self._take_part_of_head(len(data))
-        self._head_bytes = 0
+        self._note_request()
         return True
 
     def _take_part_of_head(self, size: int) -> bool:
@@ -154,12 +157,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._last_byte_at = self.worker.loop.time()
         if not self._head_bytes:
             self._head_began_at = self._last_byte_at
-        self._head_bytes += size
+        self._note_part_of_head(size)
         if self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
+            self._note_limit("target_bytes")
             self._refuse_head(414, "the request's target or head is too long\n")
-            return False
         self._wake_at(self._due)
-        return True
+        return not self._closed
 
     @property
     def _awaits_head(self) -> bool:
@@ -172,6 +175,7 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
 
     def _arm_keepalive_timer(self) -> None:
         self._has_answered = True
+        self._note_rest()
         self._patience = self._keepalive
         self._await_head()
 
@@ -200,9 +204,12 @@ class RelayProtocol(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no type
         self._timer = None
         if not self._awaits_head or self._closed:
             return
-        if self.worker.loop.time() < self._due:
+        now = self.worker.loop.time()
+        if now < self._due:
             self._wake_at(self._due)
         elif self._head_bytes:
+            is_silent = now >= self._last_byte_at + self._limits.idle_seconds
+            self._note_limit("idle_seconds" if is_silent else "request_seconds")
             self._refuse_head(408, "the request's head did not come in time\n")
         else:
             self.close_if_idle()
@@ -226,14 +233,38 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.connections: set[RelayProtocol] = set()
+        self.connections: Connections[RelayProtocol] = Connections(
+            self._most_connections()
+        )
 
     def init_process(self) -> None:
-        # The worker names its protocol class in this module only.
+        # gunicorn names its own classes in these modules only.
         gasgi.ASGIProtocol = RelayProtocol
+        protocol.PythonProtocol = RelayParser
         for listening in self._listening:
             take_again(listening)
         super().init_process()
+
+    def _setup_event_loop(self) -> None:
+        super()._setup_event_loop()
+        # gunicorn forgets to say it, and then only a hundred clients can come at once.
+        self.loop.create_server = partial(
+            self.loop.create_server, backlog=self.cfg.backlog
+        )
+
+    def _most_connections(self) -> int:
+        """Return how many connections there may be, by the limit and by the open files
+        that the process may have."""
+        wanted: int = self.app.settings.limits.connections
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        possible = max(files - RESERVED_FILES, files // 2)
+        if possible < wanted:
+            log.warning(
+                "only %d connections are possible, and not --limit.connections=%d: the "
+                "process may have %d open files (ulimit -n)",
+                *(possible, wanted, files),
+            )
+        return min(wanted, possible)
 
     def init_signals(self) -> None:
         super().init_signals()

@@ -138,6 +138,9 @@ class YamlTable:
 
     def _path_of(self, key: str) -> str:
         name = shown_name(key) if key else ""
+        if name.startswith("$"):
+            # It was written in place of a name.
+            name = "(a hash)"
         return f"{self._path}.{name}".strip(".")
 
 

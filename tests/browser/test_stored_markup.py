@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from browsers import Visitor, chromium
+from browsers import Visitor
 from canned_server import Canned, CannedServer
 from playwright.sync_api import Browser
 from relay_process import RelayProcess, StartRelay
@@ -31,12 +30,6 @@ MARKUP = [
 
 
 RUNS = {new_id(): markup for markup in MARKUP}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from raw_clients import PATIENCE, Clients, is_waiting, received
 from relay_process import RelayProcess
 
 pytestmark = pytest.mark.system
 
 IDLE_SECONDS = 1.0
 REQUEST_SECONDS = 2.0
-PATIENCE = 10.0
-"""Generous: what hangs, hangs for longer, or at least for as long as its clients."""
 BODY_BYTES = 20_000_000
 FLAGS = (
     "--web.enable-admin-api",
@@ -89,49 +88,6 @@ def lasting_clients(patient_relay: RelayProcess) -> Iterator[Clients]:
     """Clients of `patient_relay`."""
     with ExitStack() as stack:
         yield Clients(patient_relay, stack)
-
-
-class Clients:
-    """Opens connections that are closed after the test."""
-
-    def __init__(self, relay: RelayProcess, stack: ExitStack) -> None:
-        self._relay = relay
-        self._stack = stack
-
-    def send(self, data: bytes, *, receive_buffer: int = 0) -> socket.socket:
-        client = socket.socket()
-        self._stack.enter_context(client)
-        if receive_buffer:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        client.settimeout(PATIENCE)
-        client.connect((self._relay.host, self._relay.port))
-        client.sendall(data)
-        return client
-
-
-def received(client: socket.socket) -> bytes:
-    """Return all that comes until the relay closes the connection."""
-    data = b""
-    try:
-        while part := client.recv(65536):
-            data += part
-    except ConnectionResetError:
-        pass
-    return data
-
-
-def is_waiting(client: socket.socket) -> bool:
-    """Whether the relay has neither sent anything nor closed the connection."""
-    client.setblocking(False)
-    try:
-        client.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    except ConnectionResetError:
-        pass
-    finally:
-        client.settimeout(PATIENCE)
-    return False
 
 
 def check_service(relay: RelayProcess) -> None:

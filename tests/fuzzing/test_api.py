@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from fuzz_profile import IS_LONG, examples
-from hypothesis import HealthCheck, given, settings
+from fuzz_profile import fuzzing
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from openapi_use import (
     DOCUMENT,
@@ -113,11 +113,7 @@ def send(case: Case, relay: RelayProcess, session: requests.Session) -> Response
 def test_whatever_is_asked_is_answered_as_described(
     operation: Operation, fuzzed: RelayProcess, session: requests.Session
 ) -> None:
-    @settings(
-        max_examples=examples(12),
-        derandomize=not IS_LONG,
-        suppress_health_check=list(HealthCheck),
-    )
+    @fuzzing(12, suppress_health_check=list(HealthCheck))
     @given(requests_of(operation))
     def test(case: Case) -> None:
         response = send(case, fuzzed, session)

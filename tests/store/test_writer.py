@@ -24,7 +24,8 @@ from builders import (
 from desks import PATIENCE, Abandoned, Desk, Leaving, Number, PlainDecider, x
 from sqlalchemy import select, text
 
-from pushrelay.errors import StoreUnavailable
+from pushrelay.config import Limits
+from pushrelay.errors import Overloaded, StoreUnavailable
 from pushrelay.groups import Group
 from pushrelay.store import postgres_session, pruning, sqlite, write_queue
 from pushrelay.store.engine import Database, NotAllowed
@@ -511,10 +512,22 @@ def test_a_write_that_nobody_waits_for_is_dropped(desk: Desk) -> None:
 
 
 def test_too_many_waiting_writes_are_refused_at_once(desk: Desk) -> None:
-    for number in range(write_queue.MAX_QUEUE):
+    for number in range(Limits().queued_writes):
         desk.writer.submit(Number(number), x("a"))
-    with pytest.raises(StoreUnavailable, match="1000 writes wait"):
+    with pytest.raises(Overloaded, match="4000 writes wait") as refusal:
         desk.writer.submit(Number(), x("b"))
+    assert refusal.value.limit == "queued_writes"
+
+
+def test_too_large_waiting_writes_are_refused_at_once(desk: Desk) -> None:
+    most = Limits().queued_bytes
+    desk.writer.submit(Number(), x("alone"), 2 * most)
+    with pytest.raises(Overloaded, match=f"{2 * most} bytes") as refusal:
+        desk.writer.submit(Number(), x("more"), 1)
+    assert refusal.value.limit == "queued_bytes"
+    # There is room again once they were taken.
+    assert desk.write(x("a")) == [None]
+    desk.writer.submit(Number(), x("b"), most)
 
 
 def test_answers_that_cannot_be_delivered_do_not_end_the_writer(

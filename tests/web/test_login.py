@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from logging_in import log_in, new_token, session, set_cookie
+from passwords import SECRET
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import FORM
+from waiting import wait_until
 
 from pushrelay.web.failures import BURST
 from pushrelay.web.login import FORM_BYTES
@@ -246,6 +249,16 @@ def test_what_other_pages_load_has_no_session(
     assert closed.get("/metrics", {**cookie, **fields}).status == status
 
 
+def test_no_browser_asks_for_a_password_for_a_part_of_a_page(
+    closed: RelayProcess,
+) -> None:
+    for part, challenges in (("document", 2), ("image", 1), ("empty", 1)):
+        answer = closed.get("/metrics", {"Sec-Fetch-Dest": part})
+        assert answer.status == 401
+        names = [name for name, _ in answer.headers]
+        assert names.count("WWW-Authenticate") == challenges
+
+
 def test_other_pages_log_nobody_in_or_out(
     closed: RelayProcess, admin: str, cookie: dict[str, str]
 ) -> None:
@@ -282,6 +295,30 @@ def test_below_a_prefix_the_cookie_is_for_what_is_there(
     assert cookie.startswith("__Secure-pushrelay=prt_")
     assert {"Secure", "Path=/push"} <= set(attributes)
     assert relay.get("/push/", {"Cookie": cookie}).status == 200
+
+
+def users_file(path: Path, *users: str) -> None:
+    """Write a web configuration file with users whose password is `secret`."""
+    lines = [f"  {user}: {SECRET}" for user in (*users, "other")]
+    path.write_text("\n".join(["basic_auth_users:", *lines, ""]))
+
+
+def test_a_user_logs_in_and_stays_as_long_as_there_is_such_a_user(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    users_file(file, "alice")
+    relay = start_relay(f"--web.config.file={file}", "--auth.anonymous=health")
+    assert log_in(relay, "wrong", "alice").status == 401
+    assert log_in(relay, "secret", "bob").status == 401
+    cookie = session(relay, "secret", "alice")
+    page = relay.get("/", {**HTML, **cookie})
+    assert "You are the user &#34;alice&#34;" in page.text
+    assert relay.put("/metrics/job/x", "x 1\n", cookie).status == 200
+    users_file(file, "bob")
+    wait_until(lambda: relay.get("/", {**HTML, **cookie}).status == 303)
+    assert relay.put("/metrics/job/x", "x 1\n", cookie).status == 401
+    assert log_in(relay, "secret", "bob").status == 303
 
 
 def test_with_an_open_door_the_page_offers_the_form(start_relay: StartRelay) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fuzz_profile import examples
-from hypothesis import given, settings
+from fuzz_profile import fuzzing
+from hypothesis import given
 from hypothesis import strategies as st
 from openapi_use import instances_of, schema_named, validator
 from run_reports import DOCUMENTS, FINISH, ID, NOW, START
@@ -81,7 +81,7 @@ what depends on a flag."""
 
 
 @pytest.mark.parametrize("name", BEYOND)
-@settings(max_examples=examples(50))
+@fuzzing(50)
 @given(data=st.data())
 def test_what_a_schema_allows_is_taken_or_breaks_a_rule_that_it_cannot_say(
     name: str, data: st.DataObject
@@ -151,7 +151,7 @@ GIVEN: dict[str, tuple[Reader, st.SearchStrategy[Any]]] = {
 
 
 @pytest.mark.parametrize("name", GIVEN)
-@settings(max_examples=examples(40))
+@fuzzing(40)
 @given(data=st.data())
 def test_what_is_taken_is_what_the_schema_allows(
     name: str, data: st.DataObject

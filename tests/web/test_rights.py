@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from guarded import ALL_ON, Guarded, guarded
 from relay_use import on_loop
+from route_requests import REQUESTS
 
 from pushrelay.rights import SCOPES, Right
 from pushrelay.web.routing import Route, Router
 
 ROUTES = Router(ALL_ON).routes
 OF_API = "/api/v1"
-RUN = uuid.UUID(int=7)
-
-REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
-    "healthy": ("/-/healthy", b"", {}),
-    "ready": ("/-/ready", b"", {}),
-    "metrics": ("/metrics", b"", {}),
-    "own_metrics": ("/-/metrics", b"", {}),
-    "status": ("/status", b"", {}),
-    "static": ("/static/status.css", b"", {}),
-    "login": ("/login", b"", {}),
-    "log_in": ("/login", b"", {}),
-    "log_out": ("/logout", b"", {}),
-    "reload": ("/-/reload", b"", {}),
-    "quit": ("/-/quit", b"", {}),
-    "quit_refused": ("/-/quit", b"", {}),
-    "push": ("/metrics/job/a", b"x 1\n", {}),
-    "delete": ("/metrics/job/a", b"", {}),
-    "api/v1/status": ("/api/v1/status", b"", {}),
-    "api/v1/metrics": ("/api/v1/metrics", b"", {}),
-    "openapi": ("/api/v1/openapi.json", b"", {}),
-    "groups": ("/api/v1/groups", b"", {}),
-    "push_groups": ("/api/v1/groups?by=job", b'x{job="a"} 1\n', {}),
-    "delete_groups": ("/api/v1/groups?match[]=" + quote('{job="a"}'), b"", {}),
-    "runs": ("/api/v1/runs", b"", {}),
-    "run": (f"/api/v1/runs/{RUN}", b"", {}),
-    "report_run": (
-        f"/api/v1/runs/{RUN}",
-        b'{"job": "a", "state": "started", "started_at": 1795378800}',
-        {},
-    ),
-    "ping": ("/api/v1/ping?job=a&status=success", b"", {}),
-    "jobs": ("/api/v1/jobs", b"", {}),
-    "job": ("/api/v1/jobs/a", b"", {}),
-    "retire": ("/api/v1/jobs/a", b"", {}),
-    "expect": ("/api/v1/jobs/a/expectation", b'{"every": "1h"}', {}),
-    "expect_nothing": ("/api/v1/jobs/a/expectation", b"", {}),
-    "pause": ("/api/v1/jobs/a/pause?until=2h", b"", {}),
-    "resume": ("/api/v1/jobs/a/pause", b"", {}),
-    "wipe": ("/api/v1/admin/wipe", b"", {}),
-    "import": ("/api/v1/admin/import", b"", {"content-type": "application/x-ndjson"}),
-}
-"""A request for each route, about the job `a` where it is about one."""
-
 ABOUT_A = {
     *("push", "delete", "push_groups", "report_run", "ping"),
     *("expect", "expect_nothing", "pause", "resume", "retire", "job"),

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from pushrelay.config import Limits
-from pushrelay.web.exchange import ClientGone, Exchange
+from pushrelay.web.exchange import Exchange
 from pushrelay.web.interpreter import SHORT_SECONDS
+from pushrelay.web.readers import Readers
+from pushrelay.web.request_body import ClientGone
 from pushrelay.web.streaming import AHEAD_BYTES, PART_BYTES, Streamer
 
 SCOPE = {"method": "GET", "path": "/", "headers": []}
@@ -37,13 +39,18 @@ class Client:
         return b"".join(message.get("body", b"") for message in self.messages)
 
 
+def readers(seconds: float = 60, most: int = 10) -> Readers:
+    limits = Limits(request_seconds=seconds, slow_readers=most)
+    return Readers(limits, lambda _: None)
+
+
 async def stream(client: Client, chunks: Iterator[bytes], seconds: float = 60) -> None:
     async def receive() -> Any:
         raise AssertionError("nothing is to be read")
 
     with ThreadPoolExecutor(1) as pool:
         exchange = Exchange(dict(SCOPE), receive, client.send, Limits())
-        await Streamer(pool, seconds).send(exchange, 200, (), chunks)
+        await Streamer(pool, readers(seconds)).send(exchange, 200, (), chunks)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,7 @@ def test_turns_are_short_while_anything_is_made_and_not_after() -> None:
 
     async def make_two() -> None:
         with ThreadPoolExecutor(2) as pool:
-            streamer = Streamer(pool, 60)
+            streamer = Streamer(pool, readers())
             slow = asyncio.create_task(streamer.run(make))
             assert await streamer.run(sys.getswitchinterval) == SHORT_SECONDS
             assert sys.getswitchinterval() == SHORT_SECONDS
@@ -146,7 +153,7 @@ def test_turns_are_as_usual_after_what_fails() -> None:
 
     async def fail() -> None:
         with ThreadPoolExecutor(1) as pool:
-            await Streamer(pool, 60).run(int, "x")
+            await Streamer(pool, readers()).run(int, "x")
 
     with pytest.raises(ValueError, match="invalid literal"):
         asyncio.run(fail())

@@ -1,0 +1,107 @@
+"""A client's connection that takes no more than its share: of open files, and of memory
+for what it sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.asgi import protocol
+
+from pushrelay.web.errors import RETRY_AFTER_SECONDS
+from pushrelay.web.incoming import FREE_BYTES
+
+
+class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
+    """A connection that counts, and may have to make room for others."""
+
+    def __init__(self, worker: Any) -> None:
+        super().__init__(worker)
+        self._head_bytes = 0
+        self._held_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        connections = self.worker.connections
+        if connections.is_full:
+            self._note_limit("connections")
+            if not connections.make_room():
+                self._refuse("the relay has as many connections as it can")
+                return
+        connections.now_idle(self)
+        self._note_connections()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.worker.connections.discard(self)
+        self._note_connections()
+        self.app.incoming.release(self)
+        super().connection_lost(exc)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether only the client can go on with its request or its answer."""
+        body, flow = self._body_receiver, self._flow_control
+        return flow.write_paused or (body is not None and not body._complete)
+
+    def make_room(self) -> None:
+        """Close at once, for another connection."""
+        if self._head_bytes:
+            self._refuse("the relay has as many connections as it can")
+        # What is still to be written would keep it open.
+        self.transport.abort()
+
+    def give_up(self) -> None:
+        """Refuse the head, for the memory of all heads and bodies is used up."""
+        self._note_limit("incoming_bytes")
+        self._refuse("the requests on their way take as much memory as they may")
+
+    def _refuse(self, why: str) -> None:
+        headers = (("Retry-After", str(RETRY_AFTER_SECONDS)),)
+        self._send_error_response(503, f"{why}; try again later\n", headers)
+        self._keepalive_timeout()
+
+    def _note_limit(self, limit: str) -> None:
+        self.app.limit_hits.note(limit)
+
+    def _note_connections(self) -> None:
+        self.app.note_connections(len(self.worker.connections))
+
+    # --- what it sends ---
+
+    def _note_rest(self) -> None:
+        """Note that it is idle: nothing of it is held."""
+        self._head_bytes = self._held_bytes = 0
+        self.app.incoming.release(self)
+        self.worker.connections.now_idle(self)
+
+    def _note_part_of_head(self, size: int) -> None:
+        """Note that so many bytes of a head came; it may be refused on return."""
+        self._head_bytes += size
+        if self._head_bytes > FREE_BYTES:
+            self.app.incoming.hold(self, self._head_bytes - self._held_bytes)
+            self._held_bytes = self._head_bytes
+
+    def _note_request(self) -> None:
+        """Note that a head is complete."""
+        self._head_bytes = 0
+        self.app.incoming.keep(self)
+        self.worker.connections.now_busy(self)
+
+    def _feed_callback_parser(self, data: bytes) -> bool:
+        going_on = bool(super()._feed_callback_parser(data))
+        if going_on and self._reading_paused:
+            # For a request that was held back, and of which not all is here.
+            self._resume_reading()
+        return going_on
+
+    def _resume_reading(self) -> None:
+        # gunicorn reads more after each request, however much waits behind it.
+        if not self._has_many_waiting:
+            super()._resume_reading()
+
+    @property
+    def _has_many_waiting(self) -> bool:
+        """Whether enough is here already, behind the request under way."""
+        parser = self._callback_parser
+        if parser is None or not parser.is_complete:
+            return False
+        return bool(len(parser._buffer) > self._max_buffer_size)
