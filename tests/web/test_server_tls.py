@@ -37,11 +37,11 @@ def start(
     """Start a relay with TLS; it ends with the module."""
     with ExitStack() as relays:
 
-        def start(text: str = PLAIN, client: ssl.SSLContext | None = None) -> TLSRelay:
+        def start(text: str = PLAIN, *flags: str) -> TLSRelay:
             directory = tmp_path_factory.mktemp("relay")
             for each in make_certificate(ca, "server", "DNS:localhost").pair:
                 each.rename(directory / each.name)
-            flags = ("--limit.idle-seconds=1.5",)
+            flags = flags or ("--limit.idle-seconds=1.5",)
             relay = TLSRelay(directory, text, client_context(ca), *flags)
             relay.start()
             relays.callback(relay.kill)
@@ -124,6 +124,35 @@ def test_half_handshakes_hold_nobody_up_and_end_in_time(relay: TLSRelay) -> None
         assert relay.put("/metrics/job/meanwhile", "x 1\n").status == 200
         for each in half:
             assert each.recv(1) == b""
+
+
+def test_half_handshakes_take_no_more_than_half_of_the_connections(
+    start: StartTLS,
+) -> None:
+    relay = start(PLAIN, "--limit.connections=20", "--limit.idle-seconds=30")
+    with relay.connect() as kept, ExitStack() as connections:
+        half = [
+            connections.enter_context(relay.connect_without_tls()) for _ in range(40)
+        ]
+        ended = 0
+        for each in half[10:]:
+            ended += each.recv(1) == b""
+        assert ended == 30
+        # Who is connected goes on, and counts those that were not let in.
+        kept.sendall(
+            b"GET /-/metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
+        )
+        page = kept.makefile("rb").read().decode()
+        assert 'pushrelay_limit_exceeded_total{limit="connections"} 30\n' in page
+        half[0].close()
+        wait_until(lambda: _lets_in(relay))
+
+
+def _lets_in(relay: TLSRelay) -> bool:
+    try:
+        return relay.get("/-/healthy").status == 200
+    except (OSError, EOFError):
+        return False
 
 
 def test_who_connects_and_who_pushes_when_it_ends_is_answered(start: StartTLS) -> None:

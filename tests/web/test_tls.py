@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from certificates import Certificate, make_ca, make_certificate
 from tls_use import client_context, shake_hands
-from waiting import wait_until
 
-from pushrelay.web.tls import LiveContext, has_unsent, names_of
+from pushrelay.web.tls import LiveContext, names_of
 from pushrelay.web.web_config import read_web_config
 
 pytestmark = pytest.mark.system
@@ -283,6 +280,19 @@ def test_who_is_about_to_connect_is_known_until_it_has_or_gave_up(
     assert len(context.shaking) == 0
 
 
+def test_one_too_many_is_not_begun(files: Files) -> None:
+    context = files.context()
+    context.admits = lambda: len(context.shaking) < 2
+    begun = [
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+        for _ in range(2)
+    ]
+    with pytest.raises(ssl.SSLError, match="as many connections as there may be"):
+        shake_hands(context, client_context(files.ca))
+    begun.pop()
+    shake_hands(context, client_context(files.ca))
+
+
 def test_the_next_connection_is_made_with_what_is_current_then(files: Files) -> None:
     context = files.context()
     shake_hands(context, client_context(files.ca))
@@ -301,23 +311,3 @@ def test_names_of_other_kinds_are_none() -> None:
     assert names_of({"subjectAltName": names}) == {"a"}
     assert names_of({"subjectAltName": (("IP Address", "<invalid>"),)}) == {"<invalid>"}
     assert names_of({}) == set()
-
-
-def test_what_the_other_side_has_not_received_is_unsent() -> None:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listening,
-        socket.create_connection(listening.getsockname()) as ours,
-        listening.accept()[0] as theirs,
-    ):
-        assert not has_unsent(ours)
-        ours.setblocking(False)
-        size = 0
-        with suppress(BlockingIOError):
-            while True:
-                size += ours.send(b"x" * 65536)
-        assert has_unsent(ours)
-        while size:
-            size -= len(theirs.recv(1 << 20))
-        wait_until(lambda: not has_unsent(ours))
-        ours.close()
-        assert not has_unsent(ours)
