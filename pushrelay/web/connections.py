@@ -46,6 +46,14 @@ class Connections(Generic[Kept]):
         """Whether there is no room for another."""
         return len(self) >= self.most
 
+    def admits(self, shaking: int) -> bool:
+        """Whether a handshake may begin beside `shaking` others. They take open files,
+        too, and nobody can tell which will never end; so they have half of the room,
+        and the idle have to go for them."""
+        if shaking >= max(self.most // 2, 1):
+            return False
+        return shaking + len(self) < self.most or self.make_room()
+
     def now_idle(self, connection: Kept) -> None:
         """Note that it is idle from now on."""
         self.discard(connection)

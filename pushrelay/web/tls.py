@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
 import os
-import socket
 import ssl
-import sys
-import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
@@ -106,11 +102,14 @@ class LiveContext(ssl.SSLContext):
     current: ssl.SSLContext
     shaking: WeakSet[ssl.SSLObject]
     """Connections that are being made."""
+    admits: Callable[[], bool]
+    """Whether another one may be begun."""
 
     def __new__(cls, current: ssl.SSLContext) -> LiveContext:
         context = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
         context.current = current
         context.shaking = WeakSet()
+        context.admits = lambda: True
         return context
 
     def wrap_bio(
@@ -121,7 +120,12 @@ class LiveContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """Return what begins a connection; servers of asyncio call this."""
+        """Return what begins a connection; servers of asyncio call this.
+
+        Raises SSLError for one too many.
+        """
+        if not self.admits():
+            raise ssl.SSLError(1, "there are as many connections as there may be")
         made = self.current.wrap_bio(
             incoming, outgoing, server_side, server_hostname, session
         )
@@ -204,16 +208,6 @@ def _address(written: str) -> str:
         return str(ipaddress.ip_address(written.strip()))
     except ValueError:
         return written
-
-
-def has_unsent(connected: socket.socket) -> bool:
-    """Whether there is something that the other side has not received yet."""
-    count = bytearray(4)
-    try:
-        fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, count)
-    except OSError:
-        return False
-    return bool(int.from_bytes(count, sys.byteorder))
 
 
 class _Failures:

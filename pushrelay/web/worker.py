@@ -25,9 +25,10 @@ from pushrelay.config import Limits
 from pushrelay.web.bounded_protocol import BoundedProtocol
 from pushrelay.web.connections import Connections
 from pushrelay.web.exchange import BODY_IS_HERE, Headers
+from pushrelay.web.farewell import end_soon
 from pushrelay.web.listening import has_waiting, take_again, take_no_more
 from pushrelay.web.request_parser import RelayParser
-from pushrelay.web.tls import LiveContext, has_unsent
+from pushrelay.web.tls import LiveContext
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,6 @@ HANDSHAKE_SECONDS = 0.2
 
 FIRST_REQUEST_SECONDS = 3.0
 """How long one that is connected may take for the head of its request then."""
-
-FAREWELL_SECONDS = 1.0
-"""How long a client may take to say that it has seen the end of a connection with TLS,
-once it has received everything."""
 
 ACCEPTING_SECONDS = 5.0
 """How long accepting all of them may take then."""
@@ -96,16 +93,7 @@ class RelayProtocol(BoundedProtocol):
         if self.transport is not None and not self.transport.is_closing():
             self.transport.abort()
         elif self._is_ssl:
-            self.worker.loop.call_later(FAREWELL_SECONDS, self._part)
-
-    def _part(self) -> None:
-        """Let the connection end, if the client has all of its answer: with TLS, it
-        would be waited for until it says goodbye, too."""
-        if not self._conn_lost_handled:
-            if has_unsent(self.transport.get_extra_info("socket")):
-                self.worker.loop.call_later(FAREWELL_SECONDS, self._part)
-            else:
-                self.transport.abort()
+            end_soon(self.transport, lambda: self._conn_lost_handled)
 
     def close_if_done(self) -> None:
         """Close the connection if it has had an answer and nothing came since."""
@@ -284,8 +272,16 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
                 # What is left of an answer must have been taken by then.
                 ssl_shutdown_timeout=limits.request_seconds,
             )
+            context.admits = partial(self._admits, context)
             self.log.info("connections are made with TLS")
         return context
+
+    def _admits(self, context: LiveContext) -> bool:
+        """Whether another handshake may begin."""
+        if self.connections.admits(len(context.shaking)):
+            return True
+        self.asgi.limit_hits.note("connections")
+        return False
 
     async def _shutdown(self) -> None:
         # Who connects to a socket of systemd's waits for the next worker.

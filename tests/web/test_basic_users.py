@@ -195,6 +195,17 @@ def test_two_users_with_one_hash_do_not_share_what_is_known() -> None:
     assert not users.known("bob", "secret")
 
 
+def test_what_is_known_of_a_user_is_known_of_none_with_the_beginning_of_its_name() -> (
+    None
+):
+    one = hash_of("secret")
+    users = BasicUsers({"alice": one, "alices": one, "alic": one})
+    assert check(users, "alice", "secret")
+    for user, password in (("alices", "ecret"), ("alic", "esecret")):
+        assert not users.known(user, password)
+        assert not check(users, user, password)
+
+
 def test_without_users_nobody_has_a_password() -> None:
     assert not check(BasicUsers({}), "alice", "secret")
 

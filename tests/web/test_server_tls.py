@@ -37,11 +37,11 @@ def start(
     """Start a relay with TLS; it ends with the module."""
     with ExitStack() as relays:
 
-        def start(text: str = PLAIN, client: ssl.SSLContext | None = None) -> TLSRelay:
+        def start(text: str = PLAIN, *flags: str) -> TLSRelay:
             directory = tmp_path_factory.mktemp("relay")
             for each in make_certificate(ca, "server", "DNS:localhost").pair:
                 each.rename(directory / each.name)
-            flags = ("--limit.idle-seconds=1.5",)
+            flags = flags or ("--limit.idle-seconds=1.5",)
             relay = TLSRelay(directory, text, client_context(ca), *flags)
             relay.start()
             relays.callback(relay.kill)
@@ -126,6 +126,35 @@ def test_half_handshakes_hold_nobody_up_and_end_in_time(relay: TLSRelay) -> None
             assert each.recv(1) == b""
 
 
+def test_half_handshakes_take_no_more_than_half_of_the_connections(
+    start: StartTLS,
+) -> None:
+    relay = start(PLAIN, "--limit.connections=20", "--limit.idle-seconds=30")
+    with relay.connect() as kept, ExitStack() as connections:
+        half = [
+            connections.enter_context(relay.connect_without_tls()) for _ in range(40)
+        ]
+        ended = 0
+        for each in half[10:]:
+            ended += each.recv(1) == b""
+        assert ended == 30
+        # Who is connected goes on, and counts those that were not let in.
+        kept.sendall(
+            b"GET /-/metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
+        )
+        page = kept.makefile("rb").read().decode()
+        assert 'pushrelay_limit_exceeded_total{limit="connections"} 30\n' in page
+        half[0].close()
+        wait_until(lambda: _lets_in(relay))
+
+
+def _lets_in(relay: TLSRelay) -> bool:
+    try:
+        return relay.get("/-/healthy").status == 200
+    except (OSError, EOFError):
+        return False
+
+
 def test_who_connects_and_who_pushes_when_it_ends_is_answered(start: StartTLS) -> None:
     relay = start()
     body = b"value 7\n"
@@ -137,21 +166,37 @@ def test_who_connects_and_who_pushes_when_it_ends_is_answered(start: StartTLS) -
         pushing = connections.enter_context(relay.connect())
         pushing.sendall(head.encode() + b"\r\n\r\n" + body[:3])
         silent = connections.enter_context(relay.connect())
-        shaking = connections.enter_context(relay.connect_without_tls())
         assert relay.get("/-/healthy").status == 200
         end(relay)
         silent.sendall(HEAD + b"\r\n")
         assert silent.recv(4096).startswith(b"HTTP/1.1 200")
-        shaken = relay.client.wrap_socket(shaking, server_hostname="localhost")
-        connections.enter_context(shaken)
-        shaken.sendall(HEAD + b"\r\n")
-        assert shaken.recv(4096).startswith(b"HTTP/1.1 200")
         pushing.sendall(body[3:])
         assert pushing.recv(4096).startswith(b"HTTP/1.1 200")
         # None of them says goodbye, and the idle one was not waited for.
         assert relay.wait() == 0
     relay.start()
     assert 'value{instance="",job="late"} 7\n' in relay.page()
+
+
+def test_who_is_about_to_shake_hands_when_it_ends_is_answered(start: StartTLS) -> None:
+    relay = start()
+    with relay.connect_without_tls() as plain:
+        # It has been accepted once a later one is answered.
+        assert relay.get("/-/healthy").status == 200
+        end(relay)
+        wait_until(lambda: _lets_nobody_in(relay))
+        with relay.client.wrap_socket(plain, server_hostname="localhost") as shaken:
+            shaken.sendall(HEAD + b"\r\n")
+            assert shaken.recv(4096).startswith(b"HTTP/1.1 200")
+        assert relay.wait() == 0
+
+
+def _lets_nobody_in(relay: TLSRelay) -> bool:
+    try:
+        socket.create_connection((relay.host, relay.port), 0.2).close()
+    except OSError:
+        return True
+    return False
 
 
 def test_the_end_resets_nobody_who_has_connected(start: StartTLS) -> None:

@@ -280,6 +280,19 @@ def test_who_is_about_to_connect_is_known_until_it_has_or_gave_up(
     assert len(context.shaking) == 0
 
 
+def test_one_too_many_is_not_begun(files: Files) -> None:
+    context = files.context()
+    context.admits = lambda: len(context.shaking) < 2
+    begun = [
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
+        for _ in range(2)
+    ]
+    with pytest.raises(ssl.SSLError, match="as many connections as there may be"):
+        shake_hands(context, client_context(files.ca))
+    begun.pop()
+    shake_hands(context, client_context(files.ca))
+
+
 def test_the_next_connection_is_made_with_what_is_current_then(files: Files) -> None:
     context = files.context()
     shake_hands(context, client_context(files.ca))
