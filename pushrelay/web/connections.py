@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
+
+log = logging.getLogger(__name__)
+
+RESERVED_FILES = 100
+"""Open files that are no clients': of the database, of threads, of libraries."""
 
 _LOOKED_AT = 100
 """Of connections with a request, so many are looked at to find one that can go."""
@@ -82,3 +89,17 @@ class Connections(Generic[Kept]):
     def _waiting_for_client(self) -> Kept | None:
         longest = islice(self._busy, _LOOKED_AT)
         return next((each for each in longest if each.waits_for_client), None)
+
+
+def possible(wanted: int) -> int:
+    """Return how many of the `wanted` connections there can be, by the open files that
+    the process may have; log it if they are less."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = max(files - RESERVED_FILES, files // 2)
+    if most < wanted:
+        log.warning(
+            "only %d connections are possible, and not --limit.connections=%d: the "
+            "process may have %d open files (ulimit -n)",
+            *(most, wanted, files),
+        )
+    return min(wanted, most)

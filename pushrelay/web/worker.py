@@ -11,8 +11,6 @@ fire.
 from __future__ import annotations
 
 import asyncio
-import logging
-import resource
 import signal
 import socket
 from functools import partial
@@ -23,17 +21,12 @@ from gunicorn.workers import gasgi
 
 from pushrelay.config import Limits
 from pushrelay.web.bounded_protocol import BoundedProtocol
-from pushrelay.web.connections import Connections
+from pushrelay.web.connections import Connections, possible
 from pushrelay.web.exchange import BODY_IS_HERE, Headers
 from pushrelay.web.farewell import end_soon
 from pushrelay.web.listening import has_waiting, take_again, take_no_more
 from pushrelay.web.request_parser import RelayParser
 from pushrelay.web.tls import LiveContext
-
-log = logging.getLogger(__name__)
-
-RESERVED_FILES = 100
-"""Open files that are no clients': of the database, of threads, of libraries."""
 
 HEADERS_BYTES = 256 * 1024
 """What headers may take beside the request target."""
@@ -221,9 +214,8 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.connections: Connections[RelayProtocol] = Connections(
-            self._most_connections()
-        )
+        most = possible(self.app.settings.limits.connections)
+        self.connections: Connections[RelayProtocol] = Connections(most)
 
     def init_process(self) -> None:
         # gunicorn names its own classes in these modules only.
@@ -239,20 +231,6 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         self.loop.create_server = partial(
             self.loop.create_server, backlog=self.cfg.backlog
         )
-
-    def _most_connections(self) -> int:
-        """Return how many connections there may be, by the limit and by the open files
-        that the process may have."""
-        wanted: int = self.app.settings.limits.connections
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        possible = max(files - RESERVED_FILES, files // 2)
-        if possible < wanted:
-            log.warning(
-                "only %d connections are possible, and not --limit.connections=%d: the "
-                "process may have %d open files (ulimit -n)",
-                *(possible, wanted, files),
-            )
-        return min(wanted, possible)
 
     def init_signals(self) -> None:
         super().init_signals()
