@@ -25,7 +25,7 @@ from pushrelay.store.token_rows import (
 )
 from pushrelay.token_sources import Known, Source, TokenFile, known
 from pushrelay.token_uses import TokenUses
-from pushrelay.tokens import Token, digest_of, is_token, new_text, parent_of_user
+from pushrelay.tokens import Token, digest_of, is_token, new_text
 
 KNOWN_SECONDS = 5.0
 """So old may be what is known of the database, or of the file, while they answer."""
@@ -95,7 +95,7 @@ class TokenBook:
 
         A session that was begun with a token is given as long as that is good, and has
         its name and all that it gives. Of one that a user began, `user` is the name:
-        whether that user is still there is not known here.
+        whether that user is still there, with that password, is not known here.
 
         Text that cannot be a token's costs nothing. For one that is not known, the
         database is asked, at most once a second for all who ask: that may take a second
@@ -192,7 +192,8 @@ class TokenBook:
 
     async def begin_session(self, parent: Token | str) -> str:
         """Return the text of a new session, which lasts `SESSION_SECONDS`, of who was
-        found as this token, or is the user of this name. Raises StoreUnavailable."""
+        found as this token, or of a user: then it is what `parent_of_user` returns.
+        Raises StoreUnavailable."""
         new, now = new_text(), self._now()
         session = Token(
             new.id,
@@ -201,7 +202,7 @@ class TokenBook:
             frozenset(),
             created_at=now,
             expires_at=now + SESSION_SECONDS * 10**9,
-            parent=_parent(parent),
+            parent=parent if isinstance(parent, str) else parent.parent or parent.id,
         )
         await self._write(insert_session, session, now)
         return new.text
@@ -236,9 +237,3 @@ def _refusal(token: Token, now: int) -> Refusal | None:
     if token.revoked_at is not None:
         return Refusal.REVOKED
     return None if token.is_good(now) else Refusal.EXPIRED
-
-
-def _parent(parent: Token | str) -> str:
-    if isinstance(parent, Token):
-        return parent.parent or parent.id
-    return parent_of_user(parent)

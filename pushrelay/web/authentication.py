@@ -14,7 +14,7 @@ from pushrelay.config import Settings
 from pushrelay.errors import NotAuthenticated
 from pushrelay.rights import ALL_RIGHTS, ANYBODY, USER, Identity, Right, anonymous
 from pushrelay.token_book import Refusal, TokenBook
-from pushrelay.tokens import Token, is_token
+from pushrelay.tokens import Token, is_token, parent_of_user
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
 from pushrelay.web.sessions import Sessions
@@ -31,8 +31,9 @@ class Users(Protocol):
         """Whether the password is right; takes long on purpose."""
         ...
 
-    def has(self, user: str) -> bool:
-        """Whether there is such a user."""
+    def fingerprint(self, user: str) -> str | None:
+        """Return what is another one with another password; None if there is no such
+        user."""
         ...
 
 
@@ -96,11 +97,18 @@ class Authentication:
         session = await self._sessions.find(exchange)
         if session is None:
             return None
-        users = self._users()
-        if session.user is not None and (users is None or not users.has(session.user)):
+        user = session.user
+        if user is not None and session.parent != self.parent_of(user):
             return None
         exchange.has_session = True
         return session.identity()
+
+    def parent_of(self, user: str) -> str | None:
+        """Return the `parent` of the sessions that are begun by `user`, as long as the
+        password stays the same; None if there is no such user."""
+        users = self._users()
+        fingerprint = users.fingerprint(user) if users else None
+        return None if fingerprint is None else parent_of_user(user, fingerprint)
 
     def _anonymous(self) -> Identity:
         # With users, a Pushgateway asks everybody, probes included.

@@ -39,8 +39,8 @@ class Sessions:
         return found if isinstance(found, Token) and found.is_session else None
 
     async def begin(self, exchange: Exchange, parent: Token | str) -> str:
-        """Return the cookie of a new session of a token, or of the user of this name.
-        Raises StoreUnavailable."""
+        """Return the cookie of a new session of a token, or of a user with this parent
+        of sessions. Raises StoreUnavailable."""
         text = await self._tokens.begin_session(parent)
         return self._cookie(exchange, text, SESSION_SECONDS)
 
