@@ -102,13 +102,10 @@ class TokenBook:
         or two. Raises StoreUnavailable where it does not answer then; what was known
         before goes on to be found.
         """
-        if not is_token(text):
-            return Refusal.UNKNOWN
-        if not self._is_fresh():
-            await asyncio.gather(*[source.freshen() for source in self._sources])
-        digest = digest_of(text)
-        found = self._look_up(digest)
-        if found is not Refusal.UNKNOWN or self._is_in_vain(digest):
+        found, digest = await self.known(text), digest_of(text)
+        if found is not Refusal.UNKNOWN or not is_token(text):
+            return found
+        if self._is_in_vain(digest):
             return found
         is_read = await asyncio.gather(*[s.read_anew() for s in self._sources])
         found = self._look_up(digest)
@@ -120,6 +117,15 @@ class TokenBook:
                 )
             self._note_in_vain(digest)
         return found
+
+    async def known(self, text: str) -> Token | Refusal:
+        """Return what `look_up` returns, of what is known by now: nothing is asked for
+        one that is not."""
+        if not is_token(text):
+            return Refusal.UNKNOWN
+        if not self._is_fresh():
+            await asyncio.gather(*[source.freshen() for source in self._sources])
+        return self._look_up(digest_of(text))
 
     def _is_fresh(self) -> bool:
         fresh = [source.is_fresh() for source in self._sources]
