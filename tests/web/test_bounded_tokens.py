@@ -145,6 +145,25 @@ async def test_a_run_of_others_cannot_be_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("match", "is_seen"),
+    [(BACKUPS, True), ('{job=~"backup-.*",instance!="db1"}', False)],
+)
+@on_loop
+async def test_a_scrape_shows_of_jobs_what_is_about_covered_groups_alone(
+    tmp_path: Path, match: str, is_seen: bool
+) -> None:
+    async with guarded(tmp_path) as relay:
+        admin = await relay.token(Right.ADMIN)
+        expectation = {"every": "1h"}
+        answer = await report(relay, admin, 0, job="backup-a", expectation=expectation)
+        assert data_of(answer)["warnings"] == []
+        scraper = await relay.token(Right.SCRAPE, match=match)
+        page = (await relay.ask("GET", "/metrics", scraper)).text
+        assert ("pushrelay_job_overdue" in page) == is_seen
+        assert ("backup-a" in page) == is_seen
+
+
+@pytest.mark.parametrize(
     ("match", "is_kept"), [(BACKUPS, True), (ON_DB1, False), (None, True)]
 )
 @on_loop
