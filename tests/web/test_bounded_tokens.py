@@ -13,10 +13,12 @@ from guarded import Answer, Guarded, guarded
 from relay_use import on_loop
 
 from pushrelay.rights import Right
+from pushrelay.web import runs
+from pushrelay.web.answers import place_of
 
 BACKUPS = '{job=~"backup-.*"}'
 ON_DB1 = '{instance="db1"}'
-IDS = [uuid.UUID(int=number) for number in range(3)]
+IDS = [uuid.UUID(int=number) for number in range(4)]
 
 
 async def push(relay: Guarded, token: str, *jobs: str) -> None:
@@ -120,14 +122,46 @@ async def test_runs_of_others_are_not_there(tmp_path: Path) -> None:
         for number, job in enumerate(["backup-a", "other-job"]):
             assert (await report(relay, admin, number, job=job)).status == 200
         reader = await relay.token(Right.READ, match=BACKUPS)
-        runs = data_of(await relay.ask("GET", "/api/v1/runs", reader))["runs"]
-        assert [run["job"] for run in runs] == ["backup-a"]
+        listed = data_of(await relay.ask("GET", "/api/v1/runs", reader))["runs"]
+        assert [run["job"] for run in listed] == ["backup-a"]
         jobs = data_of(await relay.ask("GET", "/api/v1/jobs", reader))["jobs"]
         assert [job["job"] for job in jobs] == ["backup-a"]
         unknown = await relay.ask("GET", f"/api/v1/runs/{IDS[2]}", reader)
         other = await relay.ask("GET", f"/api/v1/runs/{IDS[1]}", reader)
         assert other.status == unknown.status == 404
         assert other.text == unknown.text.replace(str(IDS[2]), str(IDS[1]))
+
+
+@pytest.mark.parametrize(
+    ("looks", "pages", "places"),
+    [(10, [[3], [0]], [3]), (1, [[3], [0], []], [2, 0])],
+)
+@on_loop
+async def test_pages_of_runs_end_with_one_that_is_covered_or_after_many_looks(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    pages: list[list[int]],
+    places: list[int],
+) -> None:
+    monkeypatch.setattr(runs, "MOST_ENTRIES", 2)
+    monkeypatch.setattr(runs, "MOST_LOOKS", looks)
+    async with guarded(tmp_path) as relay:
+        admin = await relay.token(Right.ADMIN)
+        for number, job in enumerate(["backup-a", "other", "other", "backup-b"]):
+            at = 1795378800 + number
+            await report(relay, admin, number, job=job, started_at=at)
+        reader = await relay.token(Right.READ, match=BACKUPS)
+        found, cursors = [], [""]
+        while cursors[-1] is not None:
+            after = f"&cursor={cursors[-1]}" if cursors[-1] else ""
+            page = data_of(
+                await relay.ask("GET", f"/api/v1/runs?limit=1{after}", reader)
+            )
+            found.append([uuid.UUID(run["id"]).int for run in page["runs"]])
+            cursors.append(page["next"])
+        assert found == pages
+        assert [place_of(cursor)[-1] for cursor in cursors[1:-1]] == places
 
 
 @on_loop
