@@ -205,6 +205,7 @@ class Gateway:
         if found.right is not None:
             exchange.identity = await self._authentication.identify(exchange)
             require_right(exchange.identity, found.right)
+        exchange.is_admitted = True
         await self._check_encoding(exchange, found)
 
     async def _check_encoding(self, exchange: Exchange, resolution: Resolution) -> None:

@@ -54,6 +54,23 @@ async def test_a_push_outside_of_them_tells_what_the_token_is_for(
 
 
 @on_loop
+async def test_who_may_not_push_puts_no_name_into_the_metrics(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as relay:
+        token = await relay.token(Right.PUSH, match=BACKUPS)
+        for secret, status in (("", 401), ("x", 401), (token, 403)):
+            answer = await relay.ask("PUT", "/metrics/job/secret", secret, b"rows 1\n")
+            assert answer.status == status
+        ping = "/api/v1/ping?job=secret&status=success"
+        assert (await relay.ask("POST", ping, token)).status == 403
+        scraper = await relay.token(Right.SCRAPE)
+        page = (await relay.ask("GET", "/metrics", scraper)).text
+        rejected = "pushrelay_pushes_rejected_total{"
+        assert f'{rejected}reason="not_authenticated"}} 2\n' in page
+        assert f'{rejected}reason="not_allowed"}} 2\n' in page
+        assert "secret" not in page
+
+
+@on_loop
 async def test_of_many_groups_all_must_be_covered(tmp_path: Path) -> None:
     async with guarded(tmp_path) as relay:
         token = await relay.token(Right.PUSH, match=BACKUPS)
