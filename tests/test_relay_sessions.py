@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from token_books import (
     Readings,
     at_work,
     found,
-    read_soon,
     until_found,
 )
 from token_use import made
@@ -32,19 +30,7 @@ pytestmark = pytest.mark.usefixtures("rarely")
 HOUR = 3600 * SECOND
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_soon(monkeypatch)
-
-
-@pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Readings]:
-    readings = Readings(monkeypatch)
-    yield readings
-    readings.go_on.set()
-
-
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_session_lasts_as_long_as_its_token_and_half_a_day(
     tmp_path: Path, clock: Clock
@@ -82,7 +68,7 @@ async def test_the_session_of_a_user_expires(tmp_path: Path, clock: Clock) -> No
         assert await book.look_up(text) is Refusal.EXPIRED
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_session_ends_when_its_token_expires(
     tmp_path: Path, clock: Clock

@@ -112,7 +112,14 @@ def test_names_are_those_of_machines_and_jobs(name: str) -> None:
     assert require_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a b", "a\n", "ä", "9" * 101, TEXT])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "-a", "a b", "a\n", "ä"),
+        pytest.param("9" * 101, id="too long"),
+        pytest.param(TEXT, id="the text of a token"),
+    ],
+)
 def test_other_names_are_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(InvalidToken) as refused:
         require_name(name)
