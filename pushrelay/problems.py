@@ -39,8 +39,7 @@ class Problem:
 
     def members(self) -> dict[str, str | int]:
         """Return the fields that say something to others, by name."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
-        del said["other_key"]
+        said = {name: getattr(self, name) for name in MEMBERS}
         return {name: value for name, value in said.items() if value is not None}
 
     def told_to(self, may_see: Callable[[GroupingKey], bool]) -> Problem:
@@ -50,6 +49,9 @@ class Problem:
         detail = self.detail.replace(f"group {self.other_group}", "another group")
         return replace(self, detail=detail, other_group=None, other_key=None)
 
+
+MEMBERS = [each.name for each in fields(Problem) if each.name != "other_key"]
+"""The fields that others are told."""
 
 OWN_METRICS = "the relay's own metrics"
 """What stands for a group where the relay itself holds a family."""
