@@ -89,7 +89,7 @@ class BasicUsers:
     def __init__(self, hashes: Mapping[str, PasswordHash]) -> None:
         self._key = secrets.token_bytes()
         self._right: LRUCache[bytes, bool] = LRUCache(REMEMBERED)
-        self._checks: dict[bytes, asyncio.Future[bool]] = {}
+        self._comparisons: dict[bytes, _Comparison] = {}
         # One at a time: they take a processor each, and others have work to do.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
         self.follow(hashes)
@@ -133,14 +133,21 @@ class BasicUsers:
         self, password: bytes, compared: PasswordHash, digest: bytes
     ) -> bool:
         """Return whether it is the password; many that ask the same share the work."""
-        check = self._checks.get(digest)
-        if check is None:
+        comparison = self._comparisons.get(digest)
+        if comparison is None:
             loop = asyncio.get_running_loop()
-            check = loop.run_in_executor(self._thread, compared.is_of, password)
-            self._checks[digest] = check
-            check.add_done_callback(lambda _: self._checks.pop(digest))
-        # Who goes away must not take the answer from the others.
-        return await asyncio.shield(check)
+            outcome = loop.run_in_executor(self._thread, compared.is_of, password)
+            comparison = self._comparisons[digest] = _Comparison(outcome)
+        comparison.waiting += 1
+        try:
+            # Who goes away must not take the answer from the others.
+            return await asyncio.shield(comparison.outcome)
+        finally:
+            comparison.waiting -= 1
+            if not comparison.waiting:
+                del self._comparisons[digest]
+                # Those who guess and leave must not hold up who has a password.
+                comparison.outcome.cancel()
 
     def _stand_in(self, claim: _Claim, hashes: list[PasswordHash]) -> PasswordHash:
         """Return what an unknown user is compared with, always the same, so that it
@@ -152,6 +159,14 @@ class BasicUsers:
         parts = (claim.user, claim.password, compared.salt, compared.digest)
         framed = b"".join(len(part).to_bytes(8) + part for part in parts)
         return hmac.digest(self._key, framed, "sha256")
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """One of a password with a hash, and how many wait for its outcome."""
+
+    outcome: asyncio.Future[bool]
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,40 @@ def test_who_goes_away_does_not_take_the_answer_from_others(
     assert asyncio.run(ask())
 
 
+def test_what_nobody_waits_for_any_more_is_not_compared(
+    users: BasicUsers, held: Counted
+) -> None:
+    async def ask() -> bool:
+        guesses = [
+            asyncio.create_task(users.check("alice", f"guess {number}"))
+            for number in range(20)
+        ]
+        await asyncio.sleep(0)
+        for each in guesses:
+            each.cancel()
+        await asyncio.wait(guesses)
+        held.may_go_on.set()
+        return await users.check("alice", "secret")
+
+    assert asyncio.run(ask())
+    # The first had begun.
+    assert held.count <= 2
+
+
+def test_who_asks_when_the_last_one_goes_is_answered(
+    users: BasicUsers, held: Counted
+) -> None:
+    async def ask() -> bool:
+        first = asyncio.create_task(users.check("alice", "secret"))
+        await asyncio.sleep(0)
+        first.cancel()
+        second = asyncio.create_task(users.check("alice", "secret"))
+        held.may_go_on.set()
+        return await second
+
+    assert asyncio.run(ask())
+
+
 def test_one_password_is_compared_at_a_time_and_nobody_else_waits(
     users: BasicUsers, held: Counted
 ) -> None:
