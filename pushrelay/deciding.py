@@ -21,9 +21,6 @@ from pushrelay.writes import Write
 
 log = logging.getLogger(__name__)
 
-MEASURED_SECONDS = 5.0
-"""How often is looked how large the database is."""
-
 HELD_UP_SECONDS = 1.0
 """How long who shows the view waits for what is decided."""
 
@@ -34,10 +31,16 @@ class ViewDecider:
     The view is changed by one thread at a time: `_lock` orders all that do. It is not
     held while the database is asked, for no scrape should wait for a disk; but for what
     a decision looks up there, which scrapes do without if it takes long.
+
+    database_bytes: says how large the database is, at once.
     """
 
     def __init__(
-        self, view: View, clock: Callable[[], int], limits: Limits | None = None
+        self,
+        view: View,
+        clock: Callable[[], int],
+        limits: Limits | None = None,
+        database_bytes: Callable[[], int] = int,
     ) -> None:
         self._view = view
         self._clock = clock
@@ -45,9 +48,7 @@ class ViewDecider:
         self._lock = threading.Lock()
         self._is_advancing = False
         self._deciding_since = float("inf")
-        self._measured_at = -float("inf")
-        self.database_bytes = 0
-        """How large the database was when it was looked at last."""
+        self._database_bytes = database_bytes
 
     def catch_up(self, read: ReadChanges) -> Position:
         while True:
@@ -134,14 +135,7 @@ class ViewDecider:
         self._view.advance(self._clock())
         staging = Staging(self._view, revision, books)
         policies = self._view.standings.policies
-        batch = Batch(staging, policies, self._limits, self._measure(books))
+        batch = Batch(staging, policies, self._limits, self._database_bytes())
         for write in writes:
             batch.add(write)
         return staging.decision
-
-    def _measure(self, books: Books) -> int:
-        """Return how large the database is; it need not be asked each time."""
-        if time.monotonic() - self._measured_at >= MEASURED_SECONDS:
-            self.database_bytes = books.database_bytes()
-            self._measured_at = time.monotonic()
-        return self.database_bytes

@@ -28,8 +28,10 @@ from pushrelay.model import MetricFamily
 from pushrelay.policies import Policies
 from pushrelay.room import used_of
 from pushrelay.run_cases import RunCases
+from pushrelay.store.database_size import DatabaseSize
 from pushrelay.store.engine import Database
 from pushrelay.store.reader import read_snapshot
+from pushrelay.store.shared_call import quiet
 from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
 from pushrelay.telemetry import Gauges, Telemetry
@@ -77,7 +79,8 @@ class Relay:
         self.now = clock = clock or database.now
         self._database = database
         self._view = View(policies)
-        self._decider = ViewDecider(self._view, clock, limits)
+        size = self._size = DatabaseSize(database)
+        self._decider = ViewDecider(self._view, clock, limits, lambda: size.bytes)
         self._writer = Writer(
             database,
             self._decider,
@@ -117,11 +120,13 @@ class Relay:
         self._load()
         self.tokens.load()
         self._writer.start()
+        self._size.measure()
         rules = {"what job rules expect": self.runs.note_rules}
         chores = {
             "what is forgotten": self.endings.remove_forgotten,
             "what job rules expect": self.runs.note_rules,
             "old runs": self.runs.prune,
+            "how large the database is": lambda: quiet(self._size.measure()),
         }
         self._janitor = self._loop.create_task(keep_tidy(rules, chores))
 
@@ -130,6 +135,7 @@ class Relay:
         self._loop.call_soon_threadsafe(self._janitor.cancel)
         self._writer.stop()
         self._health.stop()
+        self._size.stop()
         self.tokens.stop()
         self.runs.stop()
         self._database.close()
@@ -201,7 +207,7 @@ class Relay:
         return self._view.snapshot(), is_newest
 
     def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
-        used = used_of(self._view, self._decider.database_bytes)
+        used = used_of(self._view, self._size.bytes)
         gauges = Gauges(
             groups=snapshot.groups,
             series=snapshot.series,

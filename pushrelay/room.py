@@ -62,11 +62,11 @@ class Room:
             self._require_for_job(after)
         job, limits = after.key.job, self._limits_of(after.key)
         total, of_job = self._catalog.stock.total, self._catalog.stock.of_job(job)
-        for_values = 0 if series > 0 else limits.stored_bytes // _VALUES
+        spare = 0 if series > 0 else limits.stored_bytes // _VALUES
         all_, whose = "the relay has", _has(job)
         _check(all_, "groups", total.groups, groups, "stored_groups", limits)
         _check(all_, "series", total.series, series, "stored_series", limits)
-        _check(all_, "bytes", total.bytes - for_values, size, "stored_bytes", limits)
+        _check(all_, "bytes", total.bytes, size, "stored_bytes", limits, spare)
         _check(whose, "groups", of_job.groups, groups, "job_groups", limits)
         _check(whose, "series", of_job.series, series, "job_series", limits)
 
@@ -130,11 +130,18 @@ def _has(job: str) -> str:
 
 
 def _check(
-    whose: str, what: str, have: int, more: int, name: str, limits: Limits
+    whose: str,
+    what: str,
+    have: int,
+    more: int,
+    name: str,
+    limits: Limits,
+    spare: int = 0,
 ) -> None:
-    """Raise LimitExceeded if `more` is too much beside what there is already."""
+    """Raise LimitExceeded if `more` is too much beside what there is already; `spare`:
+    by how much it may be over the limit."""
     limit: int = getattr(limits, name)
-    if more > 0 and have + more > limit:
+    if more > 0 and have + more > limit + spare:
         flag = f"--limit.{name.replace('_', '-')}"
         if name.startswith("job_"):
             flag += f", or {name} of its job rule"

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, find_programs, given_url
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from relay_use import Clock
+from token_books import Readings, read_soon
 
 from pushrelay import janitor
 
@@ -170,3 +171,17 @@ def _skip_with_foreign_target() -> None:
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let rows of the relays in this process stay until a test wants them removed."""
     monkeypatch.setattr(janitor, "JANITOR_SECONDS", 3600)
+
+
+@pytest.fixture
+def tokens_read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the relays in this process read tokens again at once."""
+    read_soon(monkeypatch)
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Readings]:
+    """The readings of tokens by the relays in this process."""
+    readings = Readings(monkeypatch)
+    yield readings
+    readings.go_on.set()

@@ -12,7 +12,7 @@ from typing import Any
 import cramjam
 from compat.metric_messages import (
     COUNTER,
-    HISTOGRAM,
+    NATIVE,
     SUMMARY,
     delimited,
     family,
@@ -85,25 +85,6 @@ s{quantile="0.9"} NaN
 s_sum 1
 s_count 1
 """
-NATIVE = delimited(
-    family(
-        "native",
-        HISTOGRAM,
-        {
-            "histogram": {
-                "sample_count": 6,
-                "sample_sum": 9.5,
-                "schema": 0,
-                "zero_threshold": 0.001,
-                "zero_count": 1,
-                "positive_span": [{"offset": 0, "length": 2}],
-                "positive_delta": [1, 1],
-                "negative_span": [{"offset": 0, "length": 1}],
-                "negative_delta": [2],
-            }
-        },
-    )
-)
 SIMPLE = delimited(
     family("a", COUNTER, {"label": labels(b="c"), "counter": {"value": 1}}),
     family("s", SUMMARY, {"summary": {"quantile": [{"quantile": 0.5, "value": 1}]}}),

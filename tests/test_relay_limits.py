@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +25,6 @@ from relay_use import (
 )
 from run_relays import HOUR, begun, ended, report
 
-from pushrelay import deciding
 from pushrelay.aggregation import Mode
 from pushrelay.config import Limits
 from pushrelay.errors import InconsistentPush, LimitExceeded
@@ -307,15 +307,23 @@ def adding(relay: Relay) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
+async def until_measured(relay: Relay) -> None:
+    """Wait until the relay knows how large its database is."""
+    used = 'pushrelay_limit_used{limit="database_bytes"}'
+    async with asyncio.timeout(30):
+        while not (await series_of(relay))[used]:
+            await asyncio.sleep(0.01)
+
+
 @on_loop
 async def test_nothing_new_is_added_to_a_database_that_is_too_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     async with open_relay(tmp_path) as relay:
         await put(relay, A, "x 1")
         await report(relay, begun(1, SECOND))
-    monkeypatch.setattr(deciding, "MEASURED_SECONDS", 0.0)
     async with open_relay(tmp_path, limits=Limits(database_bytes=1)) as relay:
+        await until_measured(relay)
         for add in adding(relay).values():
             assert await limit_hit(add()) == "database_bytes"
         await put(relay, A, "x 2\ny 1")
@@ -323,6 +331,7 @@ async def test_nothing_new_is_added_to_a_database_that_is_too_large(
         await relay.delete(A)
     # As large as it may be, and not larger.
     async with open_relay(tmp_path, limits=Limits(database_bytes=2**40)) as relay:
+        await until_measured(relay)
         for add in adding(relay).values():
             await add()
 
@@ -335,6 +344,7 @@ async def test_metrics_tell_how_much_of_the_limits_is_used(tmp_path: Path) -> No
         await put(relay, B, "x 1")
         with suppress(InconsistentPush):
             await put(relay, C, "x 1 1")
+        await until_measured(relay)
         series = await series_of(relay)
 
     def shown(name: str, limit: str) -> float:

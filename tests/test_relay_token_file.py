@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from relay_use import SECOND, Clock, on_loop
 from token_books import (
     Readings,
     found,
-    read_soon,
     until_found,
     with_file,
 )
@@ -30,19 +28,7 @@ pytestmark = pytest.mark.usefixtures("rarely")
 HOUR = 3600 * SECOND
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_soon(monkeypatch)
-
-
-@pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Readings]:
-    readings = Readings(monkeypatch)
-    yield readings
-    readings.go_on.set()
-
-
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_the_tokens_of_a_file_are_found_like_others_and_follow_it(
     tmp_path: Path, clock: Clock
@@ -67,7 +53,7 @@ async def test_the_tokens_of_a_file_are_found_like_others_and_follow_it(
         await until_found(file.book, session, Refusal.REVOKED)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_file_that_turns_bad_changes_nothing_and_is_told(
     tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
@@ -97,7 +83,7 @@ async def test_a_file_that_turns_bad_changes_nothing_and_is_told(
         assert file.telemetry.has_tokens_of_file is True
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_the_tokens_of_a_file_need_no_database(
     tmp_path: Path, clock: Clock, readings: Readings
@@ -109,7 +95,7 @@ async def test_the_tokens_of_a_file_need_no_database(
         assert (await found(file.book, text)).name == token.name
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_token_that_is_revoked_in_the_database_is_so_in_the_file(
     tmp_path: Path, clock: Clock
@@ -121,7 +107,7 @@ async def test_a_token_that_is_revoked_in_the_database_is_so_in_the_file(
         await until_found(file.book, text, Refusal.REVOKED)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_no_secret_is_in_a_log_or_an_error(
     tmp_path: Path,

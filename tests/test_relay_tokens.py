@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -40,23 +40,11 @@ HOUR = 3600 * SECOND
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    read_soon(monkeypatch)
-
-
-@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     read_soon(monkeypatch, answer=0.05)
 
 
-@pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> Iterator[Readings]:
-    readings = Readings(monkeypatch)
-    yield readings
-    readings.go_on.set()
-
-
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_token_is_found_as_soon_as_it_is_made(
     tmp_path: Path, clock: Clock
@@ -69,7 +57,7 @@ async def test_a_token_is_found_as_soon_as_it_is_made(
         assert (await found(book, text)).name == other.name
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_token_that_is_revoked_ends_on_every_relay(
     tmp_path: Path, clock: Clock
@@ -86,7 +74,7 @@ async def test_a_token_that_is_revoked_ends_on_every_relay(
         await until_found(other, text, Refusal.REVOKED)
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_a_relay_that_was_not_asked_for_long_looks_first(
     tmp_path: Path, clock: Clock
@@ -110,7 +98,7 @@ async def test_a_token_expires_by_the_clock_of_the_relay(
         assert await book.look_up(text) is Refusal.EXPIRED
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("tokens_read_soon")
 @on_loop
 async def test_both_secrets_of_a_rotated_token_are_good_for_a_while(
     tmp_path: Path, clock: Clock

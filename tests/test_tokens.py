@@ -98,7 +98,9 @@ def test_a_session_gives_what_its_token_gives_or_all_to_a_user() -> None:
     given_to = token.giving_to(session)
     assert given_to.identity() == token.identity()
     assert (given_to.id, given_to.parent) == (session.id, token.id)
-    of_user, _ = new_token("", parent=parent_of_user("user:a"), scopes=frozenset())
+    of_user, _ = new_token(
+        "", parent=parent_of_user("user:a", "0f"), scopes=frozenset()
+    )
     assert of_user.user == "user:a"
     identity = of_user.identity()
     assert (identity.name, identity.kind) == ("user:a", "user")
@@ -110,7 +112,14 @@ def test_names_are_those_of_machines_and_jobs(name: str) -> None:
     assert require_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a b", "a\n", "ä", "9" * 101, TEXT])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "-a", "a b", "a\n", "ä"),
+        pytest.param("9" * 101, id="too long"),
+        pytest.param(TEXT, id="the text of a token"),
+    ],
+)
 def test_other_names_are_refused_and_not_repeated(name: str) -> None:
     with pytest.raises(InvalidToken) as refused:
         require_name(name)

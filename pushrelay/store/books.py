@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pushrelay.store.database_size import database_bytes
 from pushrelay.store.receipts import find_receipt
 from pushrelay.store.run_rows import RunRows
 from pushrelay.store.session import Session
@@ -22,7 +21,3 @@ class Books:
     def receipt(self, id_: bytes) -> bytes | None:
         """Return what was pushed under the id of a receipt, None for nothing."""
         return find_receipt(self._session, id_, self._now)
-
-    def database_bytes(self) -> int:
-        """Return how large the database is."""
-        return database_bytes(self._session)

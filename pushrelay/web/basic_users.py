@@ -11,6 +11,7 @@ tells a password. What was wrong is not remembered: a guesser would fill the mem
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import re
 import secrets
@@ -37,6 +38,7 @@ _HASH = re.compile(
     r"\$(?P<salt>[./A-Za-z0-9]{22})(?P<digest>[./A-Za-z0-9]{31})"
 )
 _CHEAPEST = b"$2b$04$"
+_FINGERPRINT_DIGITS = 32
 
 
 class InvalidHash(PushrelayError):
@@ -55,6 +57,12 @@ class PasswordHash:
         """Whether it is the hash of `password`; takes long on purpose."""
         computed = bcrypt.hashpw(password, self.salt)
         return hmac.compare_digest(computed[-len(self.digest) :], self.digest)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from others, and nothing of the password: its salt is not known
+        from this."""
+        return hashlib.sha256(self.salt + self.digest).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def parse_hash(text: str) -> PasswordHash:
@@ -90,10 +98,11 @@ class BasicUsers:
         """Know these users from now on, by name, and no others."""
         self._hashes = {name.encode(): each for name, each in hashes.items()}
 
-    def has(self, user: str) -> bool:
-        """Whether there is such a user."""
+    def fingerprint(self, user: str) -> str | None:
+        """Return that of the user's hash; None if there is no such user."""
         claim = _Claim.of(user, "")
-        return claim is not None and claim.user in self._hashes
+        known = self._hashes.get(claim.user) if claim else None
+        return known.fingerprint if known else None
 
     def known(self, user: str, password: str) -> bool:
         """Whether the password was found right before; costs next to nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from math import inf
 
 from pushrelay.telemetry import Telemetry
 
@@ -34,7 +35,7 @@ class LimitHits:
         if limit not in OVERLOAD_LIMITS:
             return
         now = time.monotonic()
-        if now >= self._logged_at.get(limit, 0.0) + LOG_EVERY_SECONDS:
+        if now >= self._logged_at.get(limit, -inf) + LOG_EVERY_SECONDS:
             self._logged_at[limit] = now
             log.warning(
                 "more at once than --limit.%s allows; some is refused or cut off",

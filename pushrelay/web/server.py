@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,10 @@ def _allow_open_files() -> None:
     """Let this process have as many open files as the system lets it: each connection
     is one, and 1024 is only what careless programs can bear."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # A hard limit above what the kernel has for all (fs.nr_open) cannot be used, and
+    # sandboxes refuse this. `connections.possible` tells if it matters.
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def listen(address: str) -> socket.socket:

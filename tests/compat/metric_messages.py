@@ -130,3 +130,25 @@ def _read_varint(body: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, position
         shift += 7
+
+
+NATIVE = delimited(
+    family(
+        "native",
+        HISTOGRAM,
+        {
+            "histogram": {
+                "sample_count": 6,
+                "sample_sum": 9.5,
+                "schema": 0,
+                "zero_threshold": 0.001,
+                "zero_count": 1,
+                "positive_span": [{"offset": 0, "length": 2}],
+                "positive_delta": [1, 1],
+                "negative_span": [{"offset": 0, "length": 1}],
+                "negative_delta": [2],
+            }
+        },
+    )
+)
+"""A body with a native histogram."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 
 import pytest
@@ -14,6 +15,13 @@ from sqlalchemy import URL
 from pushrelay.store.migrate import upgrade
 
 _numbers = count()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is closed when the test ends."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

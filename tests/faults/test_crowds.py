@@ -6,7 +6,6 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -29,12 +28,6 @@ from waiting import wait_until
 from worker_process import worker_of
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def test_more_requests_than_are_served_at_once_are_refused(

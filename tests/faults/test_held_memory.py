@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
@@ -22,12 +21,6 @@ from relay_process import StartRelay
 from waiting import wait_until
 
 pytestmark = pytest.mark.system
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
 
 
 def test_large_bodies_give_up_before_small_ones(

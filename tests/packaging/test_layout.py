@@ -48,10 +48,25 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert os.access(REPOSITORY / ".ci/run", os.X_OK)
 
 
+def links_of(page: Path) -> list[tuple[str, str]]:
+    """Return the targets and anchors of the links of `page` into the repository."""
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text())
+    return [(target, anchor) for target, anchor in links if "://" not in target]
+
+
 def relative_links(page: Path) -> list[str]:
-    """Return the targets of the links of `page` that lead into the repository."""
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
-    return [target for target in targets if "://" not in target]
+    """Return the files that the links of `page` lead to."""
+    return [target for target, _ in links_of(page) if target]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return what links to a part of `page` have behind the `#`."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in headings
+    }
 
 
 PAGES = sorted(
@@ -69,6 +84,14 @@ def test_every_link_of_the_page_leads_somewhere(page: Path) -> None:
         target for target in relative_links(page) if not (page.parent / target).exists()
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem + page.parent.name)
+def test_every_anchor_of_the_page_is_a_heading(page: Path) -> None:
+    for target, anchor in links_of(page):
+        there = page.parent / target if target else page
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors_of(there), f"{target}#{anchor}"
 
 
 def test_the_readme_links_every_page_of_the_docs() -> None:

@@ -75,8 +75,20 @@ def test_nothing_else_is(users: BasicUsers, user: str, password: str) -> None:
 
 
 def test_users_are_told_from_others_by_name(users: BasicUsers) -> None:
-    names = ("alice", "bob", "Alice", "", "alice\0", "\ud800")
-    assert [users.has(name) for name in names] == [True] * 2 + [False] * 4
+    for name in ("Alice", "", "alice\0", "\ud800"):
+        assert users.fingerprint(name) is None
+    assert users.fingerprint("alice") is not None
+
+
+def test_a_hash_has_a_fingerprint_of_its_own_in_which_it_is_not() -> None:
+    users = BasicUsers({"alice": hash_of("x"), "bob": parse_hash(SECRET)})
+    before = [users.fingerprint(name) for name in ("alice", "bob")]
+    users.follow({"alice": hash_of("x"), "bob": parse_hash(SECRET)})
+    after = [users.fingerprint(name) for name in ("alice", "bob")]
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+    assert before[1] != before[0]
+    assert SECRET[-31:] not in str(before[1])
 
 
 @pytest.mark.parametrize(("user", "password"), [("\ud800", "x"), ("alice", "\ud800")])

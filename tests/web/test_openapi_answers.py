@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
+from compat.metric_messages import HEADERS, NATIVE
 from guarded import guarded
 from in_process import InProcessRelay
 from openapi_use import OPERATIONS, check
@@ -42,25 +42,6 @@ h_bucket{le="+Inf"} 2
 h_sum 4
 h_count 2
 """
-NATIVE = delimited(
-    family(
-        "native",
-        HISTOGRAM,
-        {
-            "histogram": {
-                "sample_count": 6,
-                "sample_sum": 9.5,
-                "schema": 0,
-                "zero_threshold": 0.001,
-                "zero_count": 1,
-                "positive_span": [{"offset": 0, "length": 2}],
-                "positive_delta": [1, 1],
-                "negative_span": [{"offset": 0, "length": 1}],
-                "negative_delta": [2],
-            }
-        },
-    )
-)
 USAGE = {
     "user_seconds": 1.5,
     "max_rss_bytes": 2**40,
