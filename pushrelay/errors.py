@@ -118,10 +118,7 @@ class InvalidExpectation(InvalidRequest):
 
 
 class InvalidRun(InvalidRequest):
-    """A report of a run that cannot be understood.
-
-    field: where the problem is, empty if it is the whole. problem: a sentence about it.
-    """
+    """A report of a run that cannot be understood; as for InvalidExpectation."""
 
     reason = "invalid_run"
 
@@ -181,9 +178,7 @@ REFUSAL = "pushed metrics are invalid or inconsistent with existing metrics: "
 
 class InconsistentPush(PushrelayError):
     """A push that would make the exposition illegal, for at least one of `problems`.
-
-    The text begins as the Pushgateway's does. The first problem gives the reason.
-    """
+    The text begins as the Pushgateway's does; the first problem gives the reason."""
 
     def __init__(self, problems: list[Problem]) -> None:
         if len(problems) == 1:
@@ -228,10 +223,8 @@ class NotAllowed(PushrelayError):
 
 
 class TooManyFailures(PushrelayError):
-    """Credentials from where wrong ones came too often; they were not looked at.
-
-    seconds: after which they may come again.
-    """
+    """Credentials from where wrong ones came too often; they were not looked at. They
+    may come again after so many `seconds`."""
 
     reason = "too_many_failures"
 
@@ -273,13 +266,11 @@ class InvalidRules(PushrelayError):
 
 
 class InvalidToken(PushrelayError):
-    """A token that cannot be made, or be found, as it was asked for. Its text is not in
-    the message."""
+    """A token that cannot be made or found as asked for. Its text is not told."""
 
 
 class InvalidWebConfig(PushrelayError):
-    """A web configuration file that cannot be used; `problems` are lines for a person,
-    each with its place."""
+    """A web configuration file that cannot be used; `problems` as of InvalidRules."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -143,6 +143,12 @@ class Selector:
                 return False
         return True
 
+    def matches_all_with(self, labels: Mapping[str, str]) -> bool:
+        """Whether all groups are chosen that have these labels, whichever others they
+        have."""
+        is_about_these = all(matcher.name in labels for matcher in self.matchers)
+        return is_about_these and self.matches(labels)
+
     def value_of(self, name: str) -> str | None:
         """Return the value that all chosen groups have of a label, if a matcher with =
         says so."""

@@ -6,7 +6,6 @@ nor seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,18 +62,15 @@ class Grant:
 
     def covers(self, key: GroupingKey) -> bool:
         """Whether it is for the group `key`."""
-        return not self.selectors or self.covers_labels(dict(key.labels))
-
-    def covers_labels(self, labels: Mapping[str, str]) -> bool:
-        """Whether it is for a group with these labels."""
-        return not self.selectors or any(s.matches(labels) for s in self.selectors)
+        if not self.selectors:
+            return True
+        labels = dict(key.labels)
+        return any(selector.matches(labels) for selector in self.selectors)
 
     def covers_job(self, job: str) -> bool:
         """Whether it is for every group that `job` could have."""
         return not self.selectors or any(
-            selector.matches({JOB: job})
-            and all(matcher.name == JOB for matcher in selector.matchers)
-            for selector in self.selectors
+            selector.matches_all_with({JOB: job}) for selector in self.selectors
         )
 
 

@@ -25,7 +25,7 @@ from pushrelay.store.token_rows import (
 )
 from pushrelay.token_sources import Known, Source, TokenFile, known
 from pushrelay.token_uses import TokenUses
-from pushrelay.tokens import Token, digest_of, is_token, new_text, parent_of_user
+from pushrelay.tokens import Token, digest_of, is_token, new_text
 
 KNOWN_SECONDS = 5.0
 """So old may be what is known of the database, or of the file, while they answer."""
@@ -95,20 +95,17 @@ class TokenBook:
 
         A session that was begun with a token is given as long as that is good, and has
         its name and all that it gives. Of one that a user began, `user` is the name:
-        whether that user is still there is not known here.
+        whether that user is still there, with that password, is not known here.
 
         Text that cannot be a token's costs nothing. For one that is not known, the
         database is asked, at most once a second for all who ask: that may take a second
         or two. Raises StoreUnavailable where it does not answer then; what was known
         before goes on to be found.
         """
-        if not is_token(text):
-            return Refusal.UNKNOWN
-        if not self._is_fresh():
-            await asyncio.gather(*[source.freshen() for source in self._sources])
-        digest = digest_of(text)
-        found = self._look_up(digest)
-        if found is not Refusal.UNKNOWN or self._is_in_vain(digest):
+        found, digest = await self.known(text), digest_of(text)
+        if found is not Refusal.UNKNOWN or not is_token(text):
+            return found
+        if self._is_in_vain(digest):
             return found
         is_read = await asyncio.gather(*[s.read_anew() for s in self._sources])
         found = self._look_up(digest)
@@ -120,6 +117,15 @@ class TokenBook:
                 )
             self._note_in_vain(digest)
         return found
+
+    async def known(self, text: str) -> Token | Refusal:
+        """Return what `look_up` returns, of what is known by now: nothing is asked for
+        one that is not."""
+        if not is_token(text):
+            return Refusal.UNKNOWN
+        if not self._is_fresh():
+            await asyncio.gather(*[source.freshen() for source in self._sources])
+        return self._look_up(digest_of(text))
 
     def _is_fresh(self) -> bool:
         fresh = [source.is_fresh() for source in self._sources]
@@ -192,7 +198,8 @@ class TokenBook:
 
     async def begin_session(self, parent: Token | str) -> str:
         """Return the text of a new session, which lasts `SESSION_SECONDS`, of who was
-        found as this token, or is the user of this name. Raises StoreUnavailable."""
+        found as this token, or of a user: then it is what `parent_of_user` returns.
+        Raises StoreUnavailable."""
         new, now = new_text(), self._now()
         session = Token(
             new.id,
@@ -201,7 +208,7 @@ class TokenBook:
             frozenset(),
             created_at=now,
             expires_at=now + SESSION_SECONDS * 10**9,
-            parent=_parent(parent),
+            parent=parent if isinstance(parent, str) else parent.parent or parent.id,
         )
         await self._write(insert_session, session, now)
         return new.text
@@ -236,9 +243,3 @@ def _refusal(token: Token, now: int) -> Refusal | None:
     if token.revoked_at is not None:
         return Refusal.REVOKED
     return None if token.is_good(now) else Refusal.EXPIRED
-
-
-def _parent(parent: Token | str) -> str:
-    if isinstance(parent, Token):
-        return parent.parent or parent.id
-    return parent_of_user(parent)

@@ -39,7 +39,7 @@ class Token:
     former: the digest of the text that it had before it was rotated, which is good
     until `former_until`.
     parent: None but for a session, which somebody began with the token of this id, or
-    as the user NAME where it is `user:NAME`.
+    as a user: see `parent_of_user`.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Token:
         parent = self.parent
         if parent is None or not parent.startswith(_USER):
             return None
-        return parent.removeprefix(_USER)
+        return parent.removeprefix(_USER).partition(":")[2]
 
     def is_good(self, now: int) -> bool:
         """Whether it gives anything at `now`."""
@@ -146,9 +146,10 @@ def digest_of(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def parent_of_user(name: str) -> str:
-    """Return the `parent` of the sessions that the user `name` begins."""
-    return _USER + name
+def parent_of_user(name: str, fingerprint: str) -> str:
+    """Return the `parent` of the sessions that the user `name` begins with a password;
+    fingerprint: hexadecimal, of what is kept of that."""
+    return f"{_USER}{fingerprint}:{name}"
 
 
 def _is_over(end: int | None, now: int) -> bool:

@@ -11,6 +11,9 @@ from pushrelay.web.basic_users import BasicUsers, PasswordHash, parse_hash
 # Of "secret".
 SECRET = "$2y$04$xvz/WiSyz2LEuXppSCITb.OKhOtG94GJI7RMwjV/L92UxUFVrEzBy"
 
+# Of "new".
+NEW = "$2y$04$ndLFWpDEH4.o2153PnFzG.aP/TYKKOstPd5WqCeuqhN7jvcdWZLYq"
+
 
 def hash_of(password: str | bytes, cost: int = 4) -> PasswordHash:
     """Return a hash of the password."""

@@ -23,6 +23,7 @@ from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.pings import parse_ping
 from pushrelay.token_book import TokenBook
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.failures import Failures
 from pushrelay.web.head import check_head
 from pushrelay.web.jobs import _end_of_pause
 from pushrelay.web.origin import is_foreign
@@ -86,7 +87,7 @@ def headers_of(lines: list[str]) -> list[tuple[bytes, bytes]]:
 def read_source(text: str) -> object:
     """Read what proxies and browsers say in the headers that the lines are."""
     exchange = exchange_of("POST", "/", headers_of(text.split("\n")))
-    sessions = Sessions(Settings(), TokenBook.__new__(TokenBook))
+    sessions = Sessions(Settings(), TokenBook.__new__(TokenBook), Failures())
     source = exchange.source
     return source, is_foreign(exchange, "http://x"), sessions._cookie_of(exchange)
 

@@ -23,7 +23,7 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.rights import Identity
 from pushrelay.store.token_rows import revoke
 from pushrelay.token_book import SESSION_SECONDS, Refusal
-from pushrelay.tokens import Token
+from pushrelay.tokens import Token, parent_of_user
 
 pytestmark = pytest.mark.usefixtures("rarely")
 
@@ -60,7 +60,7 @@ async def test_a_session_lasts_as_long_as_its_token_and_half_a_day(
 @on_loop
 async def test_the_session_of_a_user_expires(tmp_path: Path, clock: Clock) -> None:
     async with at_work(tmp_path, clock) as (book, _):
-        text = await book.begin_session("anna")
+        text = await book.begin_session(parent_of_user("anna", "0f"))
         session = await found(book, text)
         assert session.user == "anna"
         assert session.identity() == Identity("anna", "user", session.identity().grant)
@@ -90,7 +90,7 @@ async def test_without_the_database_nobody_logs_in(
     async with at_work(tmp_path, clock) as (book, database):
         change(database, text_of("DROP TABLE tokens"))
         with pytest.raises(StoreUnavailable):
-            await book.begin_session("anna")
+            await book.begin_session("user:0f:anna")
 
 
 @on_loop
@@ -105,8 +105,8 @@ async def test_a_log_in_does_not_wait_for_ever(
     async with at_work(tmp_path, clock) as (book, _):
         monkeypatch.setattr(book, "_write_seconds", 0.05)
         with pytest.raises(StoreUnavailable, match="did not confirm the session"):
-            await book.begin_session("anna")
+            await book.begin_session("user:0f:anna")
         readings.fails = True
         hangs.set()
         with pytest.raises(StoreUnavailable, match="does not answer"):
-            await book.begin_session("anna")
+            await book.begin_session("user:0f:anna")

@@ -98,7 +98,9 @@ def test_a_session_gives_what_its_token_gives_or_all_to_a_user() -> None:
     given_to = token.giving_to(session)
     assert given_to.identity() == token.identity()
     assert (given_to.id, given_to.parent) == (session.id, token.id)
-    of_user, _ = new_token("", parent=parent_of_user("user:a"), scopes=frozenset())
+    of_user, _ = new_token(
+        "", parent=parent_of_user("user:a", "0f"), scopes=frozenset()
+    )
     assert of_user.user == "user:a"
     identity = of_user.identity()
     assert (identity.name, identity.kind) == ("user:a", "user")

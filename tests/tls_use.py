@@ -7,12 +7,46 @@ import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from certificates import Certificate
+from certificates import Certificate, make_ca, make_certificate
 from relay_process import ANSWER_DEADLINE, PushgatewayProcess, RelayProcess, Response
 
+from pushrelay.web.tls import LiveContext
+from pushrelay.web.web_config import read_web_config
+
 HOST = "localhost"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Certificates in a directory."""
+
+    directory: Path
+    ca: Certificate
+    server: Certificate
+    client: Certificate
+
+    def context(self, settings: str = "", certificate: str = "server") -> LiveContext:
+        """Return what makes connections as the file says with `settings`."""
+        file = self.directory / "web.yml"
+        file.write_text(
+            f"tls_server_config:\n  cert_file: {certificate}.pem\n"
+            f"  key_file: {certificate}.key\n{settings}"
+        )
+        made = read_web_config(file).tls
+        assert made is not None
+        return LiveContext(made)
+
+
+def make_files(directory: Path, *names: str) -> Files:
+    """Make a CA in `directory`, and certificates of a server and of a client with these
+    names."""
+    ca = make_ca(directory)
+    server = make_certificate(ca, "server", f"DNS:{HOST}")
+    client = make_certificate(ca, "client", *names, client=True)
+    return Files(directory, ca, server, client)
 
 
 def client_context(ca: Certificate, own: Certificate | None = None) -> ssl.SSLContext:

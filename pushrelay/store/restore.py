@@ -2,7 +2,8 @@
 
 For relays that serve it, this is a commit like any other. But none of the commits
 before is there any more, nor is the one of the backup: every view reloads whole, and
-whatever somebody found before counts as changed since. Tokens that are revoked stay so.
+whatever somebody found before counts as changed since. Tokens that are revoked stay so,
+and those that were rotated since the backup keep their secrets.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pushrelay.store.kept_rows import KEPT, portions
 from pushrelay.store.migrate import prepare
 from pushrelay.store.reader import learn_time
 from pushrelay.store.schema import commits
-from pushrelay.store.token_rows import revoke_again, revoked_rows
+from pushrelay.store.token_rows import keep_standing, standing_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def _restore(connection: Connection, backup: Backup, now: int) -> Restored:
     of = max([revision for revision, *_ in backup.rows(commits)], default=0)
     newest = connection.execute(select(func.max(commits.c.revision))).scalar()
     revision = max(of, newest or 0) + 1
-    revoked = revoked_rows(connection)
+    standing = standing_of(connection)
     for table in KEPT:
         connection.execute(delete(table))
     rows = {
@@ -68,7 +69,7 @@ def _restore(connection: Connection, backup: Backup, now: int) -> Restored:
         for table in KEPT
         if table is not commits
     }
-    revoke_again(connection, revoked)
+    keep_standing(connection, standing, is_newer=(newest or 0) >= of)
     commit = {"revision": revision, "nonce": secrets.token_bytes(16), "at": now}
     connection.execute(insert(commits), commit)
     return Restored(revision, of, rows)

@@ -46,7 +46,7 @@ _ALL = sql(select(tokens).order_by(tokens.c.created_at, tokens.c.id))
 _INSERT = sql(insert(tokens))
 _REVOKING = update(tokens).where(_THIS).values(revoked_at=bindparam("at"))
 _REVOKE = sql(_REVOKING)
-_ROTATE = sql(
+_ROTATING = (
     update(tokens)
     .where(_THIS)
     .values(
@@ -56,6 +56,7 @@ _ROTATE = sql(
         expires_at=bindparam("expires"),
     )
 )
+_ROTATE = sql(_ROTATING)
 _END_SESSIONS = sql(delete(tokens).where(tokens.c.parent == bindparam("of")))
 _REMOVE = sql(delete(tokens).where(_THIS))
 _USED = sql(
@@ -176,18 +177,46 @@ def note_used(database: Database, used: Mapping[str, int]) -> None:
         session.run_many(_USED, rows)
 
 
-def revoked_rows(connection: Connection) -> list[dict[str, Any]]:
-    """Return which tokens are revoked, for `revoke_again`."""
-    revoked = select(tokens.c.id, tokens.c.revoked_at).where(
-        tokens.c.revoked_at.is_not(None)
-    )
-    return [{"this": id_, "at": at} for id_, at in connection.execute(revoked)]
+class Standing(NamedTuple):
+    """What was done to tokens since they were made, as rows of parameters.
+
+    revoked: which are. secrets: which texts all of them have, and until when.
+    """
+
+    revoked: list[dict[str, Any]]
+    secrets: list[dict[str, Any]]
 
 
-def revoke_again(connection: Connection, revoked: list[dict[str, Any]]) -> None:
-    """Revoke those of `revoked_rows` that are there."""
-    if revoked:
-        connection.execute(_REVOKING, revoked)
+def standing_of(connection: Connection) -> Standing:
+    """Return it, for `keep_standing`."""
+    rows = connection.execute(select(tokens).where(tokens.c.parent.is_(None))).all()
+    revoked = [
+        {"this": row.id, "at": row.revoked_at}
+        for row in rows
+        if row.revoked_at is not None
+    ]
+    secrets = [
+        {
+            "this": row.id,
+            "new": row.digest,
+            "old": row.former,
+            "until": row.former_until,
+            "expires": row.expires_at,
+        }
+        for row in rows
+    ]
+    return Standing(revoked, secrets)
+
+
+def keep_standing(
+    connection: Connection, standing: Standing, *, is_newer: bool
+) -> None:
+    """Revoke again those tokens that are there; if `standing` is newer than they are,
+    give them their secrets again, too."""
+    if standing.revoked:
+        connection.execute(_REVOKING, standing.revoked)
+    if standing.secrets and is_newer:
+        connection.execute(_ROTATING, standing.secrets)
 
 
 def row_of(token: Token) -> dict[str, Any]:

@@ -62,10 +62,13 @@ class Exposition:
         self._kind = format_.kind
         self._writer = _WRITERS[format_.kind](format_.escaping)
 
-    def only(self, selectors: Sequence[Selector]) -> Exposition:
+    def only(
+        self, selectors: Sequence[Selector], *, strictly: bool = False
+    ) -> Exposition:
         """Return that of the groups that any of `selectors` matches, and of nothing
-        else."""
-        return Exposition(select(self._snapshot, selectors), (), self._format)
+        else; strictly: as for `select`."""
+        chosen = select(self._snapshot, selectors, strictly=strictly)
+        return Exposition(chosen, (), self._format)
 
     @property
     def is_small(self) -> bool:

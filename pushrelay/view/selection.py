@@ -6,22 +6,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pushrelay.group_list import Condition, matches_any
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
 from pushrelay.view.holdings import size_of
 from pushrelay.view.loading import load_families
 from pushrelay.view.snapshot import Snapshot
 
 
-def select(snapshot: Snapshot, selectors: Sequence[Selector]) -> Snapshot:
+def select(
+    snapshot: Snapshot, selectors: Sequence[Selector], *, strictly: bool = False
+) -> Snapshot:
     """Return the part of `snapshot` that belongs to groups which any of `selectors`
     matches, and to jobs which it matches by their name alone; what is shown of runs and
     of expectations is chosen by the labels it has.
 
+    strictly: what is about jobs, or their instances, only where all groups that it
+    could be about are matched.
+
     Families look as in `snapshot`, whichever help the chosen groups gave.
     """
     groups = Condition(selectors).choose(snapshot.sorted_groups())
-    jobs = [job for job in snapshot.sorted_jobs() if matches_any(selectors, job.key)]
-    runs = [page for page in snapshot.run_pages() if matches_any(selectors, page.key)]
+    matches = _matches_all_with if strictly else matches_any
+    jobs = [job for job in snapshot.sorted_jobs() if matches(selectors, job.key)]
+    runs = [
+        *[page for page in snapshot.run_pages() if matches_any(selectors, page.key)],
+        *[page for page in snapshot.expected_pages() if matches(selectors, page.key)],
+    ]
     families = load_families(groups, jobs, runs)
     shown = [
         replace(family, blocks=chosen.groups.blocks)
@@ -35,3 +45,8 @@ def select(snapshot: Snapshot, selectors: Sequence[Selector]) -> Snapshot:
         series=sum([family.groups.series for family in families.values()]),
         size=sum(map(size_of, groups)) + sum([len(run.payload.text) for run in runs]),
     )
+
+
+def _matches_all_with(selectors: Sequence[Selector], key: GroupingKey) -> bool:
+    labels = dict(key.labels)
+    return any(selector.matches_all_with(labels) for selector in selectors)

@@ -51,8 +51,15 @@ class Snapshot:
         return [holder for holder in holders if isinstance(holder, Job)]
 
     def run_pages(self) -> list[RunPage]:
-        """Return what is shown of runs and of expectations."""
-        holders = [*self._holders(RUN_EVIDENCE_MARK), *self._holders(EXPECTATION_MARK)]
+        """Return what is shown of runs."""
+        return self._pages(RUN_EVIDENCE_MARK)
+
+    def expected_pages(self) -> list[RunPage]:
+        """Return what is shown of expectations."""
+        return self._pages(EXPECTATION_MARK)
+
+    def _pages(self, name: str) -> list[RunPage]:
+        holders = self._holders(name)
         return [holder for holder in holders if isinstance(holder, RunPage)]
 
     def _holders(self, name: str) -> list[Holder]:

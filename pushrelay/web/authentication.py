@@ -14,7 +14,7 @@ from pushrelay.config import Settings
 from pushrelay.errors import NotAuthenticated
 from pushrelay.rights import ALL_RIGHTS, ANYBODY, USER, Identity, Right, anonymous
 from pushrelay.token_book import Refusal, TokenBook
-from pushrelay.tokens import Token, is_token
+from pushrelay.tokens import Token, is_token, parent_of_user
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
 from pushrelay.web.sessions import Sessions
@@ -31,8 +31,9 @@ class Users(Protocol):
         """Whether the password is right; takes long on purpose."""
         ...
 
-    def has(self, user: str) -> bool:
-        """Whether there is such a user."""
+    def fingerprint(self, user: str) -> str | None:
+        """Return what is another one with another password; None if there is no such
+        user."""
         ...
 
 
@@ -48,6 +49,7 @@ class Authentication:
     """Finds out who sends requests.
 
     users: returns those of now, None if there is no such file or there are none in it.
+    failures: counts those of all credentials.
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class Authentication:
         tokens: TokenBook,
         sessions: Sessions,
         users: Callable[[], Users | None],
+        failures: Failures,
     ) -> None:
         self._tokens = tokens
         self._sessions = sessions
         self._users = users
         self._asks = settings.asks
         self._doors = frozenset(map(Right, settings.auth_anonymous))
-        self._failures = Failures()
+        self._failures = failures
 
     @property
     def is_required(self) -> bool:
@@ -85,41 +88,53 @@ class Authentication:
     async def check(self, credentials: Credentials, client: str) -> Identity:
         """Return whose `credentials` these are that came from the address `client`.
         Raises what `identify` raises."""
-        try:
-            return await self._owner(credentials, client)
-        except NotAuthenticated:
-            self._failures.note(client)
-            raise
+        # Who was right before is not held back: others may share the address.
+        known = await self._known_owner(credentials)
+        if known is not None:
+            return known
+        with self._failures.attempt(client, credentials):
+            return await self._owner(credentials)
 
     async def of_session(self, exchange: Exchange) -> Identity | None:
         """Return who has logged in with the browser that sent the request."""
         session = await self._sessions.find(exchange)
         if session is None:
             return None
-        users = self._users()
-        if session.user is not None and (users is None or not users.has(session.user)):
+        user = session.user
+        if user is not None and session.parent != self.parent_of(user):
             return None
         exchange.has_session = True
         return session.identity()
+
+    def parent_of(self, user: str) -> str | None:
+        """Return the `parent` of the sessions that are begun by `user`, as long as the
+        password stays the same; None if there is no such user."""
+        users = self._users()
+        fingerprint = users.fingerprint(user) if users else None
+        return None if fingerprint is None else parent_of_user(user, fingerprint)
 
     def _anonymous(self) -> Identity:
         # With users, a Pushgateway asks everybody, probes included.
         is_open = self._users() is None
         return anonymous(self._doors | ({Right.HEALTH} if is_open else set()))
 
-    async def _owner(self, credentials: Credentials, client: str) -> Identity:
+    async def _known_owner(self, credentials: Credentials) -> Identity | None:
+        """Return whose they are if that is known without asking or computing."""
         scheme, user, secret = credentials
-        # Who was right before is not held back: others may share the address.
+        if is_token(secret):
+            return _owner_of(await self._tokens.known(secret))
+        users = self._users() if scheme == BASIC else None
+        is_known = users is not None and users.known(user, secret)
+        return _identity_of(user) if is_known else None
+
+    async def _owner(self, credentials: Credentials) -> Identity:
+        scheme, user, secret = credentials
         if is_token(secret):
             found = await self._tokens.look_up(secret)
-            if isinstance(found, Token) and not found.is_session:
-                return found.identity()
-            self._failures.require_patience(client)
+            if owner := _owner_of(found):
+                return owner
             raise NotAuthenticated(_refusal(found), scheme)
         users = self._users() if scheme == BASIC else None
-        if users is not None and users.known(user, secret):
-            return _identity_of(user)
-        self._failures.require_patience(client)
         if users is not None and await users.check(user, secret):
             return _identity_of(user)
         raise NotAuthenticated("the password or the token is not known here", scheme)
@@ -127,6 +142,12 @@ class Authentication:
 
 BASIC = "basic"
 BEARER = "bearer"
+
+
+def _owner_of(found: Token | Refusal) -> Identity | None:
+    if isinstance(found, Token) and not found.is_session:
+        return found.identity()
+    return None
 
 
 def _refusal(found: Token | Refusal) -> str:

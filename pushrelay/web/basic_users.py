@@ -11,6 +11,7 @@ tells a password. What was wrong is not remembered: a guesser would fill the mem
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import re
 import secrets
@@ -37,6 +38,7 @@ _HASH = re.compile(
     r"\$(?P<salt>[./A-Za-z0-9]{22})(?P<digest>[./A-Za-z0-9]{31})"
 )
 _CHEAPEST = b"$2b$04$"
+_FINGERPRINT_DIGITS = 32
 
 
 class InvalidHash(PushrelayError):
@@ -55,6 +57,12 @@ class PasswordHash:
         """Whether it is the hash of `password`; takes long on purpose."""
         computed = bcrypt.hashpw(password, self.salt)
         return hmac.compare_digest(computed[-len(self.digest) :], self.digest)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from others, and nothing of the password: its salt is not known
+        from this."""
+        return hashlib.sha256(self.salt + self.digest).hexdigest()[:_FINGERPRINT_DIGITS]
 
 
 def parse_hash(text: str) -> PasswordHash:
@@ -81,7 +89,7 @@ class BasicUsers:
     def __init__(self, hashes: Mapping[str, PasswordHash]) -> None:
         self._key = secrets.token_bytes()
         self._right: LRUCache[bytes, bool] = LRUCache(REMEMBERED)
-        self._checks: dict[bytes, asyncio.Future[bool]] = {}
+        self._comparisons: dict[bytes, _Comparison] = {}
         # One at a time: they take a processor each, and others have work to do.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bcrypt")
         self.follow(hashes)
@@ -90,10 +98,11 @@ class BasicUsers:
         """Know these users from now on, by name, and no others."""
         self._hashes = {name.encode(): each for name, each in hashes.items()}
 
-    def has(self, user: str) -> bool:
-        """Whether there is such a user."""
+    def fingerprint(self, user: str) -> str | None:
+        """Return that of the user's hash; None if there is no such user."""
         claim = _Claim.of(user, "")
-        return claim is not None and claim.user in self._hashes
+        known = self._hashes.get(claim.user) if claim else None
+        return known.fingerprint if known else None
 
     def known(self, user: str, password: str) -> bool:
         """Whether the password was found right before; costs next to nothing."""
@@ -124,14 +133,21 @@ class BasicUsers:
         self, password: bytes, compared: PasswordHash, digest: bytes
     ) -> bool:
         """Return whether it is the password; many that ask the same share the work."""
-        check = self._checks.get(digest)
-        if check is None:
+        comparison = self._comparisons.get(digest)
+        if comparison is None:
             loop = asyncio.get_running_loop()
-            check = loop.run_in_executor(self._thread, compared.is_of, password)
-            self._checks[digest] = check
-            check.add_done_callback(lambda _: self._checks.pop(digest))
-        # Who goes away must not take the answer from the others.
-        return await asyncio.shield(check)
+            outcome = loop.run_in_executor(self._thread, compared.is_of, password)
+            comparison = self._comparisons[digest] = _Comparison(outcome)
+        comparison.waiting += 1
+        try:
+            # Who goes away must not take the answer from the others.
+            return await asyncio.shield(comparison.outcome)
+        finally:
+            comparison.waiting -= 1
+            if not comparison.waiting:
+                del self._comparisons[digest]
+                # Those who guess and leave must not hold up who has a password.
+                comparison.outcome.cancel()
 
     def _stand_in(self, claim: _Claim, hashes: list[PasswordHash]) -> PasswordHash:
         """Return what an unknown user is compared with, always the same, so that it
@@ -143,6 +159,14 @@ class BasicUsers:
         parts = (claim.user, claim.password, compared.salt, compared.digest)
         framed = b"".join(len(part).to_bytes(8) + part for part in parts)
         return hmac.digest(self._key, framed, "sha256")
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """One of a password with a hash, and how many wait for its outcome."""
+
+    outcome: asyncio.Future[bool]
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Exchange:
     query: the undecoded query of the request target.
     identity: who sent it; ANYBODY where nobody is asked.
     has_session: whether that is known because they have logged in.
+    is_admitted: whether they have the right that the route asks for.
     about: what it is about, such as a grouping key; its text is for people, and empty
         if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
@@ -78,6 +79,7 @@ class Exchange:
         self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.identity = ANYBODY
         self.has_session = False
+        self.is_admitted = False
         self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()

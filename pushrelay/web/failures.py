@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 
-from pushrelay.errors import TooManyFailures
+from pushrelay.errors import NotAuthenticated, TooManyFailures
 
 BURST = 20
 """So many failures in a row are taken for mistakes."""
@@ -28,17 +29,44 @@ class Failures:
         self._clock = clock
         # When all failures of an address will have been made good.
         self._good_at: OrderedDict[str, float] = OrderedDict()
+        # What is tried right now, by address.
+        self._tried: dict[str, Counter[Hashable]] = {}
 
-    def require_patience(self, address: str) -> None:
-        """Raise TooManyFailures for an address that has failed too often."""
-        good_at = self._good_at.get(_network(address), 0.0)
-        wait = good_at - self._clock() - (BURST - 1) * SECONDS
+    @contextmanager
+    def attempt(self, address: str, secret: Hashable) -> Iterator[None]:
+        """Let `secret` be tried; NotAuthenticated is a failure.
+
+        What is tried at the same time counts as failed until it is known, or many would
+        be tried before the first one has failed; the same secret counts once. Raises
+        TooManyFailures for an address that has failed too often.
+        """
+        network = _network(address)
+        tried = self._tried.get(network, Counter())
+        if secret not in tried:
+            self._require_patience(network, len(tried))
+        self._tried[network] = tried
+        tried[secret] += 1
+        try:
+            yield
+        except NotAuthenticated:
+            self._note(network)
+            raise
+        finally:
+            tried[secret] -= 1
+            if not tried[secret]:
+                del tried[secret]
+            if not tried:
+                self._tried.pop(network, None)
+
+    def _require_patience(self, network: str, tried: int) -> None:
+        now = self._clock()
+        failed = max(0.0, self._good_at.get(network, 0.0) - now)
+        wait = failed - (BURST - 1 - tried) * SECONDS
         if wait > 0:
             raise TooManyFailures(math.ceil(wait))
 
-    def note(self, address: str) -> None:
-        """Note a failure."""
-        network, now = _network(address), self._clock()
+    def _note(self, network: str) -> None:
+        now = self._clock()
         good_at = max(self._good_at.pop(network, 0.0), now)
         self._good_at[network] = good_at + SECONDS
         while len(self._good_at) > _ADDRESSES:

@@ -29,6 +29,7 @@ from pushrelay.web.crowd import Crowd
 from pushrelay.web.elsewhere import redirect, refuse
 from pushrelay.web.errors import HTTPError, limit_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
+from pushrelay.web.failures import Failures
 from pushrelay.web.flask_bridge import call_flask
 from pushrelay.web.groups import Groups
 from pushrelay.web.head import check_head
@@ -84,10 +85,10 @@ class Gateway:
         self._streamer, chooser = streamers.page, streamers.chooser
         self._proxies = Proxies(settings.trusted_proxies)
         self._router = Router(settings)
-        tokens = relay.tokens
-        sessions = Sessions(settings, tokens)
+        tokens, failures = relay.tokens, Failures()
+        sessions = Sessions(settings, tokens, failures)
         self._authentication = Authentication(
-            settings, tokens, sessions, lambda: self._web.users
+            settings, tokens, sessions, lambda: self._web.users, failures
         )
         self._flask = create_app(settings, relay)
         self._login = Login(self._authentication, sessions, tokens, self._flask)
@@ -204,6 +205,7 @@ class Gateway:
         if found.right is not None:
             exchange.identity = await self._authentication.identify(exchange)
             require_right(exchange.identity, found.right)
+        exchange.is_admitted = True
         await self._check_encoding(exchange, found)
 
     async def _check_encoding(self, exchange: Exchange, resolution: Resolution) -> None:

@@ -2,9 +2,9 @@
 has changed.
 
 A file that turns bad changes nothing: what was read last holds, the log says why, and
-a metric tells. Neither does one that would open the relay: with TLS or with users, it
-keeps them until it is started anew. So a file that is being written, or is empty for a
-moment, lets nobody in.
+a metric tells. Neither does one that would open the relay: with TLS, with users or with
+certificates of clients, it keeps them until it is started anew. So a file that is being
+written, or is empty for a moment, lets nobody in.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pushrelay.web.basic_users import BasicUsers
 from pushrelay.web.exchange import Headers, Send
 from pushrelay.web.rate_limit import RateLimit
 from pushrelay.web.set_headers import setting
-from pushrelay.web.tls import LiveContext
+from pushrelay.web.tls import LiveContext, opened_by
 from pushrelay.web.watched_files import Stamps, WatchedFiles
 from pushrelay.web.web_config import WebConfig, read_web_config
 
@@ -78,8 +78,9 @@ class LiveWebConfig:
 
     def take_request(self) -> None:
         """Take a request, if the rate lets it. Raises HTTPError."""
-        if self.rate_limit is not None:
-            self.rate_limit.take()
+        # Another thread may take it away meanwhile.
+        if (limit := self.rate_limit) is not None:
+            limit.take()
 
     def sending(self, send: Send) -> Send:
         """Return what sends an answer as `send` does, with the headers."""
@@ -131,6 +132,8 @@ class LiveWebConfig:
             problems.append("tls_server_config is gone")
         if config.tls and not was.tls:
             problems.append("tls_server_config is new")
+        if config.tls and was.tls and (opened := opened_by(was.tls, config.tls)):
+            problems.append(f"tls_server_config: {opened}")
         if problems:
             raise InvalidWebConfig(
                 [f"{self._path}: {problem}{_RESTART}" for problem in problems]

@@ -116,11 +116,13 @@ class Login:
         credentials = Credentials(BASIC, user, secret)
         if is_token(token):
             credentials = Credentials(BEARER, "", token)
+        # Of the password that is looked at: it may be another one when that is done.
+        parent = self._authentication.parent_of(user)
         identity = await self._authentication.check(credentials, exchange.client)
         exchange.identity = identity
         require_right(identity, Right.READ)
-        if identity.kind == USER:
-            return await self._sessions.begin(exchange, identity.name)
+        if identity.kind == USER and parent is not None:
+            return await self._sessions.begin(exchange, parent)
         found = await self._tokens.look_up(token)
         if not isinstance(found, Token):
             raise NotAuthenticated(found.value)

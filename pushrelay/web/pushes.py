@@ -18,6 +18,7 @@ from pushrelay.errors import (
     InvalidLabels,
     InvalidRequest,
     LimitExceeded,
+    NotAllowed,
     Overloaded,
     PushrelayError,
     RunConflict,
@@ -156,15 +157,19 @@ class Pushes:
         """Count that a push or a deletion was refused, and log it; path: as for
         `push`."""
         if not _is_dry_run(exchange):
-            self._relay.telemetry.rejected(reason_of(error), self._job(path))
+            # Who may not push there must not use up the names that are counted.
+            is_named = exchange.is_admitted and not isinstance(error, NotAllowed)
+            job = self._job(path) if is_named else None
+            self._relay.telemetry.rejected(reason_of(error), job)
             _log_refusal("push refused", _level(error), exchange, error, {})
 
     def note_refused_report(self, exchange: Exchange, error: Exception) -> None:
         """Count that a report of a run was refused, and log it with its job. Nobody may
         watch who reports runs, so that all mistakes are told."""
         job = error.job if isinstance(error, PushrelayError) else None
+        named = None if isinstance(error, NotAllowed) else job
         level = logging.WARNING if isinstance(error, _MISREPORTED) else _level(error)
-        self._relay.telemetry.rejected(reason_of(error), job)
+        self._relay.telemetry.rejected(reason_of(error), named)
         told = {} if job is None else {"job": job[:_LOGGED_CHARACTERS]}
         _log_refusal("report of a run refused", level, exchange, error, told)
 

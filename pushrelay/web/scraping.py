@@ -47,7 +47,8 @@ class Scraping:
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
         if (grant := exchange.identity.grant).is_bounded:
-            exposition = await self._chooser.run(exposition.only, grant.selectors)
+            chosen = partial(exposition.only, grant.selectors, strictly=True)
+            exposition = await self._chooser.run(chosen)
         gzip = accepts_gzip(exchange.header("accept-encoding"))
         chunks = exposition.gzip_chunks() if gzip else exposition.chunks()
         headers: Headers = (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from pushrelay.config import Settings
-from pushrelay.token_book import SESSION_SECONDS, TokenBook
+from pushrelay.token_book import SESSION_SECONDS, Refusal, TokenBook
 from pushrelay.tokens import Token
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.failures import Failures
 from pushrelay.web.origin import is_foreign
 
 COOKIE = "pushrelay"
@@ -20,8 +21,11 @@ the host itself."""
 class Sessions:
     """Begins and ends sessions, and finds that of a request."""
 
-    def __init__(self, settings: Settings, tokens: TokenBook) -> None:
+    def __init__(
+        self, settings: Settings, tokens: TokenBook, failures: Failures
+    ) -> None:
         self._tokens = tokens
+        self._failures = failures
         self._origin = settings.external_origin
         path = quote(settings.external_path or settings.route_prefix)
         self._path = path or "/"
@@ -30,17 +34,21 @@ class Sessions:
         """Return the session of a request, if it has one that still lasts.
 
         Cookies come with what pages of other origins load from here, too, and do not
-        count there. Raises StoreUnavailable.
+        count there. One that has ended is no failure, but who sends many that are not
+        known waits for his turn. Raises StoreUnavailable and TooManyFailures.
         """
         text = self._cookie_of(exchange)
         if text is None or not self._is_ours(exchange):
             return None
-        found = await self._tokens.look_up(text)
+        found = await self._tokens.known(text)
+        if found is Refusal.UNKNOWN:
+            with self._failures.attempt(exchange.client, text):
+                found = await self._tokens.look_up(text)
         return found if isinstance(found, Token) and found.is_session else None
 
     async def begin(self, exchange: Exchange, parent: Token | str) -> str:
-        """Return the cookie of a new session of a token, or of the user of this name.
-        Raises StoreUnavailable."""
+        """Return the cookie of a new session of a token, or of a user with this parent
+        of sessions. Raises StoreUnavailable."""
         text = await self._tokens.begin_session(parent)
         return self._cookie(exchange, text, SESSION_SECONDS)
 

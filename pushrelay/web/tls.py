@@ -100,8 +100,8 @@ class LiveContext(ssl.SSLContext):
     """Makes each connection with the context that is the `current` one then."""
 
     current: ssl.SSLContext
-    shaking: WeakSet[ssl.SSLObject]
-    """Connections that are being made."""
+    shaking: WeakSet[_Connection]
+    """Connections that are being made, or could not be made and are still open."""
     admits: Callable[[], bool]
     """Whether another one may be begun."""
 
@@ -111,6 +111,11 @@ class LiveContext(ssl.SSLContext):
         context.shaking = WeakSet()
         context.admits = lambda: True
         return context
+
+    @property
+    def are_shaking(self) -> bool:
+        """Whether any connection may still be made."""
+        return not all(each.failure for each in self.shaking)
 
     def wrap_bio(
         self,
@@ -151,13 +156,15 @@ class _Connection(ssl.SSLObject):
     """A connection that is not made with a certificate without an allowed name."""
 
     outgoing: ssl.MemoryBIO
-    shaking: WeakSet[ssl.SSLObject]
-    failure: ssl.SSLError | None = None
+    shaking: WeakSet[_Connection]
+    failure = ""
 
     def do_handshake(self) -> None:
         """Go on with making it. Raises SSLError where that has failed."""
-        if self.failure is not None:
-            raise self.failure
+        if self.failure:
+            self.shaking.discard(self)
+            # The first error would hold this connection, and be held by it.
+            raise ssl.SSLError(1, self.failure)
         try:
             super().do_handshake()
             self._require_allowed_name()
@@ -169,19 +176,19 @@ class _Connection(ssl.SSLObject):
 
     def _fail(self, error: ssl.SSLError) -> None:
         """Tell the client why, and the log. Raises `error`, or what has the server send
-        what there is to tell first; until the client goes then, or its time is over."""
-        self.shaking.discard(self)
-        self.failure = error
+        what there is to tell first. Until the client goes then, or its time is over, it
+        still takes an open file."""
+        self.failure = str(error)
         _failures.note(error)
         if getattr(error, "reason", None) == "HTTP_REQUEST":
             self.outgoing.write(_NO_TLS)
         if not self.outgoing.pending:
+            self.shaking.discard(self)
             raise error
         raise ssl.SSLWantReadError from error
 
     def _require_allowed_name(self) -> None:
-        context = self.context
-        allowed = context.allowed_names if isinstance(context, _Context) else None
+        allowed = _allowed_names(self.context)
         if allowed is None:
             return
         names = names_of(self.getpeercert() or {})
@@ -191,6 +198,21 @@ class _Connection(ssl.SSLObject):
                 "no name of the certificate is in client_allowed_sans; it has "
                 f"{', '.join(sorted(map(quote, names))) or 'none'}",
             )
+
+
+def opened_by(was: ssl.SSLContext, now: ssl.SSLContext) -> str:
+    """Return what lets in, with `now`, who has no certificate that `was` asked for;
+    empty if nothing does."""
+    required = ssl.CERT_REQUIRED
+    if was.verify_mode is required and now.verify_mode is not required:
+        return "client_auth_type requires no certificate any more"
+    if _allowed_names(was) is not None and _allowed_names(now) is None:
+        return "client_allowed_sans is gone"
+    return ""
+
+
+def _allowed_names(context: ssl.SSLContext) -> frozenset[str] | None:
+    return context.allowed_names if isinstance(context, _Context) else None
 
 
 def names_of(certificate: dict[str, Any]) -> set[str]:

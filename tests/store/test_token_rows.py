@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from builders import change, new_database
 from sound import faults_of
-from sqlalchemy import select, text, update
+from sqlalchemy import insert, select, text, update
 from token_use import HOUR, NOW, made, new_token
 
 from pushrelay.errors import InvalidToken, StoreUnavailable
@@ -21,7 +21,7 @@ from pushrelay.store.backup import back_up
 from pushrelay.store.backup_reader import open_backup
 from pushrelay.store.engine import Database
 from pushrelay.store.restore import restore
-from pushrelay.store.schema import tokens
+from pushrelay.store.schema import commits, tokens
 from pushrelay.store.token_rows import (
     KEPT_SECONDS,
     insert_session,
@@ -207,6 +207,31 @@ def test_what_is_revoked_stays_so_when_a_backup_is_restored(
     with open_backup(file, str(file)) as backup:
         restore(database, backup, replace=True)
     assert stored(database) == [kept, replace(token, revoked_at=NOW + HOUR)]
+
+
+@pytest.mark.parametrize("is_newer", [False, True])
+def test_what_was_rotated_since_a_backup_keeps_its_secret_when_that_is_restored(
+    database: Database, tmp_path: Path, is_newer: bool
+) -> None:
+    token, _ = made(database, expires_at=NOW + 9 * HOUR)
+    commit = {"revision": 2, "nonce": bytes(16), "at": NOW}
+    change(database, insert(commits).values(commit))
+    file = tmp_path / "backup.db"
+    back_up(database, file)
+    # What a copy knows that was left behind is older than the backup.
+    newest = update(commits).where(commits.c.revision == 2)
+    change(database, newest.values(revision=3 if is_newer else 1))
+    _, new = rotate(database, "backup", NOW, HOUR, NOW + 5 * HOUR)
+    with open_backup(file, str(file)) as backup:
+        restore(database, backup, replace=True)
+    rotated = replace(
+        token,
+        digest=new.digest,
+        former=token.digest,
+        former_until=NOW + HOUR,
+        expires_at=NOW + 5 * HOUR,
+    )
+    assert stored(database) == [rotated if is_newer else token]
 
 
 def test_a_new_database_has_what_the_backup_had(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from dataclasses import replace
@@ -13,6 +14,7 @@ from relay_use import on_loop
 
 from pushrelay.config import Settings
 from pushrelay.rights import Right
+from pushrelay.tokens import new_text
 from pushrelay.web.failures import BURST
 
 JSON = {"accept": "application/json"}
@@ -127,6 +129,26 @@ async def test_an_address_may_guess_some_times_and_the_right_token_always_passes
         assert 1 <= int(answer.headers["retry-after"]) <= 6
         assert (await relay.ask("GET", "/metrics", token)).status == 200
         assert await guess(relay, "192.0.2.2") == 401
+
+
+@pytest.mark.parametrize(
+    ("header", "beginning", "status"),
+    # A browser that comes with a session which is over has not guessed.
+    [("authorization", "Bearer ", 429), ("cookie", "pushrelay=", 401)],
+)
+@on_loop
+async def test_guesses_that_come_at_once_do_not_get_past_that(
+    tmp_path: Path, header: str, beginning: str, status: int
+) -> None:
+    async with guarded(tmp_path) as relay:
+
+        async def guess() -> int:
+            headers = {header: beginning + new_text().text}
+            return (await relay.ask("GET", "/metrics", headers=headers)).status
+
+        statuses = await asyncio.gather(*[guess() for _ in range(BURST + 30)])
+        assert sorted(statuses) == [401] * BURST + [429] * 30
+        assert await guess() == status
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,20 @@ def test_nothing_else_is(users: BasicUsers, user: str, password: str) -> None:
 
 
 def test_users_are_told_from_others_by_name(users: BasicUsers) -> None:
-    names = ("alice", "bob", "Alice", "", "alice\0", "\ud800")
-    assert [users.has(name) for name in names] == [True] * 2 + [False] * 4
+    for name in ("Alice", "", "alice\0", "\ud800"):
+        assert users.fingerprint(name) is None
+    assert users.fingerprint("alice") is not None
+
+
+def test_a_hash_has_a_fingerprint_of_its_own_in_which_it_is_not() -> None:
+    users = BasicUsers({"alice": hash_of("x"), "bob": parse_hash(SECRET)})
+    before = [users.fingerprint(name) for name in ("alice", "bob")]
+    users.follow({"alice": hash_of("x"), "bob": parse_hash(SECRET)})
+    after = [users.fingerprint(name) for name in ("alice", "bob")]
+    assert before[0] != after[0]
+    assert before[1] == after[1]
+    assert before[1] != before[0]
+    assert SECRET[-31:] not in str(before[1])
 
 
 @pytest.mark.parametrize(("user", "password"), [("\ud800", "x"), ("alice", "\ud800")])
@@ -264,6 +276,40 @@ def test_who_goes_away_does_not_take_the_answer_from_others(
         second = asyncio.create_task(users.check("alice", "secret"))
         await asyncio.sleep(0)
         first.cancel()
+        held.may_go_on.set()
+        return await second
+
+    assert asyncio.run(ask())
+
+
+def test_what_nobody_waits_for_any_more_is_not_compared(
+    users: BasicUsers, held: Counted
+) -> None:
+    async def ask() -> bool:
+        guesses = [
+            asyncio.create_task(users.check("alice", f"guess {number}"))
+            for number in range(20)
+        ]
+        await asyncio.sleep(0)
+        for each in guesses:
+            each.cancel()
+        await asyncio.wait(guesses)
+        held.may_go_on.set()
+        return await users.check("alice", "secret")
+
+    assert asyncio.run(ask())
+    # The first had begun.
+    assert held.count <= 2
+
+
+def test_who_asks_when_the_last_one_goes_is_answered(
+    users: BasicUsers, held: Counted
+) -> None:
+    async def ask() -> bool:
+        first = asyncio.create_task(users.check("alice", "secret"))
+        await asyncio.sleep(0)
+        first.cancel()
+        second = asyncio.create_task(users.check("alice", "secret"))
         held.may_go_on.set()
         return await second
 

@@ -13,10 +13,12 @@ from guarded import Answer, Guarded, guarded
 from relay_use import on_loop
 
 from pushrelay.rights import Right
+from pushrelay.web import runs
+from pushrelay.web.answers import place_of
 
 BACKUPS = '{job=~"backup-.*"}'
 ON_DB1 = '{instance="db1"}'
-IDS = [uuid.UUID(int=number) for number in range(3)]
+IDS = [uuid.UUID(int=number) for number in range(4)]
 
 
 async def push(relay: Guarded, token: str, *jobs: str) -> None:
@@ -49,6 +51,23 @@ async def test_a_push_outside_of_them_tells_what_the_token_is_for(
         )
         admin = await relay.token(Right.ADMIN)
         assert await jobs_in(relay, admin) == []
+
+
+@on_loop
+async def test_who_may_not_push_puts_no_name_into_the_metrics(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as relay:
+        token = await relay.token(Right.PUSH, match=BACKUPS)
+        for secret, status in (("", 401), ("x", 401), (token, 403)):
+            answer = await relay.ask("PUT", "/metrics/job/secret", secret, b"rows 1\n")
+            assert answer.status == status
+        ping = "/api/v1/ping?job=secret&status=success"
+        assert (await relay.ask("POST", ping, token)).status == 403
+        scraper = await relay.token(Right.SCRAPE)
+        page = (await relay.ask("GET", "/metrics", scraper)).text
+        rejected = "pushrelay_pushes_rejected_total{"
+        assert f'{rejected}reason="not_authenticated"}} 2\n' in page
+        assert f'{rejected}reason="not_allowed"}} 2\n' in page
+        assert "secret" not in page
 
 
 @on_loop
@@ -120,14 +139,46 @@ async def test_runs_of_others_are_not_there(tmp_path: Path) -> None:
         for number, job in enumerate(["backup-a", "other-job"]):
             assert (await report(relay, admin, number, job=job)).status == 200
         reader = await relay.token(Right.READ, match=BACKUPS)
-        runs = data_of(await relay.ask("GET", "/api/v1/runs", reader))["runs"]
-        assert [run["job"] for run in runs] == ["backup-a"]
+        listed = data_of(await relay.ask("GET", "/api/v1/runs", reader))["runs"]
+        assert [run["job"] for run in listed] == ["backup-a"]
         jobs = data_of(await relay.ask("GET", "/api/v1/jobs", reader))["jobs"]
         assert [job["job"] for job in jobs] == ["backup-a"]
         unknown = await relay.ask("GET", f"/api/v1/runs/{IDS[2]}", reader)
         other = await relay.ask("GET", f"/api/v1/runs/{IDS[1]}", reader)
         assert other.status == unknown.status == 404
         assert other.text == unknown.text.replace(str(IDS[2]), str(IDS[1]))
+
+
+@pytest.mark.parametrize(
+    ("looks", "pages", "places"),
+    [(10, [[3], [0]], [3]), (1, [[3], [0], []], [2, 0])],
+)
+@on_loop
+async def test_pages_of_runs_end_with_one_that_is_covered_or_after_many_looks(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    pages: list[list[int]],
+    places: list[int],
+) -> None:
+    monkeypatch.setattr(runs, "MOST_ENTRIES", 2)
+    monkeypatch.setattr(runs, "MOST_LOOKS", looks)
+    async with guarded(tmp_path) as relay:
+        admin = await relay.token(Right.ADMIN)
+        for number, job in enumerate(["backup-a", "other", "other", "backup-b"]):
+            at = 1795378800 + number
+            await report(relay, admin, number, job=job, started_at=at)
+        reader = await relay.token(Right.READ, match=BACKUPS)
+        found, cursors = [], [""]
+        while cursors[-1] is not None:
+            after = f"&cursor={cursors[-1]}" if cursors[-1] else ""
+            page = data_of(
+                await relay.ask("GET", f"/api/v1/runs?limit=1{after}", reader)
+            )
+            found.append([uuid.UUID(run["id"]).int for run in page["runs"]])
+            cursors.append(page["next"])
+        assert found == pages
+        assert [place_of(cursor)[-1] for cursor in cursors[1:-1]] == places
 
 
 @on_loop
@@ -142,6 +193,25 @@ async def test_a_run_of_others_cannot_be_ended(tmp_path: Path) -> None:
         assert (await report(relay, token, 0, job="backup-a", **end)).status == 409
         run = data_of(await relay.ask("GET", f"/api/v1/runs/{IDS[0]}", admin))
         assert run["state"] == "started"
+
+
+@pytest.mark.parametrize(
+    ("match", "is_seen"),
+    [(BACKUPS, True), ('{job=~"backup-.*",instance!="db1"}', False)],
+)
+@on_loop
+async def test_a_scrape_shows_of_jobs_what_is_about_covered_groups_alone(
+    tmp_path: Path, match: str, is_seen: bool
+) -> None:
+    async with guarded(tmp_path) as relay:
+        admin = await relay.token(Right.ADMIN)
+        expectation = {"every": "1h"}
+        answer = await report(relay, admin, 0, job="backup-a", expectation=expectation)
+        assert data_of(answer)["warnings"] == []
+        scraper = await relay.token(Right.SCRAPE, match=match)
+        page = (await relay.ask("GET", "/metrics", scraper)).text
+        assert ("pushrelay_job_overdue" in page) == is_seen
+        assert ("backup-a" in page) == is_seen
 
 
 @pytest.mark.parametrize(

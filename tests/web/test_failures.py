@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
+
 import pytest
 
-from pushrelay.errors import TooManyFailures
+from pushrelay.errors import NotAuthenticated, StoreUnavailable, TooManyFailures
 from pushrelay.web import failures
 from pushrelay.web.failures import BURST, SECONDS, Failures
 
@@ -19,8 +21,13 @@ class Clock:
 
 def fail(counted: Failures, address: str, times: int = 1) -> None:
     for _ in range(times):
-        counted.require_patience(address)
-        counted.note(address)
+        with suppress(NotAuthenticated), counted.attempt(address, "wrong"):
+            raise NotAuthenticated("wrong")
+
+
+def succeed(counted: Failures, address: str, tried: object = "right") -> None:
+    with counted.attempt(address, tried):
+        pass
 
 
 def test_after_a_burst_one_more_is_free_from_time_to_time() -> None:
@@ -28,12 +35,12 @@ def test_after_a_burst_one_more_is_free_from_time_to_time() -> None:
     counted = Failures(clock)
     fail(counted, "192.0.2.1", BURST)
     with pytest.raises(TooManyFailures, match=r"in 3 s$") as refusal:
-        counted.require_patience("192.0.2.1")
+        succeed(counted, "192.0.2.1")
     assert refusal.value.seconds == SECONDS
     clock.now += SECONDS
     fail(counted, "192.0.2.1")
     with pytest.raises(TooManyFailures):
-        counted.require_patience("192.0.2.1")
+        succeed(counted, "192.0.2.1")
     clock.now += BURST * SECONDS
     fail(counted, "192.0.2.1", BURST)
 
@@ -56,9 +63,9 @@ def test_failures_are_counted_by_who_can_have_the_address(
     fail(counted, one, BURST)
     if are_one:
         with pytest.raises(TooManyFailures):
-            counted.require_patience(other)
+            succeed(counted, other)
     else:
-        counted.require_patience(other)
+        succeed(counted, other)
 
 
 def test_addresses_are_forgotten_the_oldest_first(
@@ -68,6 +75,26 @@ def test_addresses_are_forgotten_the_oldest_first(
     counted = Failures(Clock())
     for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
         fail(counted, address, BURST)
-    counted.require_patience("192.0.2.1")
+    succeed(counted, "192.0.2.1")
     with pytest.raises(TooManyFailures):
-        counted.require_patience("192.0.2.2")
+        succeed(counted, "192.0.2.2")
+
+
+def test_what_is_tried_at_the_same_time_counts_as_failed_until_it_is_known() -> None:
+    counted = Failures(Clock())
+    with ExitStack() as at_once:
+        for number in range(BURST):
+            at_once.enter_context(counted.attempt("192.0.2.1", number))
+        with pytest.raises(TooManyFailures, match=r"in 3 s$"):
+            succeed(counted, "192.0.2.1")
+        # Many clients of one proxy may begin with the same credentials.
+        succeed(counted, "192.0.2.1", 0)
+        succeed(counted, "192.0.2.2")
+    fail(counted, "192.0.2.1", BURST)
+
+
+def test_what_could_not_be_told_is_no_failure() -> None:
+    counted = Failures(Clock())
+    for _ in range(BURST + 1):
+        with suppress(StoreUnavailable), counted.attempt("192.0.2.1", "x"):
+            raise StoreUnavailable("no answer")

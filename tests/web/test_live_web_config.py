@@ -287,6 +287,54 @@ def test_tls_neither_ends_nor_begins_while_the_relay_runs(
     assert f"tls_server_config is {'gone' if before else 'new'}, which" in caplog.text
 
 
+VERIFY = "client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (VERIFY, "", "client_auth_type requires no certificate any more"),
+        (
+            VERIFY,
+            "client_auth_type: VerifyClientCertIfGiven, client_ca_file: ca.pem",
+            "client_auth_type requires no certificate any more",
+        ),
+        (
+            f"{VERIFY}, client_allowed_sans: [job]",
+            VERIFY,
+            "client_allowed_sans is gone",
+        ),
+    ],
+)
+def test_no_file_lets_in_who_had_to_have_a_certificate(
+    directory: Path,
+    before: str,
+    after: str,
+    told: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    live = Live(directory, TLS.replace("}", f", {before}}}"))
+    assert live.web.context is not None
+    context = live.web.context.current
+    live.write(TLS.replace("}", f", {after}}}") + DENY)
+    assert live.web.context.current is context
+    assert live.frame_options is None
+    assert f"tls_server_config: {told}, which is not followed while" in caplog.text
+
+
+@pytest.mark.system
+def test_who_is_let_in_by_a_certificate_may_be_told_anew(directory: Path) -> None:
+    live = Live(directory, TLS)
+    assert live.web.context is not None
+    for settings in (VERIFY, f"{VERIFY}, client_allowed_sans: [job]"):
+        before = live.web.context.current
+        live.write(TLS.replace("}", f", {settings}}}"))
+        assert live.web.context.current is not before
+    live.write(TLS.replace("}", f", {VERIFY}, client_allowed_sans: [other]}}"))
+    assert live.telemetry.is_web_configured is True
+
+
 @pytest.mark.system
 def test_what_is_not_followed_is_logged(
     directory: Path, caplog: pytest.LogCaptureFixture

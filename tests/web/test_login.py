@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from logging_in import log_in, new_token, session, set_cookie
-from passwords import SECRET
+from passwords import NEW, SECRET
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import FORM
 from waiting import wait_until
@@ -297,9 +297,9 @@ def test_below_a_prefix_the_cookie_is_for_what_is_there(
     assert relay.get("/push/", {"Cookie": cookie}).status == 200
 
 
-def users_file(path: Path, *users: str) -> None:
-    """Write a web configuration file with users whose password is `secret`."""
-    lines = [f"  {user}: {SECRET}" for user in (*users, "other")]
+def users_file(path: Path, *users: str, hashed: str = SECRET) -> None:
+    """Write a web configuration file with users who have the password of `hashed`."""
+    lines = [f"  {user}: {hashed}" for user in (*users, "other")]
     path.write_text("\n".join(["basic_auth_users:", *lines, ""]))
 
 
@@ -319,6 +319,20 @@ def test_a_user_logs_in_and_stays_as_long_as_there_is_such_a_user(
     wait_until(lambda: relay.get("/", {**HTML, **cookie}).status == 303)
     assert relay.put("/metrics/job/x", "x 1\n", cookie).status == 401
     assert log_in(relay, "secret", "bob").status == 303
+
+
+def test_a_new_password_ends_the_sessions_that_the_old_one_began(
+    start_relay: StartRelay, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.yml"
+    users_file(file, "alice")
+    relay = start_relay(f"--web.config.file={file}", "--auth.anonymous=health")
+    cookie = session(relay, "secret", "alice")
+    assert relay.get("/", {**HTML, **cookie}).status == 200
+    users_file(file, "alice", hashed=NEW)
+    wait_until(lambda: relay.get("/", {**HTML, **cookie}).status == 303)
+    again = session(relay, "new", "alice")
+    assert relay.get("/", {**HTML, **again}).status == 200
 
 
 def test_with_an_open_door_the_page_offers_the_form(start_relay: StartRelay) -> None:

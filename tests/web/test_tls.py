@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from certificates import Certificate, make_ca, make_certificate
-from tls_use import client_context, shake_hands
+from tls_use import Files, client_context, make_files, shake_hands
 
 from pushrelay.web.tls import LiveContext, names_of
 from pushrelay.web.web_config import read_web_config
@@ -19,32 +18,9 @@ pytestmark = pytest.mark.system
 NAMES = ("DNS:job", "IP:10.1.2.3", "IP:2001:db8::1", "email:a@b.c", "URI:spiffe://x/y")
 
 
-@dataclass(frozen=True)
-class Files:
-    directory: Path
-    ca: Certificate
-    server: Certificate
-    client: Certificate
-
-    def context(self, settings: str = "", certificate: str = "server") -> LiveContext:
-        """Return what makes connections as the file says with `settings`."""
-        file = self.directory / "web.yml"
-        file.write_text(
-            f"tls_server_config:\n  cert_file: {certificate}.pem\n"
-            f"  key_file: {certificate}.key\n{settings}"
-        )
-        made = read_web_config(file).tls
-        assert made is not None
-        return LiveContext(made)
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    directory = tmp_path_factory.mktemp("tls")
-    ca = make_ca(directory)
-    server = make_certificate(ca, "server", "DNS:localhost")
-    client = make_certificate(ca, "client", *NAMES, client=True)
-    return Files(directory, ca, server, client)
+    return make_files(tmp_path_factory.mktemp("tls"), *NAMES)
 
 
 def test_a_client_that_trusts_the_ca_connects(files: Files) -> None:
@@ -250,47 +226,6 @@ def test_a_session_that_goes_on_has_the_names_of_its_certificate(files: Files) -
                 continue
     assert again.session_reused
     assert served.getpeercert()
-
-
-def test_failures_are_logged_but_not_without_end(
-    files: Files, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.monotonic", lambda: 1e9)
-    caplog.set_level(logging.INFO)
-    context, client = files.context(VERIFY), client_context(files.ca)
-    for _ in range(20):
-        with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN"):
-            shake_hands(context, client)
-    told = [record.getMessage() for record in caplog.records]
-    reason = "a TLS handshake failed: peer did not return a certificate"
-    assert told == [reason] * 5
-
-
-def test_who_is_about_to_connect_is_known_until_it_has_or_gave_up(
-    files: Files,
-) -> None:
-    context = files.context(VERIFY)
-    begun = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-    assert len(context.shaking) == 1
-    shake_hands(context, client_context(files.ca, files.client))
-    with pytest.raises(ssl.SSLError):
-        shake_hands(context, client_context(files.ca))
-    assert len(context.shaking) == 1
-    del begun
-    assert len(context.shaking) == 0
-
-
-def test_one_too_many_is_not_begun(files: Files) -> None:
-    context = files.context()
-    context.admits = lambda: len(context.shaking) < 2
-    begun = [
-        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side=True)
-        for _ in range(2)
-    ]
-    with pytest.raises(ssl.SSLError, match="as many connections as there may be"):
-        shake_hands(context, client_context(files.ca))
-    begun.pop()
-    shake_hands(context, client_context(files.ca))
 
 
 def test_the_next_connection_is_made_with_what_is_current_then(files: Files) -> None:
