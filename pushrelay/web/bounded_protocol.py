@@ -3,12 +3,17 @@ for what it sends."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from gunicorn.asgi import protocol
 
+from pushrelay.config import Limits
 from pushrelay.web.errors import RETRY_AFTER_SECONDS
 from pushrelay.web.incoming import FREE_BYTES
+
+HEADERS_BYTES = 256 * 1024
+"""What headers may take beside the request target."""
 
 
 class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
@@ -16,8 +21,10 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
 
     def __init__(self, worker: Any) -> None:
         super().__init__(worker)
+        self._limits: Limits = worker.app.settings.limits
         self._head_bytes = 0
         self._held_bytes = 0
+        self._reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -34,6 +41,7 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
         self.worker.connections.discard(self)
         self._note_connections()
         self.app.incoming.release(self)
+        self._stop_reading_timer()
         super().connection_lost(exc)
 
     @property
@@ -59,19 +67,46 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
         self._send_error_response(503, f"{why}; try again later\n", headers)
         self._keepalive_timeout()
 
+    def _refuse_head(self, status: int, text: str) -> None:
+        self._send_error_response(status, text)
+        self._keepalive_timeout()
+
     def _note_limit(self, limit: str) -> None:
         self.app.limit_hits.note(limit)
 
     def _note_connections(self) -> None:
         self.app.note_connections(len(self.worker.connections))
 
+    # --- what it reads ---
+
+    def pause_writing(self) -> None:
+        """Have the client read on in time. Answers that are streamed end before."""
+        super().pause_writing()
+        if self._reading_timer is None:
+            self._reading_timer = self.worker.loop.call_later(
+                self._limits.request_seconds, self._stop_waiting
+            )
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_reading_timer()
+
+    def _stop_waiting(self) -> None:
+        if not self._closed:
+            self._note_limit("request_seconds")
+        self.transport.abort()
+
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
     # --- what it sends ---
 
-    def _note_rest(self) -> None:
-        """Note that it is idle: nothing of it is held."""
+    def _note_answered(self) -> None:
+        """Note that a request has its answer: nothing of it is held."""
         self._head_bytes = self._held_bytes = 0
         self.app.incoming.release(self)
-        self.worker.connections.now_idle(self)
 
     def _note_part_of_head(self, size: int) -> None:
         """Note that so many bytes of a head came; it may be refused on return."""
@@ -79,14 +114,27 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
         if self._head_bytes > FREE_BYTES:
             self.app.incoming.hold(self, self._head_bytes - self._held_bytes)
             self._held_bytes = self._head_bytes
+        is_long = self._head_bytes > self._limits.target_bytes + HEADERS_BYTES
+        if is_long and not self._closed:
+            self._note_limit("target_bytes")
+            self._refuse_head(414, "the request's target or head is too long\n")
 
-    def _note_request(self) -> None:
-        """Note that a head is complete."""
+    def _note_request(self, size: int) -> None:
+        """Note that a head is complete with so many more bytes, a part of its body
+        among them; it may be refused on return."""
+        if self._head_bytes + size > FREE_BYTES:
+            behind = self._body_receiver.buffered + len(self._callback_parser._buffer)
+            self._note_part_of_head(max(size - behind, 0))
         self._head_bytes = 0
         self.app.incoming.keep(self)
-        self.worker.connections.now_busy(self)
+        if not self._closed:
+            self.worker.connections.now_busy(self)
 
     def _feed_callback_parser(self, data: bytes) -> bool:
+        if self._closed:
+            # What was sent ahead, by a client that has gone meanwhile: nobody would
+            # ever note its end.
+            return False
         going_on = bool(super()._feed_callback_parser(data))
         if going_on and self._reading_paused:
             # For a request that was held back, and of which not all is here.

@@ -37,24 +37,24 @@ class Crowd:
 
 
 class Place:
-    """Stands for a request that was let in."""
+    """Stands for a request that was let in; is_taken: whether it is being served."""
 
-    __slots__ = ("_crowd", "_is_scrape", "_is_taken")
+    __slots__ = ("_crowd", "_is_scrape", "is_taken")
 
     def __init__(self, crowd: Crowd, is_scrape: bool) -> None:
         self._crowd = crowd
         self._is_scrape = is_scrape
-        self._is_taken = False
+        self.is_taken = False
         self.take()
 
     def take(self) -> None:
         """Go on; nobody who was let in is refused."""
-        if not self._is_taken:
-            self._is_taken = True
+        if not self.is_taken:
+            self.is_taken = True
             self._crowd.count(self._is_scrape, 1)
 
     def leave(self) -> None:
         """Let another one in: it is the client's turn, or the end."""
-        if self._is_taken:
-            self._is_taken = False
+        if self.is_taken:
+            self.is_taken = False
             self._crowd.count(self._is_scrape, -1)

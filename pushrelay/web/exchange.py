@@ -208,6 +208,8 @@ class Exchange:
 
     async def send(self, body: bytes, *, more: bool) -> None:
         """Send a part of the body, the last one if not `more`."""
+        if not more:
+            self.request_body.last_turn()
         await self._send(
             {"type": "http.response.body", "body": body, "more_body": more}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from pushrelay.config import Limits
 
@@ -21,7 +22,8 @@ class Readers:
         self._note_limit = note_limit
         # In the order in which they began to wait.
         self._waiting: dict[asyncio.Timeout, None] = {}
-        self._cut_off: set[asyncio.Timeout] = set()
+        # Who has gone by itself at that moment is not told of.
+        self._cut_off: WeakSet[asyncio.Timeout] = WeakSet()
 
     def deadline(self) -> asyncio.Timeout:
         """Return what ends an answer that begins now with TimeoutError."""

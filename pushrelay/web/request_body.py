@@ -93,13 +93,19 @@ class RequestBody:
     def clients_turn(self) -> Iterator[None]:
         """Let others be served while it is the client who has to go on."""
         place = self.place
-        if place is not None:
-            place.leave()
+        if place is None or not place.is_taken:
+            yield
+            return
+        place.leave()
         try:
             yield
         finally:
-            if place is not None:
-                place.take()
+            place.take()
+
+    def last_turn(self) -> None:
+        """Let others be served from now on: all that is left is the client's."""
+        if self.place is not None:
+            self.place.leave()
 
     async def _read_all(self) -> bytes:
         deadline = time.monotonic() + self._limits.request_seconds

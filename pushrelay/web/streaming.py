@@ -60,7 +60,8 @@ class Streamer:
                     parts, is_end = await self.run(_next_parts, chunks, AHEAD_BYTES)
                 last = parts.pop() if parts else b""
                 await self._send(exchange, parts, deadline)
-                await exchange.send(last, more=False)
+                with self._readers.waiting(deadline):
+                    await exchange.send(last, more=False)
         except TimeoutError:
             self._readers.note_end(deadline)
             log.info("a client read too slowly: %s", exchange.client)

@@ -28,9 +28,6 @@ from pushrelay.web.listening import has_waiting, take_again, take_no_more
 from pushrelay.web.request_parser import RelayParser
 from pushrelay.web.tls import LiveContext
 
-HEADERS_BYTES = 256 * 1024
-"""What headers may take beside the request target."""
-
 HANDSHAKE_SECONDS = 0.2
 """How long a client that has begun to connect may take for it when the worker ends."""
 
@@ -52,7 +49,6 @@ class RelayProtocol(BoundedProtocol):
 
     def __init__(self, worker: RelayWorker) -> None:
         super().__init__(worker)
-        self._limits: Limits = worker.app.settings.limits
         self._patience: float = self._limits.idle_seconds
         self._awaits_since: float = 0.0
         self._head_began_at: float = 0.0
@@ -105,6 +101,7 @@ class RelayProtocol(BoundedProtocol):
     ) -> bool:
         # Without the task that lets an application go on after its answer.
         keepalive = await self._handle_http_request(request, sockname, peername)
+        self._note_answered()
         if self._callback_parser.remaining():
             # Requests that are there already come without a turn for others.
             await asyncio.sleep(0)
@@ -130,8 +127,8 @@ class RelayProtocol(BoundedProtocol):
             return going_on
         if self._awaits_head:
             return self._take_part_of_head(len(data))
-        self._note_request()
-        return True
+        self._note_request(len(data))
+        return not self._closed
 
     def _take_part_of_head(self, size: int) -> bool:
         """Note that so many bytes of a head came; return whether more may come."""
@@ -139,9 +136,6 @@ class RelayProtocol(BoundedProtocol):
         if not self._head_bytes:
             self._head_began_at = self._last_byte_at
         self._note_part_of_head(size)
-        if self._head_bytes > self._limits.target_bytes + HEADERS_BYTES:
-            self._note_limit("target_bytes")
-            self._refuse_head(414, "the request's target or head is too long\n")
         self._wake_at(self._due)
         return not self._closed
 
@@ -156,7 +150,7 @@ class RelayProtocol(BoundedProtocol):
 
     def _arm_keepalive_timer(self) -> None:
         self._has_answered = True
-        self._note_rest()
+        self.worker.connections.now_idle(self)
         self._patience = self._keepalive
         self._await_head()
 
@@ -200,10 +194,6 @@ class RelayProtocol(BoundedProtocol):
     ) -> None:
         headers = (*extra_headers, *self.worker.app.web.headers)
         super()._send_error_response(status, message, headers)
-
-    def _refuse_head(self, status: int, text: str) -> None:
-        self._send_error_response(status, text)
-        self.close_if_idle()
 
 
 class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
@@ -290,7 +280,7 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
         """Let those connect who are about it, with TLS."""
         context: LiveContext | None = self.app.web.context
         until = self.loop.time() + FIRST_REQUEST_SECONDS
-        while context and context.shaking and self.loop.time() < until:
+        while context and context.are_shaking and self.loop.time() < until:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _close_idle(self) -> None:
