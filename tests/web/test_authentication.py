@@ -14,8 +14,7 @@ from relay_use import on_loop
 
 from pushrelay.config import Settings
 from pushrelay.rights import Right
-from pushrelay.tokens import id_of
-from pushrelay.tokens import new_text
+from pushrelay.tokens import id_of, new_text
 from pushrelay.web.failures import BURST
 
 JSON = {"accept": "application/json"}
