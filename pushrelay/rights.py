@@ -6,6 +6,7 @@ nor seen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,10 +63,19 @@ class Grant:
 
     def covers(self, key: GroupingKey) -> bool:
         """Whether it is for the group `key`."""
-        if not self.selectors:
-            return True
-        labels = dict(key.labels)
+        return not self.selectors or self.covers_labels(dict(key.labels))
+
+    def covers_labels(self, labels: Mapping[str, str]) -> bool:
+        """Whether it is for what has these labels, if it is bounded."""
         return any(selector.matches(labels) for selector in self.selectors)
+
+    def covers_all_series(self, key: GroupingKey) -> bool:
+        """Whether it is for whatever series the group `key` may have: there, labels that
+        are not in the key may be anything."""
+        labels = dict(key.labels)
+        return not self.selectors or any(
+            selector.matches_all_with(labels) for selector in self.selectors
+        )
 
     def covers_job(self, job: str) -> bool:
         """Whether it is for every group that `job` could have."""

@@ -93,7 +93,7 @@ class Authentication:
         if known is not None:
             return known
         with self._failures.attempt(client, credentials):
-            return await self._owner(credentials)
+            return await self._owner(credentials, client)
 
     async def of_session(self, exchange: Exchange) -> Identity | None:
         """Return who has logged in with the browser that sent the request."""
@@ -127,7 +127,7 @@ class Authentication:
         is_known = users is not None and users.known(user, secret)
         return _identity_of(user) if is_known else None
 
-    async def _owner(self, credentials: Credentials) -> Identity:
+    async def _owner(self, credentials: Credentials, client: str) -> Identity:
         scheme, user, secret = credentials
         if is_token(secret):
             found = await self._tokens.look_up(secret)
@@ -135,8 +135,10 @@ class Authentication:
                 return owner
             raise NotAuthenticated(_refusal(found), scheme)
         users = self._users() if scheme == BASIC else None
-        if users is not None and await users.check(user, secret):
-            return _identity_of(user)
+        if users is not None:
+            async with self._failures.turn(client):
+                if await users.check(user, secret):
+                    return _identity_of(user)
         raise NotAuthenticated("the password or the token is not known here", scheme)
 
 

@@ -5,10 +5,15 @@ Each function raises NotAllowed, or NotAuthenticated for who did not say who the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pushrelay.errors import NotAllowed, NotAuthenticated
+from pushrelay.exposition.stored import from_stored
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.quoting import quote
 from pushrelay.rights import Identity, Right
+from pushrelay.writes import Push
 
 
 def require_right(identity: Identity, right: Right) -> None:
@@ -34,6 +39,28 @@ def require_group(identity: Identity, key: GroupingKey) -> None:
     """Require a grant that covers the group `key`."""
     if not identity.grant.covers(key):
         raise NotAllowed(f"{identity} is for {identity.grant}, and not for {key}")
+
+
+def require_series(identity: Identity, push: Push) -> None:
+    """Require a grant that covers all series of `push`, whose group it covers.
+
+    Matchers about a label that the group does not have match the empty value; a series
+    could have another one, and pass for one of a group that is not covered.
+    """
+    grant = identity.grant
+    if grant.covers_all_series(push.key):
+        return
+    for family in push.payload.families():
+        for metric in from_stored(family).metrics:
+            if not grant.covers_labels(dict(metric.labels)):
+                raise NotAllowed(
+                    f"{identity} is for {grant}, and not for series of {family.name} "
+                    f"with the labels {_text(metric.labels)}"
+                )
+
+
+def _text(labels: Iterable[tuple[str, str]]) -> str:
+    return "{" + ",".join(f"{name}={quote(value)}" for name, value in labels) + "}"
 
 
 def require_job(identity: Identity, job: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from weakref import WeakValueDictionary
 
 from pushrelay.errors import NotAuthenticated, TooManyFailures
 
@@ -31,6 +33,7 @@ class Failures:
         self._good_at: OrderedDict[str, float] = OrderedDict()
         # What is tried right now, by address.
         self._tried: dict[str, Counter[Hashable]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @contextmanager
     def attempt(self, address: str, secret: Hashable) -> Iterator[None]:
@@ -57,6 +60,15 @@ class Failures:
                 del tried[secret]
             if not tried:
                 self._tried.pop(network, None)
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Wait until nobody else at `address` has their turn: whoever asks from another
+        one then waits for at most one secret from here."""
+        network = _network(address)
+        turns = self._turns.setdefault(network, asyncio.Lock())
+        async with turns:
+            yield
 
     def _require_patience(self, network: str, tried: int) -> None:
         now = self._clock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from pushrelay.errors import InconsistentPush
 from pushrelay.rights import Right
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange
@@ -35,6 +36,26 @@ def log_write(exchange: Exchange, error: Exception | None) -> None:
         "bytes": str(exchange.size),
     }
     log.info("write", extra={"fields": _shortened(fields)})
+
+
+def log_refusal(
+    what: str,
+    level: int,
+    exchange: Exchange,
+    error: Exception,
+    told: Mapping[str, str],
+) -> None:
+    """Log at `level` that a push or a report was refused; told: of it, beside that."""
+    # All of it, whatever the client was told.
+    whole = error.__cause__ if isinstance(error, InconsistentPush) else None
+    fields = {
+        "method": exchange.method,
+        "path": exchange.raw_path,
+        "client": exchange.client,
+        "reason": str(whole or error),
+        **told,
+    }
+    log.log(level, what, extra={"fields": _shortened(fields)})
 
 
 def _who(exchange: Exchange) -> dict[str, str]:

@@ -35,21 +35,22 @@ from pushrelay.problems import Problem
 from pushrelay.push_reader import PushReader
 from pushrelay.relay import Relay
 from pushrelay.splitting import parse_by
-from pushrelay.web.authorisation import require_all_groups, require_group
+from pushrelay.web.authorisation import (
+    require_all_groups,
+    require_group,
+    require_series,
+)
 from pushrelay.web.bodies import Bodies, is_short
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.interpreter import short_turns
+from pushrelay.web.noting import log_refusal
 from pushrelay.web.push_request import PushRequest, push_request
 from pushrelay.writes import Push, PushAll, receipt_of
-
-log = logging.getLogger(__name__)
 
 _REMEMBERED_PATHS = 4096
 _REMEMBERED_CHARACTERS = 512
 """Paths up to so long are usual, and their keys are worth remembering."""
-
-_LOGGED_CHARACTERS = 2_000
 
 
 class Pushes:
@@ -116,6 +117,7 @@ class Pushes:
             )
             for push in pushes:
                 require_group(exchange.identity, push.key)
+                require_series(exchange.identity, push)
             wanted = [_as_asked(push, asked, body) for push in pushes]
             return PushAll(tuple(wanted), asked.dry_run)
 
@@ -162,7 +164,7 @@ class Pushes:
             is_named = exchange.is_admitted and not isinstance(error, NotAllowed)
             job = self._job(path) if is_named else None
             self._relay.telemetry.rejected(reason_of(error), job)
-            _log_refusal("push refused", _level(error), exchange, error, {})
+            log_refusal("push refused", _level(error), exchange, error, {})
 
     def note_refused_report(self, exchange: Exchange, error: Exception) -> None:
         """Count that a report of a run was refused, and log it with its job. Nobody may
@@ -171,8 +173,8 @@ class Pushes:
         named = None if isinstance(error, NotAllowed) else job
         level = logging.WARNING if isinstance(error, _MISREPORTED) else _level(error)
         self._relay.telemetry.rejected(reason_of(error), named)
-        told = {} if job is None else {"job": job[:_LOGGED_CHARACTERS]}
-        _log_refusal("report of a run refused", level, exchange, error, told)
+        told = {} if job is None else {"job": job}
+        log_refusal("report of a run refused", level, exchange, error, told)
 
     def _key(self, path: str) -> GroupingKey:
         """Return the key of a group that may be pushed to."""
@@ -201,6 +203,7 @@ class Pushes:
             own = None if limits == self._limits else limits
             format_, mode = _format(exchange), self._mode(asked, key)
             push = self._reader.read(body, format_, key, mode, now, own)
+            require_series(exchange.identity, push)
             return _as_asked(push, asked, body)
 
         return await self._bodies.use(
@@ -280,25 +283,6 @@ async def _confirm(
     else:
         body = json.dumps(document).encode()
         await exchange.answer(200, body, "application/json", headers)
-
-
-def _log_refusal(
-    what: str,
-    level: int,
-    exchange: Exchange,
-    error: Exception,
-    told: Mapping[str, str],
-) -> None:
-    # All of it, whatever the client was told.
-    whole = error.__cause__ if isinstance(error, InconsistentPush) else None
-    fields = {
-        "method": exchange.method,
-        "path": exchange.raw_path[:_LOGGED_CHARACTERS],
-        "client": exchange.client,
-        "reason": str(whole or error)[:_LOGGED_CHARACTERS],
-        **told,
-    }
-    log.log(level, what, extra={"fields": fields})
 
 
 _MISREPORTED = (InvalidRequest, RunConflict, RunTooOld)

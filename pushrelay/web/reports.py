@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from pushrelay.config import Limits, Settings
-from pushrelay.errors import InvalidRequest, LimitExceeded
+from pushrelay.errors import InvalidRequest, LimitExceeded, NotAllowed
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import PushFormat
@@ -17,10 +17,10 @@ from pushrelay.groups import EMPTY
 from pushrelay.push_reader import PushReader
 from pushrelay.quoting import quote
 from pushrelay.relay import Relay
-from pushrelay.rights import Grant
+from pushrelay.rights import Grant, Identity
 from pushrelay.run_documents import run_id
 from pushrelay.runs import Report
-from pushrelay.web.authorisation import require_group
+from pushrelay.web.authorisation import require_group, require_series
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
 from pushrelay.web.errors import limit_of, reason_of
 from pushrelay.web.exchange import Exchange
@@ -60,20 +60,22 @@ class Reports:
         limits = exchange.identity.limits_within(self._limits)
         check_grouping_labels(key, limits)
         report = _within(exchange.identity.grant, report)
-        with_push = await self._with_push(report, now, limits)
+        with_push = await self._with_push(report, now, exchange.identity)
         with_push = replace(with_push, may_see=exchange.identity.grant.covers)
         reported = await self._relay.runs.report(with_push)
         if reported.refusal is not None:
             self._note(key, reported.refusal)
         return reported
 
-    async def _with_push(self, report: Report, now: int, limits: Limits) -> ReportRun:
+    async def _with_push(
+        self, report: Report, now: int, identity: Identity
+    ) -> ReportRun:
         key, end = report.run.key, report.run.end
         if end is None or report.metrics is None:
             return ReportRun(report)
         body = report.metrics.encode()
         at = _pushed_at(end.finished_at, now)
-        read = partial(self._read, report, body, key, at, limits)
+        read = partial(self._read, report, body, key, at, identity)
         if len(body) <= INLINE_BODY_BYTES and is_short(key):
             return read()
         return await self._bodies.run(read)
@@ -84,19 +86,20 @@ class Reports:
         body: bytes,
         key: GroupingKey,
         at: int,
-        limits: Limits,
+        identity: Identity,
     ) -> ReportRun:
-        """Return `report` with the push of its metrics `body`, as a POST to the group
-        `key` at that time would be; limits: of who reports."""
+        """Return `report` with the push of its metrics `body`, as a POST of `identity`
+        to the group `key` at that time would be."""
         policies = self._relay.policies
         rule = policies.rule_of(key)
         mode = PushRequest().mode_under(rule.mode if rule else None)
-        limits = policies.limits_of(key, limits)
+        limits = policies.limits_of(key, identity.limits_within(self._limits))
         own = None if limits == self._limits else limits
         try:
             text = decode_body(body, None, limits.body_bytes)
             push = self._reader.read(text, PushFormat.TEXT, key, mode, at, own)
-        except (InvalidRequest, LimitExceeded) as error:
+            require_series(identity, push)
+        except (InvalidRequest, LimitExceeded, NotAllowed) as error:
             return ReportRun(report, Push(key, mode, at, EMPTY), error)
         return ReportRun(report, push)
 

@@ -276,3 +276,49 @@ async def test_what_is_expected_of_a_job_takes_a_token_for_all_of_it(
             assert warnings[0].startswith(
                 'expectation: it is about the whole job "backup-a"'
             )
+
+
+WITHOUT_INSTANCE = '{job="a",instance=""}'
+
+
+@pytest.mark.parametrize(
+    ("match", "body", "status"),
+    [
+        (WITHOUT_INSTANCE, 'x{instance="b"} 1\n', 403),
+        (WITHOUT_INSTANCE, 'x 1\ny{instance="b"} 1\n', 403),
+        ('{job="a",region!="eu"}', 'x{region="eu"} 1\n', 403),
+        ('{job="a",region!="eu"}', 'x{region="us"} 1\n', 200),
+        (WITHOUT_INSTANCE, 'x{other="b"} 1\n', 200),
+        ('{job="a"}', 'x{instance="b"} 1\n', 200),
+    ],
+)
+@on_loop
+async def test_series_cannot_pass_for_those_of_groups_that_are_not_covered(
+    tmp_path: Path, match: str, body: str, status: int
+) -> None:
+    async with guarded(tmp_path) as relay:
+        token = await relay.token(Right.PUSH, match=match)
+        answer = await relay.ask("PUT", "/metrics/job/a", token, body.encode())
+        assert answer.status == status, answer.text
+        if status == 403:
+            assert "and not for series of " in answer.text
+        split = body.replace("{", '{job="a",').replace("x 1", 'x{job="a"} 1')
+        answer = await relay.ask(
+            "PUT", "/api/v1/groups?by=job", token, split.encode()
+        )
+        assert answer.status == status, answer.text
+
+
+@on_loop
+async def test_a_run_is_kept_without_metrics_that_pass_for_those_of_others(
+    tmp_path: Path,
+) -> None:
+    async with guarded(tmp_path) as relay:
+        token = await relay.token(Right.PUSH, match=WITHOUT_INSTANCE)
+        end = {"state": "finished", "finished_at": 1795378801, "outcome": "success"}
+        answer = await report(
+            *(relay, token, 0),
+            **{**end, "job": "a", "labels": {}, "metrics": 'x{instance="b"} 1\n'},
+        )
+        (problem,) = data_of(answer)["metrics_problems"]
+        assert 'x with the labels {instance="b",job="a"}' in str(problem)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 
+import asyncio
+
 import pytest
 
 from pushrelay.errors import NotAuthenticated, StoreUnavailable, TooManyFailures
@@ -98,3 +100,26 @@ def test_what_could_not_be_told_is_no_failure() -> None:
     for _ in range(BURST + 1):
         with suppress(StoreUnavailable), counted.attempt("192.0.2.1", "x"):
             raise StoreUnavailable("no answer")
+
+
+def test_of_one_address_one_has_its_turn_and_others_do_not_wait() -> None:
+    async def take_turns() -> list[str]:
+        counted, order = Failures(), []
+
+        async def take(name: str, address: str) -> None:
+            async with counted.turn(address):
+                order.append(f"{name} begins")
+                await asyncio.sleep(0)
+                order.append(f"{name} ends")
+
+        await asyncio.gather(
+            take("one", "2001:db8::1"),
+            take("two", "2001:db8::2"),
+            take("other", "192.0.2.1"),
+        )
+        return order
+
+    assert asyncio.run(take_turns()) == [
+        *("one begins", "other begins", "one ends", "other ends"),
+        *("two begins", "two ends"),
+    ]
