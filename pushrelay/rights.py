@@ -70,8 +70,8 @@ class Grant:
         return any(selector.matches(labels) for selector in self.selectors)
 
     def covers_all_series(self, key: GroupingKey) -> bool:
-        """Whether it is for whatever series the group `key` may have: there, labels that
-        are not in the key may be anything."""
+        """Whether it is for whatever series the group `key` may have, in which labels
+        that are not in the key may be anything."""
         labels = dict(key.labels)
         return not self.selectors or any(
             selector.matches_all_with(labels) for selector in self.selectors

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pushrelay.config import Limits, Settings
+from pushrelay.config import Settings
 from pushrelay.errors import InvalidRequest, LimitExceeded, NotAllowed
 from pushrelay.exposition.compression import decode_body
 from pushrelay.exposition.labels import check_grouping_labels

@@ -303,9 +303,7 @@ async def test_series_cannot_pass_for_those_of_groups_that_are_not_covered(
         if status == 403:
             assert "and not for series of " in answer.text
         split = body.replace("{", '{job="a",').replace("x 1", 'x{job="a"} 1')
-        answer = await relay.ask(
-            "PUT", "/api/v1/groups?by=job", token, split.encode()
-        )
+        answer = await relay.ask("PUT", "/api/v1/groups?by=job", token, split.encode())
         assert answer.status == status, answer.text
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-
 import asyncio
+from contextlib import ExitStack, suppress
 
 import pytest
 
