@@ -104,13 +104,14 @@ def _check_type(
     for other, holder in catalog.holders(name, key).items():
         if other != type_:
             labels = braces(metrics()[0].labels if family.size else ())
+            other_key = GroupingKey.from_canonical(holder)
             findings.add(
                 "type",
                 f"collected metric {quote(name)} {labels} is not a {other.name}: it is "
-                f"pushed as {type_.name}, but group {_shown(holder)} holds the family "
+                f"pushed as {type_.name}, but group {other_key} holds the family "
                 f"as {other.name}",
                 family=name,
-                other_group=_shown(holder),
+                other_group=other_key,
                 type=type_.name,
                 other_type=other.name,
             )
@@ -123,7 +124,7 @@ def _check_suffixes(
     held: Layout,
     catalog: Catalog,
 ) -> None:
-    def add(mine: str, other: str, other_type: MetricType, holder: str) -> None:
+    def add(mine: str, other: str, other_type: MetricType, holder: _Holder) -> None:
         findings.add(
             "suffix",
             f"collected {mine} named {quote(family.name)} collides with previously "
@@ -152,22 +153,25 @@ def _check_suffixes(
 
 def _holders(
     name: str, key: GroupingKey, held: Layout, catalog: Catalog
-) -> dict[MetricType, str]:
+) -> dict[MetricType, _Holder]:
     """Return who holds the family `name`: types, each with a group or OWN_METRICS."""
-    found = {t: _shown(k) for t, k in catalog.holders(name, key).items()}
+    found: dict[MetricType, _Holder] = {
+        type_: GroupingKey.from_canonical(holder)
+        for type_, holder in catalog.holders(name, key).items()
+    }
     own = catalog.own_type(name)
     if own is not None:
         found[own] = OWN_METRICS
     at = held.index.get(name)
     if at is not None:
-        found[held.families[at].type] = str(key)
+        found[held.families[at].type] = key
     return found
 
 
-def _words_for(holder: str, key: GroupingKey) -> str:
-    if holder == OWN_METRICS:
+def _words_for(holder: _Holder, key: GroupingKey) -> str:
+    if isinstance(holder, str):
         return holder
-    return "this group" if holder == str(key) else f"group {holder}"
+    return "this group" if holder == key else f"group {holder}"
 
 
 def _check_rivals(
@@ -193,9 +197,9 @@ def _check_rivals(
                 f"collected metric {head.decode()} {DUPLICATE} in group {group.key}",
                 family=family.name,
                 series=head.decode(),
-                other_group=str(group.key),
+                other_group=group.key,
             )
 
 
-def _shown(canonical: bytes) -> str:
-    return str(GroupingKey.from_canonical(canonical))
+_Holder = GroupingKey | str
+"""A group, or OWN_METRICS."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pushrelay.errors import InconsistentPush
 from pushrelay.grouping_key import GroupingKey
@@ -34,7 +34,7 @@ class Findings:
         *,
         family: str | None = None,
         series: str | None = None,
-        other_group: str | None = None,
+        other_group: GroupingKey | str | None = None,
         type: str | None = None,  # as Problem calls it
         other_type: str | None = None,
     ) -> None:
@@ -46,9 +46,10 @@ class Findings:
             family=family,
             series=series,
             group=None if self._key is None else str(self._key),
-            other_group=other_group,
+            other_group=None if other_group is None else str(other_group),
             type=type,
             other_type=other_type,
+            other_key=other_group if isinstance(other_group, GroupingKey) else None,
         )
         self._problems.append(problem)
         if len(self._problems) == MAX_PROBLEMS:
@@ -67,6 +68,13 @@ def together(refusals: Iterable[InconsistentPush]) -> InconsistentPush:
     if len(problems) > MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [_FURTHER]
     return InconsistentPush(problems)
+
+
+def told_to(
+    refusal: InconsistentPush, may_see: Callable[[GroupingKey], bool]
+) -> InconsistentPush:
+    """Return `refusal` as it may be told to somebody, who may not see each group."""
+    return InconsistentPush([each.told_to(may_see) for each in refusal.problems])
 
 
 def braces(labels: Labels) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Errors, on which keys depend, have problems.
+    from pushrelay.grouping_key import GroupingKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,7 @@ class Problem:
     line: of the body, from 1, where the series or the family stands. first_line: that
         of the series' first appearance, if the body repeats it.
     group: that was pushed to. other_group: that holds what the push collides with, or
-        OWN_METRICS.
+        OWN_METRICS; other_key: the key of the former.
     type: the family's. other_type: the type of what it collides with.
     """
 
@@ -29,12 +35,23 @@ class Problem:
     other_group: str | None = None
     type: str | None = None
     other_type: str | None = None
+    other_key: GroupingKey | None = None
 
     def members(self) -> dict[str, str | int]:
-        """Return the fields that say something, by name."""
-        fields = asdict(self).items()
-        return {name: value for name, value in fields if value is not None}
+        """Return the fields that say something to others, by name."""
+        said = {name: getattr(self, name) for name in MEMBERS}
+        return {name: value for name, value in said.items() if value is not None}
 
+    def told_to(self, may_see: Callable[[GroupingKey], bool]) -> Problem:
+        """Return what may be told to somebody, who may not see each group."""
+        if self.other_key is None or may_see(self.other_key):
+            return self
+        detail = self.detail.replace(f"group {self.other_group}", "another group")
+        return replace(self, detail=detail, other_group=None, other_key=None)
+
+
+MEMBERS = [each.name for each in fields(Problem) if each.name != "other_key"]
+"""The fields that others are told."""
 
 OWN_METRICS = "the relay's own metrics"
 """What stands for a group where the relay itself holds a family."""

@@ -18,6 +18,7 @@ from pushrelay.errors import (
     TooLargeToMerge,
 )
 from pushrelay.expectations import Source
+from pushrelay.findings import told_to
 from pushrelay.late_metrics import still_to_add
 from pushrelay.policies import Policies
 from pushrelay.room import Room
@@ -78,7 +79,7 @@ class Reporter:
             elif write.push is not None:
                 warnings += (_NEWER,)
             if refusal is not None:
-                run = _with_problem(run, _shown(refusal))
+                run = _with_problem(run, _shown(refusal, write))
             self._finish(evidence, run)
         self._staging.rows.put(run)
         self._expect(write, run)
@@ -228,7 +229,9 @@ def _with_start(run: Run, end: End, write: ReportRun, known: Run | None) -> Run:
     )
 
 
-def _shown(refusal: Exception) -> str:
+def _shown(refusal: Exception, write: ReportRun) -> str:
+    if isinstance(refusal, InconsistentPush) and write.may_see is not None:
+        refusal = told_to(refusal, write.may_see)
     return str(refusal) if isinstance(refusal, PushrelayError) else "internal error"
 
 

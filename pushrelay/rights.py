@@ -79,13 +79,15 @@ class Identity:
     """Who asks, with what they may do.
 
     name: of the token or the user, for people. kind: `token`, `user` or `anonymous`.
-    limits: of what they push, tighter than those of the relay; None if none are.
+    limits: of what they push, tighter than those of the relay; None if none are. id: of
+        the token, for its name may be given again.
     """
 
     name: str
     kind: str
     grant: Grant
     limits: RuleLimits | None = None
+    id: str = ""
 
     def __str__(self) -> str:
         return f'the {self.kind} "{self.name}"' if self.name else "anonymous"

@@ -87,7 +87,7 @@ class Token:
         if self.user is not None:
             return Identity(self.user, USER, ALL_RIGHTS)
         grant = Grant(self.scopes, self.selectors)
-        return Identity(self.name, TOKEN, grant, self.limits)
+        return Identity(self.name, TOKEN, grant, self.limits, self.parent or self.id)
 
     def giving_to(self, session: Token) -> Token:
         """Return `session`, which was begun with this token, with what this gives."""

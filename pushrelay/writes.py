@@ -108,12 +108,14 @@ class ReportRun:
     """What a client says of a run. Its answer is a `Reported`.
 
     push: of the metrics that the run left, at the moment of its end; without payload if
-    `problem` says why they cannot be read.
+    `problem` says why they cannot be read. may_see: of which groups who reports may
+    know; None for all.
     """
 
     report: Report
     push: Push | None = None
     problem: PushrelayError | None = None
+    may_see: Callable[[GroupingKey], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,11 @@ def log_write(exchange: Exchange, error: Exception | None) -> None:
 
 def _who(exchange: Exchange) -> dict[str, str]:
     identity = exchange.identity
-    return {"client": exchange.client, identity.kind: identity.name}
+    return {
+        "client": exchange.client,
+        identity.kind: identity.name,
+        "token_id": identity.id,
+    }
 
 
 def _shortened(fields: Mapping[str, str]) -> dict[str, str]:

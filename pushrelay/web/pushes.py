@@ -28,6 +28,7 @@ from pushrelay.errors import (
 from pushrelay.exposition.labels import check_grouping_labels
 from pushrelay.exposition.negotiation import PushFormat, push_format
 from pushrelay.exposition.text_locations import locate
+from pushrelay.findings import told_to
 from pushrelay.grouping_key import GroupingKey, parse_path
 from pushrelay.matchers import Selector
 from pushrelay.problems import Problem
@@ -93,7 +94,7 @@ class Pushes:
             replayed = await self._relay.push(push)
         except InconsistentPush as refusal:
             await self._locate(exchange, key, refusal)
-            raise
+            raise told_to(refusal, exchange.identity.grant.covers) from refusal
         await _confirm(exchange, asked, replayed)
 
     async def push_groups(self, exchange: Exchange, _rest: str) -> None:
@@ -126,7 +127,7 @@ class Pushes:
             replayed = await self._relay.push(write)
         except InconsistentPush as refusal:
             await self._locate(exchange, None, refusal)
-            raise
+            raise told_to(refusal, exchange.identity.grant.covers) from refusal
         data = {"groups": len(write.pushes)}
         await _confirm(exchange, asked, replayed, {"status": "success", "data": data})
 
@@ -288,11 +289,13 @@ def _log_refusal(
     error: Exception,
     told: Mapping[str, str],
 ) -> None:
+    # All of it, whatever the client was told.
+    whole = error.__cause__ if isinstance(error, InconsistentPush) else None
     fields = {
         "method": exchange.method,
         "path": exchange.raw_path[:_LOGGED_CHARACTERS],
         "client": exchange.client,
-        "reason": str(error)[:_LOGGED_CHARACTERS],
+        "reason": str(whole or error)[:_LOGGED_CHARACTERS],
         **told,
     }
     log.log(level, what, extra={"fields": fields})

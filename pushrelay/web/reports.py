@@ -61,6 +61,7 @@ class Reports:
         check_grouping_labels(key, limits)
         report = _within(exchange.identity.grant, report)
         with_push = await self._with_push(report, now, limits)
+        with_push = replace(with_push, may_see=exchange.identity.grant.covers)
         reported = await self._relay.runs.report(with_push)
         if reported.refusal is not None:
             self._note(key, reported.refusal)

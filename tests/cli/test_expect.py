@@ -62,7 +62,9 @@ def test_there_is_an_option_for_each_field() -> None:
     named = {
         option.name for option in expect.params if isinstance(option, click.Option)
     }
-    assert named - {"url", "clear"} == {field.name for field in fields(Expectation)}
+    assert named - {"url", "token_file", "clear"} == {
+        field.name for field in fields(Expectation)
+    }
 
 
 def test_it_is_cleared() -> None:

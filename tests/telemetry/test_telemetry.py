@@ -48,6 +48,7 @@ def test_names_and_types_of_own_families_are_known() -> None:
     telemetry.limit_exceeded("series")
     telemetry.reloaded(1.0)
     telemetry.token_file_read(True)
+    telemetry.web_config_read(True)
     found = families(telemetry)
     assert {name: family.type for name, family in found.items()} == OWN_TYPES
     assert [own.name for own in OWN_FAMILIES] == sorted(OWN_TYPES)

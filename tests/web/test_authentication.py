@@ -14,7 +14,7 @@ from relay_use import on_loop
 
 from pushrelay.config import Settings
 from pushrelay.rights import Right
-from pushrelay.tokens import new_text
+from pushrelay.tokens import id_of, new_text
 from pushrelay.web.failures import BURST
 
 JSON = {"accept": "application/json"}
@@ -181,6 +181,7 @@ async def test_each_write_has_a_line_that_says_who_and_with_what_verdict(
         fields = vars(line)["fields"]
         assert fields.pop("bytes").isdigit()
         assert fields.pop("about") == (about or target)
+        assert fields.pop("token_id") == id_of(token)
         verdict = {"status": str(status)} | ({"reason": reason} if reason else {})
         assert fields == {
             "client": "192.0.2.1",

@@ -53,6 +53,47 @@ async def test_a_push_outside_of_them_tells_what_the_token_is_for(
         assert await jobs_in(relay, admin) == []
 
 
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        ("secret", "another group"),
+        ("backup-a", 'group {job="backup-a",instance="db1"}'),
+    ],
+)
+@on_loop
+async def test_of_what_collides_with_a_push_only_covered_groups_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, job: str, told: str
+) -> None:
+    async with guarded(tmp_path) as relay:
+        await push(relay, await relay.token(Right.ADMIN), job)
+        token = await relay.token(Right.PUSH, match=BACKUPS)
+        counter = "# TYPE rows counter\nrows 1\n"
+        target, many = "/metrics/job/backup-b", "/api/v1/groups?by=job"
+        labelled = counter.replace("rows 1", 'rows{job="backup-b"} 1')
+        end = {
+            "state": "finished",
+            "finished_at": 1795378801,
+            "outcome": "success",
+            "metrics": counter,
+        }
+        headers = {"accept": "application/json"}
+        answers = [
+            await relay.ask("PUT", target, token, counter.encode()),
+            await relay.ask("PUT", target, token, counter.encode(), headers),
+            await relay.ask("PUT", many, token, labelled.encode(), headers),
+            await report(relay, token, 0, job="backup-b", **end),
+        ]
+        assert [answer.status for answer in answers] == [400, 400, 400, 200]
+        for answer in answers:
+            text = answer.text.replace('\\"', '"')
+            assert f"but {told} holds the family as UNTYPED" in text
+            assert "secret" not in text
+        # Operators are told by the log.
+        reasons = [vars(record)["fields"]["reason"] for record in caplog.records]
+        assert len(reasons) == 4
+        assert all(f'group {{job="{job}",instance="db1"}}' in each for each in reasons)
+
+
 @on_loop
 async def test_who_may_not_push_puts_no_name_into_the_metrics(tmp_path: Path) -> None:
     async with guarded(tmp_path) as relay:
