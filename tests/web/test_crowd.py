@@ -15,6 +15,7 @@ from pushrelay.telemetry import Telemetry
 from pushrelay.web.crowd import Crowd
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.readers import Readers
+from pushrelay.web.request_body import ClientGone
 from pushrelay.web.streaming import PART_BYTES, Streamer
 
 
@@ -129,7 +130,9 @@ def test_a_small_answer_that_nobody_reads_is_one_of_those_that_wait() -> None:
             await asyncio.wait(answering, timeout=30, return_when="FIRST_COMPLETED")
             both[0].reads.set()
             both[1].reads.set()
-            await asyncio.wait(answering)
+            ends = await asyncio.gather(*answering, return_exceptions=True)
+            # The first one has waited for longest.
+            assert [type(each) for each in ends] == [ClientGone, type(None)]
 
     asyncio.run(answer())
     assert hits == ["slow_readers"]
