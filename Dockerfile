@@ -8,8 +8,8 @@ FROM ${BASE} AS build
 WORKDIR /src
 # Only files with these hashes are taken, those that build others included.
 COPY requirements requirements
-RUN pip install --no-cache-dir --require-hashes -r requirements/build.txt \
-    && pip wheel --no-cache-dir --require-hashes --no-build-isolation \
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt \
+    && pip wheel --no-cache-dir --require-hashes --no-deps --no-build-isolation \
         --wheel-dir /wheels -r requirements/runtime.txt
 COPY setup.cfg pyproject.toml README.md LICENSE ./
 COPY bin bin

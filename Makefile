@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input
 # Only files with the hashes of `make lock` are taken, those that build others included.
-PINNED := $(PIP) --require-hashes --no-build-isolation
+# All that is needed is pinned. For what is needed with an extra, pip would take the newest.
+PINNED := $(PIP) --require-hashes --no-deps --no-build-isolation
 OURS := $(PIP) --no-deps --no-build-isolation -e .
 PIN := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command 'make lock'

@@ -60,7 +60,7 @@ def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv = tmp_path_factory.mktemp("venv")
     run(sys.executable, "-m", "venv", str(venv), cwd=venv)
     pip = (venv / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
-    pinned = (*pip, "install", "--require-hashes", "--no-build-isolation")
+    pinned = (*pip, "install", "--require-hashes", "--no-deps", "--no-build-isolation")
     for name in ("build", "runtime"):
         run(*pinned, "-r", REPOSITORY / f"requirements/{name}.txt", cwd=venv)
     # What is pinned must be all that it asks for, and it must do without its extras.
@@ -123,7 +123,7 @@ def test_an_editable_install_has_the_command_too(source: Path, tmp_path: Path) -
     run(sys.executable, "-m", "venv", "--without-pip", "venv", cwd=tmp_path)
     pip = (sys.executable, "-m", "pip", "--python", "venv/bin/python", "--quiet")
     builds = REPOSITORY / "requirements/build.txt"
-    run(*pip, "install", "--require-hashes", "-r", builds, cwd=tmp_path)
+    run(*pip, "install", "--require-hashes", "--no-deps", "-r", builds, cwd=tmp_path)
     alone = ("--no-deps", "--no-build-isolation")
     run(*pip, "install", *alone, "--editable", source, cwd=tmp_path)
     assert run_a_job(tmp_path / "venv/bin/pushrelay", cwd=tmp_path) == "ran\n"
