@@ -184,10 +184,10 @@ class Gateway:
         """Answer; return the name of the handler that did."""
         self._web.take_request()
         check_head(exchange, self._limits)
-        require_own_origin(exchange, self._settings.external_origin)
         resolution = self._router.resolve(exchange.method, exchange.raw_path)
         if isinstance(resolution, Found):
             return await self._handle(exchange, resolution)
+        require_own_origin(exchange, self._settings.external_origin)
         exchange.identity = await self._authentication.identify(exchange)
         require_known(exchange.identity)
         await self._check_encoding(exchange, resolution)
@@ -202,6 +202,7 @@ class Gateway:
 
     async def _admit(self, exchange: Exchange, found: Found) -> None:
         """Raise what keeps the request from its handler."""
+        require_own_origin(exchange, self._settings.external_origin)
         if found.right is not None:
             exchange.identity = await self._authentication.identify(exchange)
             require_right(exchange.identity, found.right)

@@ -191,6 +191,19 @@ async def test_each_write_has_a_line_that_says_who_and_with_what_verdict(
         }
 
 
+@on_loop
+async def test_writes_of_foreign_pages_have_a_line_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with guarded(tmp_path) as relay:
+        caplog.set_level(logging.INFO, "pushrelay.web.noting")
+        foreign = {"origin": "https://elsewhere.example"}
+        answer = await relay.ask("PUT", "/metrics/job/a", "", b"x 1\n", foreign)
+        assert answer.status == 403
+        (line,) = [each for each in caplog.records if each.message == "write"]
+        assert vars(line)["fields"]["about"] == "/metrics/job/a"
+
+
 @pytest.mark.parametrize(("log_writes", "lines"), [("auto", 0), ("off", 0), ("on", 1)])
 @on_loop
 async def test_where_nobody_is_asked_writes_are_logged_if_that_is_wanted(
