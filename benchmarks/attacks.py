@@ -9,8 +9,8 @@ or took longer than it may.
     make bench-attacks ARGS='--quick'
     make bench-attacks ARGS='--output benchmarks/RESULTS-attacks.md'
 
-Conclusion (2026-11-26, two CPUs, which the attackers and others shared; RESULTS-
-attacks.md has the table): slow clients, however many, cost a push nothing. What keeps
+Conclusion (2026-11-26, two CPUs, which the attackers shared; RESULTS-attacks.md has
+the table): slow clients, however many, cost a push nothing. What keeps
 it waiting are attacks that have the relay compute as fast as it can: pages and scrapes
 that 500 clients ask for without a pause. When these begin, a push waits for more than
 the second that is owed. Measured for the first time, pushes took 5 s beside chunks of
