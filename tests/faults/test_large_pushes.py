@@ -140,7 +140,7 @@ def test_a_small_message_that_stands_for_gigabytes_of_text_is_refused(
 def test_a_body_in_tiny_chunks_leaves_the_event_loop_alone(relay: HTTPClient) -> None:
     line = b"x 1\n"
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in line) * 1
-    comments = b"1\r\n#\r\n" + b"4\r\nxxxx\r\n" * 40_000 + b"1\r\n\n\r\n"
+    comments = b"1\r\n#\r\n" + b"4\r\nxxxx\r\n" * 400_000 + b"1\r\n\n\r\n"
     head = (
         b"PUT /metrics/job/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
