@@ -43,6 +43,9 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+_IN_FLIGHT = "pushrelay_http_requests_in_flight"
+
+
 def check_service(relay: RelayProcess) -> None:
     assert relay.get("/-/healthy").status == 200
     assert relay.put("/metrics/job/served", "x 1\n").status == 200
@@ -72,5 +75,12 @@ def gauge(relay: RelayProcess, name: str) -> int:
 
 def wait_for_requests(relay: RelayProcess, number: int) -> None:
     """Wait until so many requests are served, and the scrape that tells."""
-    name = "pushrelay_http_requests_in_flight"
-    wait_until(lambda: gauge(relay, name) == number + 1, f"{number} requests")
+    wait_until(lambda: gauge(relay, _IN_FLIGHT) == number + 1, f"{number} requests")
+
+
+def wait_for_rest(relay: RelayProcess) -> None:
+    """Wait until the relay has answered all that it can. Between two requests of a
+    client it is at rest for a moment, too."""
+    wait_until(
+        lambda: all(gauge(relay, _IN_FLIGHT) == 1 for _ in range(20)), "the last answer"
+    )

@@ -24,6 +24,7 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
         self._limits: Limits = worker.app.settings.limits
         self._head_bytes = 0
         self._held_bytes = 0
+        self._awaits_turn = False
         self._reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -136,20 +137,35 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
             # ever note its end.
             return False
         going_on = bool(super()._feed_callback_parser(data))
-        if going_on and self._reading_paused:
+        if going_on:
+            self._pace(len(data))
+        return going_on
+
+    def _pace(self, size: int) -> None:
+        """Decide whether to read on, after so many bytes."""
+        if self._is_ahead:
+            # A client that sends one request after the other in small pieces would
+            # else have the loop take each of them, in vain.
+            self._pause_reading()
+        elif size > FREE_BYTES and not self.worker.turns.take(size):
+            self._awaits_turn = True
+            self._pause_reading()
+            self.worker.turns.wait(self._take_turn)
+        elif self._reading_paused:
             # For a request that was held back, and of which not all is here.
             self._resume_reading()
-        return going_on
+
+    def _take_turn(self) -> None:
+        self._awaits_turn = False
+        self._maybe_resume_reading()
 
     def _resume_reading(self) -> None:
         # gunicorn reads more after each request, however much waits behind it.
-        if not self._has_many_waiting:
+        if not self._is_ahead and not self._awaits_turn:
             super()._resume_reading()
 
     @property
-    def _has_many_waiting(self) -> bool:
-        """Whether enough is here already, behind the request under way."""
+    def _is_ahead(self) -> bool:
+        """Whether something waits already behind the request under way."""
         parser = self._callback_parser
-        if parser is None or not parser.is_complete:
-            return False
-        return bool(len(parser._buffer) > self._max_buffer_size)
+        return parser is not None and parser.is_complete and bool(parser._buffer)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 
-from pushrelay.exposition.negotiation import ScrapeFormat, accepts_gzip, negotiate
+from pushrelay.exposition.negotiation import accepts_gzip, negotiate
 from pushrelay.relay import Relay
 from pushrelay.view.exposition import Exposition
-from pushrelay.web.exchange import Exchange, Handlers, Headers
+from pushrelay.web.exchange import Exchange, Handler, Handlers, Headers
 from pushrelay.web.parameters import Parameters
+from pushrelay.web.shared_expositions import Expose, SharedExpositions
 from pushrelay.web.streaming import Streamer
-
-AT_ONCE = 8
-"""So many scrapes begin at once. What each does on the event loop takes a millisecond
-or two, and a push would have to wait for that of all who ask."""
-
-_Expose = Callable[[ScrapeFormat], Awaitable[Exposition]]
 
 
 class Scraping:
@@ -30,20 +23,23 @@ class Scraping:
         self._relay = relay
         self._streamer = streamer
         self._chooser = chooser
-        self._turns = asyncio.Semaphore(AT_ONCE)
 
     @property
     def handlers(self) -> Handlers:
         """The handlers by name."""
         return {
-            "metrics": partial(self._show, self._relay.exposition),
-            "own_metrics": partial(self._show, self._relay.own_exposition),
+            "metrics": self._handler(self._relay.exposition),
+            "own_metrics": self._handler(self._relay.own_exposition),
         }
 
-    async def _show(self, expose: _Expose, exchange: Exchange, _rest: str) -> None:
+    def _handler(self, expose: Expose) -> Handler:
+        return partial(self._show, SharedExpositions(expose))
+
+    async def _show(
+        self, expositions: SharedExpositions, exchange: Exchange, _rest: str
+    ) -> None:
         format_ = negotiate(exchange.header("accept"))
-        async with self._turns:
-            exposition = await expose(format_)
+        exposition = await expositions.get(format_)
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
         if (grant := exchange.identity.grant).is_bounded:

@@ -27,6 +27,7 @@ from pushrelay.web.farewell import end_soon
 from pushrelay.web.listening import has_waiting, take_again, take_no_more
 from pushrelay.web.request_parser import RelayParser
 from pushrelay.web.tls import LiveContext
+from pushrelay.web.turns import Turns
 
 HANDSHAKE_SECONDS = 0.2
 """How long a client that has begun to connect may take for it when the worker ends."""
@@ -217,6 +218,7 @@ class RelayWorker(gasgi.ASGIWorker):  # type: ignore[misc]  # as above
 
     def _setup_event_loop(self) -> None:
         super()._setup_event_loop()
+        self.turns = Turns(self.loop.call_soon)
         # gunicorn forgets to say it, and then only a hundred clients can come at once.
         self.loop.create_server = partial(
             self.loop.create_server, backlog=self.cfg.backlog

@@ -17,6 +17,7 @@ from crowd_use import (
     locked,
     push,
     wait_for_requests,
+    wait_for_rest,
 )
 from raw_clients import Clients, received, statuses
 from relay_process import StartRelay
@@ -66,7 +67,7 @@ def test_who_asks_and_does_not_read_takes_no_place(
     for _ in range(3):
         client = clients.send(MANY, receive_buffer=16_384)
         assert client.recv(10).startswith(b"HTTP/1.1 2")
-        wait_for_requests(relay, 0)
+        wait_for_rest(relay)
     check_service(relay)
 
 

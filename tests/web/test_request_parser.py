@@ -62,6 +62,21 @@ def test_every_byte_of_a_field_is_judged_as_gunicorn_judges_it() -> None:
             ) == gunicorn._has_invalid_header_chars(data)
 
 
+LINES = st.sampled_from(
+    [b"\r", b"\n", b"\r\n", b"a", b":", b"GET / HTTP/1.1\r\n", b"x: y\r\n", b"z" * 5000]
+)
+
+
+@given(st.lists(LINES, max_size=10), st.lists(st.integers(1, 60), max_size=6))
+@example([b"GET / HTTP/1.1\r\n", b"a", b":", b"\r", b"\n", b"\r\n"], [18, 19, 20, 21])
+@example([b"GET / HTTP/1.1\r\n", b"a", b":", b"\n", b"\r\n"], [18])
+def test_lines_end_where_they_do_for_gunicorn(
+    pieces: list[bytes], cuts: list[int]
+) -> None:
+    data = b"".join(pieces)
+    assert outcome(RelayParser, data, cuts) == outcome(PythonProtocol, data, cuts)
+
+
 def test_many_chunks_are_handed_on_as_one() -> None:
     bodies: list[bytes] = []
     parser = RelayParser(on_body=bodies.append)
