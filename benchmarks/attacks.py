@@ -55,7 +55,6 @@ NOTHING = "no attack"
 P50, P99, SLOWEST = "push p50", "p99", "slowest"
 OWED_SECONDS = 1.0
 
-_SETTLE_SECONDS = 1.0
 _PAUSE = 0.01
 _AT_LEAST = 20
 _GROUPS_PUSHED_TO = 8
@@ -95,7 +94,6 @@ class Attacks:
         try:
             self._measure(NOTHING, relay.port)
             with going_on(attack, relay.port):
-                time.sleep(_SETTLE_SECONDS)
                 self._measure(name, relay.port)
         finally:
             relay.stop()

@@ -45,6 +45,7 @@ from pushrelay.store import change_rows as rows_module
 from pushrelay.store.engine import open_database
 from pushrelay.store.migrate import upgrade
 from pushrelay.telemetry import Telemetry
+from pushrelay.view.exposition import Exposition
 from pushrelay.web.gateway import Gateway
 from pushrelay.writes import Push
 
@@ -53,6 +54,7 @@ LIMITS = Limits()
 SETTINGS = Settings()
 READER = PushReader(LIMITS, utf8_names=False)
 SIZES = (1, 5_000)
+_NOTHING = Push(GroupingKey.of({"job": "x"}), Mode.REPLACE, 1, to_payload([], 1))
 
 
 class Ledger:
@@ -136,7 +138,7 @@ def measure_pushes(relay: Relay, pushes: Pushes, ledger: Ledger) -> None:
         with ledger.entry("read by a template"):
             push = read(key, body)
         with ledger.entry("commit"):
-            relay._writer._commit([push])
+            relay._writer._commit([(NOBODY, push)], add_none)
         began = time.thread_time()
         loop.run_until_complete(answer(gateway, path, body))
         ledger.add("gateway", time.thread_time() - began)
@@ -172,7 +174,22 @@ def read(key: GroupingKey, body: bytes) -> Push:
 def commit(relay: Relay, request: bytes) -> None:
     """Push without a server."""
     path, body = split(request)
-    relay._writer._commit([read(parse_path(path.removeprefix("/metrics/")), body)])
+    push = read(parse_path(path.removeprefix("/metrics/")), body)
+    relay._writer._commit([(NOBODY, push)], add_none)
+
+
+class _Nobody:
+    """Waits for no answer."""
+
+    def done(self) -> bool:
+        return False
+
+
+NOBODY = _Nobody()
+
+
+def add_none(_batch: object) -> None:
+    """Have a commit for each push."""
 
 
 def gateway_of(relay: Relay) -> Gateway:
@@ -186,12 +203,16 @@ def gateway_of(relay: Relay) -> Gateway:
 class _Nowhere:
     policies = Policies()
 
+    def now(self) -> int:
+        return time.time_ns()
+
     async def push(self, _push: object) -> bool:
         return False
 
 
-def nothing_read(*_: object) -> None:
+def nothing_read(*_: object) -> Push:
     """Stand in for the parser."""
+    return _NOTHING
 
 
 async def nothing() -> None:
@@ -233,7 +254,8 @@ def scrape_layers(relay: Relay, groups: int) -> dict[str, float]:
         with ledger.entry("snapshot"):
             snapshot = relay._view.snapshot()
         with ledger.entry("own metrics and order of families"):
-            page = relay._expose(snapshot, format_)
+            own = relay._own_families(snapshot, True)
+            page = Exposition(snapshot, own, format_)
         with ledger.entry("compress and join, one group changed"):
             b"".join(page.gzip_chunks())
         with ledger.entry("compress and join, unchanged"):

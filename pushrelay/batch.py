@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from pushrelay.config import Limits
@@ -63,17 +63,21 @@ class Batch:
     ) -> None:
         self._staging = staging
         self._catalog = staging.catalog
-        room = self._room = Room(
+        self._policies = policies
+        self._room = Room(
             staging.catalog, staging.jobs, policies, limits, database_bytes
         )
-        pushing = self._pushing = Pushing(staging, policies, limits, room)
-        self._reporter = Reporter(
-            staging.runs,
-            staging.catalog,
-            policies,
-            room,
-            pushing.push,
-            pushing.book_if_possible,
+        self._pushing = Pushing(staging, policies, limits, self._room)
+
+    @cached_property
+    def _reporter(self) -> Reporter:
+        return Reporter(
+            self._staging.runs,
+            self._catalog,
+            self._policies,
+            self._room,
+            self._pushing.push,
+            self._pushing.book_if_possible,
         )
 
     def add(self, write: Write) -> None:

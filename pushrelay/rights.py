@@ -72,10 +72,10 @@ class Grant:
     def covers_all_series(self, key: GroupingKey) -> bool:
         """Whether it is for whatever series the group `key` may have, in which labels
         that are not in the key may be anything."""
+        if not self.selectors:
+            return True
         labels = dict(key.labels)
-        return not self.selectors or any(
-            selector.matches_all_with(labels) for selector in self.selectors
-        )
+        return any(selector.matches_all_with(labels) for selector in self.selectors)
 
     def covers_job(self, job: str) -> bool:
         """Whether it is for every group that `job` could have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 
 from pushrelay.changes import Emptied, JobRecord
 from pushrelay.consistency import check_against, require_unambiguous
@@ -25,8 +25,7 @@ class Staging:
     """The groups, jobs and receipts of `view` with what a batch changes in them.
 
     catalog: the groups that are not forgotten. jobs: as they were before the batch.
-    runs: what is known of runs. books: what only the store knows. decision: what is to
-    be stored.
+    books: what only the store knows. decision: what is to be stored.
     """
 
     def __init__(self, view: View, revision: int, books: Books) -> None:
@@ -34,17 +33,26 @@ class Staging:
         self.catalog = Overlay(view, OWN_TYPES)
         self.decision = Decision()
         self.jobs = view.jobs
+        self._view = view
         self._policies = view.standings.policies
-        now = view.standings.now
-        self.runs = RunStaging(
-            view.board, self._policies, books.runs, self.decision, revision, now
-        )
         self._forgotten = view.standings.forgotten
         self._books = books
         # Ids of the groups that this batch replaces or removes.
         self._gone: set[bytes] = set()
         self._last_pushes: dict[str, int] = {}
         self._receipts: dict[bytes, bytes] = {}
+
+    @cached_property
+    def runs(self) -> RunStaging:
+        """What is known of runs, and what the batch changes in that."""
+        return RunStaging(
+            self._view.board,
+            self._policies,
+            self._books.runs,
+            self.decision,
+            self.revision,
+            self._view.standings.now,
+        )
 
     def group(self, key: GroupingKey) -> Group | None:
         """Return the group of `key`, also if it is forgotten."""
