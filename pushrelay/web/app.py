@@ -6,7 +6,8 @@ from flask import Flask
 
 from pushrelay.config import Settings
 from pushrelay.relay import Relay
-from pushrelay.web import query_api, status_page
+from pushrelay.web import query_api
+from pushrelay.web.pages import pages
 
 
 def create_app(settings: Settings, relay: Relay) -> Flask:
@@ -15,5 +16,5 @@ def create_app(settings: Settings, relay: Relay) -> Flask:
     app.extensions["pushrelay"] = relay
     app.extensions["pushrelay_settings"] = settings
     app.register_blueprint(query_api.blueprint)
-    app.register_blueprint(status_page.blueprint)
+    app.register_blueprint(pages)
     return app

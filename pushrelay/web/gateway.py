@@ -50,7 +50,14 @@ from pushrelay.web.query_api import CORS_HEADERS, READ_CORS_HEADERS
 from pushrelay.web.reloading import Reloader
 from pushrelay.web.reports import Reports
 from pushrelay.web.request_body import ClientGone
-from pushrelay.web.routing import Found, Redirected, Refused, Resolution, Router
+from pushrelay.web.routing import (
+    PAGES,
+    Found,
+    Redirected,
+    Refused,
+    Resolution,
+    Router,
+)
 from pushrelay.web.runs import Runs
 from pushrelay.web.scraping import Scraping
 from pushrelay.web.sessions import Sessions
@@ -113,7 +120,7 @@ class Gateway:
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),
             "api/v1/metrics": partial(self._call_flask, "/api/v1/metrics"),
-            "status": partial(self._call_flask, "/status"),
+            **{name: partial(self._call_flask, path) for name, path in PAGES.items()},
             "static": partial(self._call_flask, "/static/"),
         }
 
@@ -228,8 +235,10 @@ class Gateway:
             try:
                 await self._admit(exchange, found)
                 name = found.name
-                if name in _COMPATIBLE:
-                    exchange.on_status = partial(self._count_compatible, exchange, name)
+                if compatible := _COMPATIBLE.get(name):
+                    exchange.on_status = partial(
+                        self._count_compatible, exchange, compatible
+                    )
                 await self._handlers[name](exchange, found.rest)
             finally:
                 place.leave()
@@ -237,7 +246,7 @@ class Gateway:
             raise
         except Exception as refusal:  # noqa: BLE001  # the boundary to the client
             error = refusal
-            if found.name == "status" and self._login.invites(exchange, error):
+            if found.name in PAGES and self._login.invites(exchange, error):
                 await self._login.invite(exchange)
             else:
                 await self._answer_error(exchange, error)
@@ -291,13 +300,14 @@ class Gateway:
             self._streamer.discard(answer.close)
 
 
-_COMPATIBLE = frozenset(
-    {
+_COMPATIBLE = {
+    name: name
+    for name in (
         *("push", "delete", "wipe", "healthy", "ready", "status", "static"),
         *("api/v1/status", "api/v1/metrics", "api/v1/options"),
-    }
-)
-"""Handlers that the Pushgateway has and counts."""
+    )
+} | {"board": "status"}
+"""Handlers that the Pushgateway has and counts, and their names there."""
 
 _SUMMARISED = ("push", "delete")
 """Handlers whose requests the Pushgateway summarises."""

@@ -18,9 +18,9 @@ from pushrelay.web.authorisation import require_right
 from pushrelay.web.errors import quiet_headers_of, reason_of, status_of, text_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.noting import note
+from pushrelay.web.pages import HEADERS
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.sessions import Sessions
-from pushrelay.web.status_page import HEADERS
 
 FORM_BYTES = 8 * 1024
 """More than user and password take."""
@@ -140,6 +140,7 @@ class Login:
             user=user,
             identity=exchange.identity,
             has_session=exchange.has_session,
+            is_current=True,
         )
         headers = (*HEADERS.items(), *_PRIVATE)
         if error is not None:

@@ -18,6 +18,17 @@ from pushrelay.rights import Right
 
 METHODS = ("DELETE", "GET", "POST", "PUT")
 
+PAGES = {
+    "board": "/",
+    "job_page": "/job",
+    "run_page": "/run",
+    "groups_page": "/groups",
+    "group_page": "/group",
+    "status": "/status",
+}
+"""The pages for people, by the names of their handlers. They are on one level, so that
+links from one to the other are relative."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -94,8 +105,10 @@ class Router:
             _route("ready", Right.HEALTH, ("GET",), f"{prefix}/-/ready"),
             _route("metrics", Right.SCRAPE, ("GET",), prefix + settings.telemetry_path),
             _route("own_metrics", Right.SCRAPE, ("GET",), prefix + OWN_METRICS_PATH),
-            _route("status", Right.READ, ("GET",), f"{prefix}/status"),
-            _route("status", Right.READ, ("GET",), f"{prefix}/"),
+            *[
+                _route(name, Right.READ, ("GET",), prefix + path)
+                for name, path in PAGES.items()
+            ],
             _route("static", None, ("GET",), f"{prefix}/static/", rest=True),
             _route("login", None, ("GET",), f"{prefix}/login"),
             _route("log_in", None, ("POST",), f"{prefix}/login"),

@@ -120,7 +120,7 @@ def test_the_page_links_below_the_prefix(
     html = prefixed_relay.get(page).text
     links = re.findall(r"""(?:href|src|action)=["']([^"'#][^"']*)""", html)
     targets = {urljoin(page, unescape(link)) for link in links}
-    assert {"/gw/own", "/gw/status", "/gw/static/status.js"} <= targets
+    assert {"/gw/own", "/gw/status", "/gw/static/page.js"} <= targets
     for target in targets:
         assert target.startswith("/gw/")
         assert prefixed_relay.get(target).status == 200

@@ -13,7 +13,7 @@ JSON = "application/json"
 
 WITH_BODY = [
     ("GET", "/", 200),
-    ("GET", "/static/status.css", 200),
+    ("GET", "/static/base.css", 200),
     ("GET", "/static/none", 404),
     ("GET", "/metrics", 200),
     ("GET", "/-/metrics", 200),

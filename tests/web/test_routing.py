@@ -65,7 +65,7 @@ def cleaned(location: str) -> Redirected:
         ("HEAD", "/metrics", GETS),
         ("PUT", "/metrics", GETS),
         ("OPTIONS", "/metrics", GETS),
-        ("GET", "/", Found("status", Right.READ)),
+        ("GET", "/", Found("board", Right.READ)),
         ("POST", "/", GETS),
         ("GET", "/status", Found("status", Right.READ)),
         ("HEAD", "/status", GETS),

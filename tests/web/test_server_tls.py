@@ -82,7 +82,7 @@ def test_every_answer_has_the_headers_that_were_set(relay: TLSRelay) -> None:
         (relay.get("/-/healthy"), 200),
         (relay.get("/nowhere"), 404),
         (relay.get("/"), 200),
-        (relay.get("/static/status.css"), 200),
+        (relay.get("/static/base.css"), 200),
         (relay.put("/metrics/job/a", "x"), 400),
         (relay.send(b"GET\r\n\r\n"), 400),
         (relay.send(HEAD + b"Host: b\r\n\r\n"), 400),

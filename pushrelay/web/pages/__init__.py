@@ -1,0 +1,12 @@
+"""The pages for people: a file a page, on Flask, with templates of the same names.
+
+They work without JavaScript. Links are relative, and all pages are on one level, so
+that it does not matter below which path a proxy shows the relay.
+"""
+
+from __future__ import annotations
+
+from pushrelay.web.pages import assets, groups, status
+from pushrelay.web.pages.layout import HEADERS, pages
+
+__all__ = ["HEADERS", "assets", "groups", "pages", "status"]
