@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import shlex
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from pushrelay.config import Settings
 from pushrelay.groups import Group
 from pushrelay.web.authorisation import covered
+from pushrelay.web.pages.examples import first_push
 from pushrelay.web.pages.families import NAME_CHARACTERS, FamilyEntry, family_entries
 from pushrelay.web.pages.layout import (
     cut,
@@ -25,7 +24,6 @@ from pushrelay.web.pages.layout import (
     refresh,
     show,
     the_relay,
-    the_settings,
     who_asks,
 )
 
@@ -88,7 +86,7 @@ def groups() -> Response:
         is_first=not after,
         first_query=urlencode({"search": search}),
         next_query=urlencode({"search": search, "after": shown.next_after}),
-        example=_example(the_settings()),
+        example=first_push(),
     )
 
 
@@ -163,11 +161,3 @@ def _size(entry: GroupEntry) -> int:
     return len(entry.path) + sum(
         len(family.help) + len(family.series) for family in entry.families
     )
-
-
-def _example(settings: Settings) -> str:
-    """Return a command that pushes to this relay, as the client sees it."""
-    prefix = settings.external_path or settings.route_prefix
-    origin = settings.external_origin or f"{request.scheme}://{request.host}"
-    url = f"{origin}{prefix}/metrics/job/example"
-    return f"echo 'example_rows 42' | curl --data-binary @- {shlex.quote(url)}"
