@@ -17,6 +17,7 @@ from pushrelay.relay import Relay
 from pushrelay.rights import Identity, Right
 from pushrelay.web.errors import quiet_headers_of, status_of, text_of
 from pushrelay.web.flask_bridge import HAS_SESSION, IDENTITY
+from pushrelay.web.pages.messages import message_of
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -82,8 +83,9 @@ def show(template: str, status: int = 200, **shown: Any) -> Response:
         template,
         identity=identity,
         has_session=request.environ.get(HAS_SESSION, False),
-        may=_rights(identity, settings),
+        may=rights_of(identity, settings),
         is_current=g.get("is_current", True),
+        message=message_of(request.args),
         settings=settings,
         **shown,
     )
@@ -115,7 +117,7 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def _rights(identity: Identity, settings: Settings) -> dict[str, bool]:
+def rights_of(identity: Identity, settings: Settings) -> dict[str, bool]:
     """Return what who looks at the page may do from it."""
     grant = identity.grant
     manages = grant.allows(Right.ADMIN)
