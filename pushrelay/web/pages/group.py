@@ -9,21 +9,17 @@ from http import HTTPStatus
 
 from flask import Response, request
 
-from pushrelay.errors import InvalidRequest
 from pushrelay.freshness import Policy
-from pushrelay.grouping_key import GroupingKey
-from pushrelay.group_list import groups_of_job
 from pushrelay.groups import Group
-from pushrelay.web.answers import place_of
-from pushrelay.web.authorisation import covered
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.pages.addresses import group_address, job_address, written_key
+from pushrelay.web.pages.addresses import group_address, job_address
 from pushrelay.web.pages.families import (
     FAMILIES_PER_GROUP,
     NAME_CHARACTERS,
     FamilyEntry,
     read_families,
 )
+from pushrelay.web.pages.keys import group_in, read_key, write_key
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -70,7 +66,7 @@ def group() -> Response:
         "group.html",
         now=moment(relay.now()),
         group=group_status(found, FAMILIES_PER_GROUP),
-        key=written_key(found.key),
+        key=write_key(found.key),
         path=found.key.path,
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),
@@ -105,17 +101,12 @@ def group_status(group: Group, most: int) -> GroupStatus:
 
 def _found(written: str) -> Group:
     """Return the group with the key that is `written` so, if who asks may see it."""
-    try:
-        canonical = place_of(written)
-        job = GroupingKey.from_canonical(canonical).job
-    except (InvalidRequest, ValueError):
-        raise _unknown() from None
-    groups = groups_of_job(the_relay().groups(), job)
-    found = [each for each in groups if each.key.canonical == canonical]
+    key = read_key(written)
+    group = group_in(the_relay().groups(), key)
     # Whether there is one that is none of their business is none, either.
-    for each in covered(who_asks(), found):
-        return each
-    raise _unknown()
+    if group is None or not who_asks().grant.covers(key):
+        raise _unknown()
+    return group
 
 
 def _unknown() -> HTTPError:

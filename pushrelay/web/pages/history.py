@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pushrelay.missed import missed_slots_in
 from pushrelay.relay import Relay
 from pushrelay.run_marks import RunMark
-from pushrelay.web.charts import Lane, durations, timeline
+from pushrelay.web.charts import Lane, durations, legend, timeline
 from pushrelay.web.pages.families import NAME_CHARACTERS
 from pushrelay.web.pages.layout import cut, moment
 from pushrelay.web.pages.seen_job import SeenJob
@@ -22,10 +22,10 @@ DAYS = (1, 7, 30)
 MOST_LANES = 12
 """So many instances are drawn, those that need attention before others."""
 
-MOST_MARKS = 1000
-"""So many runs are drawn, of each of many keys less."""
+MOST_MARKS = 4000
+"""So many runs are looked at, of each of many keys less."""
 
-LEAST_MARKS = 50
+LEAST_MARKS = 100
 MISSED_TOLD = 20
 
 _DAY = 24 * 3600 * 10**9
@@ -44,6 +44,7 @@ class History:
     days: int
     timeline: Markup
     durations: Markup
+    legend: Markup
     lanes: int
     outcomes: list[tuple[str, int]]
     missed: list[tuple[datetime | None, str]]
@@ -77,6 +78,7 @@ def history_of(relay: Relay, seen: SeenJob, days: int) -> History:
         days,
         timeline(lanes, begin, end, end),
         durations(marks, begin, end),
+        legend(marks, has_missed=bool(missed)),
         len(tracks),
         Counter(map(_ending, marks)).most_common(),
         [(moment(slot), name) for slot, name in missed[-MISSED_TOLD:]],
@@ -131,7 +133,8 @@ def _lanes(seen: SeenJob, tracks: list[_Track], begin: int, end: int) -> list[La
 
 
 def _name(seen: SeenJob, track: _Track) -> str:
-    return cut(track.instance or seen.job, NAME_CHARACTERS)
+    """Return what a lane is called: nothing if it is the only one."""
+    return cut(track.instance, NAME_CHARACTERS) if len(seen.rows) > 1 else ""
 
 
 def _end_of(mark: RunMark, now: int) -> int:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response, g, request
 
-from pushrelay.board_rows import BoardRow
-from pushrelay.errors import StoreUnavailable
-from pushrelay.expectations import JobExpectation
+from pushrelay.errors import InvalidRequest, StoreUnavailable
 from pushrelay.relay import Relay
 from pushrelay.rights import Grant, Right
 from pushrelay.store.run_list import RunFilter
 from pushrelay.web.pages.addresses import job_address, run_address
-from pushrelay.web.pages.expected_words import ExpectedWords, expected_words
+from pushrelay.web.pages.expected_words import expected_words
 from pushrelay.web.pages.families import NAME_CHARACTERS
 from pushrelay.web.pages.group import GroupStatus, group_status
 from pushrelay.web.pages.history import DAYS, History, history_of
@@ -39,9 +38,10 @@ LOOKED_AT = 500
 MOST_ROWS = 50
 GROUPS_LISTED = 20
 GROUPS_READ = 3
-"""So many groups are listed, and of so many of them it is shown what was pushed."""
+"""So many groups are listed, and of so many it is shown what was pushed."""
 
 FAMILIES_READ = 20
+USUAL_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ def job() -> Response:
     cursor, days = request.args.get("runs", ""), _days(request.args.get("days", ""))
     refresh()
     relay, identity = the_relay(), who_asks()
-    seen = see_job(relay, identity, name, instance)
-    grant = identity.grant
+    seen, grant = see_job(relay, identity, name, instance), identity.grant
     return show(
         "job.html",
         now=moment(seen.now),
@@ -71,21 +70,96 @@ def job() -> Response:
         row_count=len(seen.rows),
         expected=expected_words(seen.expected),
         history=_history(relay, seen, days),
-        days=[(each, _address(seen, days=each)) for each in DAYS],
+        days=[(each, each == days, _address(seen, each)) for each in DAYS],
         runs=_runs(relay, seen, grant, cursor, days),
         is_first=not cursor,
+        newest=_address(seen, days),
         groups=_groups(seen),
         group_count=len(seen.groups),
+        all_groups="./groups?" + urlencode({"search": _selector_of(seen)}),
         may_manage=grant.allows(Right.ADMIN) and grant.covers_job(name),
-        is_paused=seen.is_whole and seen.expected.paused_until > seen.now,
-        addresses={
-            "job": job_address(name),
-            "newest": _address(seen, days=days),
-            **_actions(name),
-        },
+        is_paused=seen.expected.paused_until > seen.now,
+        whole=job_address(name),
+        query=urlencode({"job": name}),
         moment=moment,
         cut=cut,
         exit_words=exit_words,
         job_address=job_address,
         run_address=run_address,
     )
+
+
+def _days(written: str) -> int:
+    """Return over how many days to look back."""
+    known = {str(days): days for days in DAYS}
+    if written and written not in known:
+        raise InvalidRequest(
+            f"the parameter days is none that a link gave; write {' or '.join(known)}"
+        )
+    return known.get(written, USUAL_DAYS)
+
+
+def _address(seen: SeenJob, days: int, runs: str = "") -> str:
+    """Return that of the page of what is `seen`, over so many days and from so many
+    runs on."""
+    more = {} if days == USUAL_DAYS else {"days": str(days)}
+    if runs:
+        more["runs"] = runs
+    return job_address(seen.job, seen.instance, **more)
+
+
+def _history(relay: Relay, seen: SeenJob, days: int) -> History | None:
+    """Return what became of the runs; None if the database does not answer."""
+    if not g.is_current:
+        return None
+    try:
+        return history_of(relay, seen, days)
+    except StoreUnavailable:
+        return None
+
+
+def _runs(
+    relay: Relay, seen: SeenJob, grant: Grant, cursor: str, days: int
+) -> RunsPage | None:
+    """Return the runs that begin behind `cursor`; None if the database does not
+    answer."""
+    after = read_run_cursor(cursor) if cursor else None
+    if not g.is_current:
+        return None
+    wanted = RunFilter(job=seen.job, after=after, limit=LOOKED_AT)
+    if seen.is_whole and seen.instance is None:
+        wanted = replace(wanted, limit=RUNS_PER_PAGE + 1)
+    found, end = [], None
+    try:
+        for _ in range(MOST_LOOKS):
+            runs = relay.runs.listed_blocking(wanted)
+            found += [each for each in runs if seen.has(each.run.key, grant)]
+            if len(found) > RUNS_PER_PAGE:
+                end = place_of_run(found[RUNS_PER_PAGE - 1])
+                break
+            if len(runs) < wanted.limit:
+                break
+            # Seldom there are so many of others before the next one.
+            end = place_of_run(runs[-1])
+            wanted = replace(wanted, after=end)
+        else:
+            pass
+    except StoreUnavailable:
+        return None
+    entries = [run_entry(each, seen.now) for each in found[:RUNS_PER_PAGE]]
+    return RunsPage(entries, _address(seen, days, cursor_at(end)) if end else "")
+
+
+def _groups(seen: SeenJob) -> list[GroupStatus]:
+    return [
+        group_status(group, FAMILIES_READ if at < GROUPS_READ else 0)
+        for at, group in enumerate(seen.groups[:GROUPS_LISTED])
+    ]
+
+
+def _selector_of(seen: SeenJob) -> str:
+    """Return what the search of the groups finds those of what is `seen` with."""
+    matchers = [f"job={quote(seen.job)}"]
+    if seen.instance is not None:
+        matchers.append(f"instance={quote(seen.instance)}")
+    return "{" + ",".join(matchers) + "}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from math import inf, isnan
 
 from markupsafe import Markup
@@ -15,7 +14,7 @@ from pushrelay.exposition.native_histogram import native_buckets_of
 from pushrelay.exposition.stored import from_stored
 from pushrelay.groups import Group, StoredFamily
 from pushrelay.model import Histogram, Metric, Summary, exposed_labels
-from pushrelay.web.charts import histogram
+from pushrelay.web.charts import Bucket, histogram, single_counts, spelled_out
 from pushrelay.web.pages.layout import cut, moment
 
 MOST_READ = 256 * 1024
@@ -23,14 +22,11 @@ MOST_READ = 256 * 1024
 
 LABEL_CHARACTERS = 300
 MOST_BUCKETS = 40
-"""So many are drawn; neighbours are joined until there are not more."""
+"""So many are told in words; neighbours are joined until there are not more."""
 
 _SECOND = 10**9
 _TIMES = (10**8, 10**11)
 """Between these Unix seconds, 1973 and 5138, a point in time is told as one."""
-
-Bucket = tuple[float, float, float]
-"""Lower bound, upper bound, count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ def values_of(
     native: Sequence[list[Bucket] | None] = [None] * len(metrics)
     if family.message is not None:
         native = [
-            None if each is None else [bucket[1:] for bucket in each]
+            None if each is None else spelled_out(each)
             for each in native_buckets_of(family.message)
         ]
     values = Values(left_out=max(len(metrics) - most, 0))
@@ -134,30 +130,23 @@ def _summary_rows(labels: str, summary: Summary) -> list[SeriesRow]:
 
 def _classic_buckets(value: Histogram) -> list[Bucket]:
     """Return the buckets, each for itself, with that of all larger values."""
-    bounds = sorted({b: n for b, n in value.buckets if not isnan(b)}.items())
-    if not bounds or bounds[-1][0] != inf:
-        bounds.append((inf, value.sample_count))
-    # What is measured is seldom negative; nobody says so.
-    first, count = bounds[0]
-    lower = 0.0 if 0 < first < inf else -inf
-    buckets: list[Bucket] = [(lower, first, count)]
-    for (below, fewer), (bound, more) in pairwise(bounds):
-        buckets.append((below, bound, max(more - fewer, 0)))
-    return buckets
+    pairs = [(bound, count) for bound, count in value.buckets if not isnan(bound)]
+    if all(bound != inf for bound, _ in pairs):
+        pairs.append((inf, value.sample_count))
+    return single_counts(pairs)
 
 
 def _drawn(
     name: str, labels: str, value: Histogram, buckets: list[Bucket]
 ) -> DrawnHistogram:
-    shown = joined(buckets, MOST_BUCKETS)
     count = value.sample_count
     return DrawnHistogram(
         labels,
         format_float(count),
         format_float(value.sample_sum),
         f"{value.sample_sum / count:.4g}" if count else "",
-        histogram(shown, f"{name}{{{labels}}}" if labels else name),
-        [(_bounds(lower, upper), format_float(n)) for lower, upper, n in shown],
+        histogram(buckets, f"{name}{{{labels}}}" if labels else name),
+        [(_bounds(lower, upper), format_float(n)) for lower, upper, n in joined(buckets, MOST_BUCKETS)],
     )
 
 
