@@ -24,6 +24,12 @@ def first_push() -> str:
     )
 
 
+def first_run() -> str:
+    """Return a command that runs another one and reports it to this relay."""
+    url = shlex.quote(f"{_origin()}{_prefix()}")
+    return f"pushrelay exec --url {url} --job example -- sleep 2"
+
+
 def scrape_config() -> str:
     """Return the part of a configuration of Prometheus that scrapes this relay."""
     scheme, _, host = _origin().partition("://")
@@ -45,7 +51,7 @@ def scrape_config() -> str:
 
 
 def needs_token() -> bool:
-    """Whether the command works with a token only."""
+    """Whether these commands work with a token only."""
     return _needs_token(Right.PUSH)
 
 

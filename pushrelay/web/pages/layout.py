@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ HEADERS = {
 }
 """Headers of the pages and of their assets: what was pushed can run nothing, even if it
 were not escaped, and nobody else learns or keeps hold of who looks at it."""
+
+_OF_THE_MOMENT = re.compile(
+    r'(?<=<html lang="en") data-now="[^"]*"|(?<= data-relative>)[^<]*'
+    r'|(?<= data-relative="bare">)[^<]*'
+)
+"""What of a page is another one each time, which the script keeps current by itself."""
 
 pages = Blueprint(
     "pages", __name__, template_folder=str(Path(__file__).parents[1] / "templates")
@@ -67,7 +75,8 @@ def refresh() -> None:
 def show(template: str, status: int = 200, **shown: Any) -> Response:
     """Return the page that `template` makes of what is `shown`.
 
-    The same page again, asked for with its ETag, is but a 304.
+    The same page again, asked for with its ETag, is but a 304; how long ago things were
+    does not count. now: the moment that this is told from.
     """
     html = render_template(
         template,
@@ -79,7 +88,8 @@ def show(template: str, status: int = 200, **shown: Any) -> Response:
     )
     response = Response(html, status, headers={"Cache-Control": "no-store"})
     if status == 200:
-        response.add_etag()
+        same = sha256(_OF_THE_MOMENT.sub("", html).encode())
+        response.set_etag(same.hexdigest()[:32], weak=True)
         response.make_conditional(request)
     return response
 
