@@ -78,15 +78,12 @@ def show(template: str, status: int = 200, **shown: Any) -> Response:
     The same page again, asked for with its ETag, is but a 304; how long ago things were
     does not count. now: the moment that this is told from.
     """
-    identity, settings = who_asks(), the_settings()
     html = render_template(
         template,
-        identity=identity,
         has_session=request.environ.get(HAS_SESSION, False),
-        may=rights_of(identity, settings),
         is_current=g.get("is_current", True),
         message=message_of(request.args),
-        settings=settings,
+        **frame_of(who_asks(), the_settings()),
         **shown,
     )
     response = Response(html, status, headers={"Cache-Control": "no-store"})
@@ -105,6 +102,15 @@ def _show_error(error: PushrelayError) -> Response:
     return response
 
 
+def frame_of(identity: Identity, settings: Settings) -> dict[str, Any]:
+    """Return what the frame of each page shows, for `identity`."""
+    return {
+        "identity": identity,
+        "may": _rights(identity, settings),
+        "settings": settings,
+    }
+
+
 def moment(nanoseconds: int | None) -> datetime | None:
     """Return a Unix time that may be 0 or None for never."""
     if not nanoseconds:
@@ -117,7 +123,7 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[:length] + "…"
 
 
-def rights_of(identity: Identity, settings: Settings) -> dict[str, bool]:
+def _rights(identity: Identity, settings: Settings) -> dict[str, bool]:
     """Return what who looks at the page may do from it."""
     grant = identity.grant
     manages = grant.allows(Right.ADMIN)
