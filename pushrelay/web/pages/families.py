@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from pushrelay.freshness import IsTimestamp
@@ -25,9 +25,11 @@ HELP_CHARACTERS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class FamilyEntry:
-    """A family as a page shows it; `series` may be cut. values: empty for who did not
-    ask, and where it is too large. is_withheld: whether it has gone stale, so that
-    scrapes do not show it."""
+    """A family as a page shows it.
+
+    values: empty where it is too large; then series is its text, or the beginning of
+    it. is_withheld: whether it has gone stale, so that scrapes do not show it.
+    """
 
     name: str
     type: str
@@ -37,44 +39,24 @@ class FamilyEntry:
     series: str
     is_cut: bool
     is_withheld: bool
-    values: Values = field(default_factory=Values)
+    values: Values
 
 
 def family_entries(
-    group: Group, most: int = FAMILIES_PER_GROUP
-) -> list[FamilyEntry]:
-    """Return `most` of the families of `group` by name, as text."""
-    return [
-        _entry(family, is_withheld=family.name in group.withheld)
-        for family in _by_name(group)[:most]
-    ]
-
-
-def read_families(
     group: Group, is_timestamp: IsTimestamp, most: int = FAMILIES_PER_GROUP
 ) -> list[FamilyEntry]:
     """Return `most` of the families of `group` by name, with their values; those that
     are too large as text."""
-    entries = []
-    for family in _by_name(group)[:most]:
-        is_withheld = family.name in group.withheld
-        values = values_of(
-            group,
-            family,
-            SERIES_PER_FAMILY,
-            is_timestamp=is_timestamp(family.name),
-        )
-        entries.append(_entry(family, values, is_withheld=is_withheld))
-    return entries
-
-
-def _by_name(group: Group) -> list[StoredFamily]:
-    return sorted(group.families.values(), key=lambda family: family.name)
+    families = sorted(group.families.values(), key=lambda family: family.name)
+    return [_entry(group, family, is_timestamp) for family in families[:most]]
 
 
 def _entry(
-    family: StoredFamily, values: Values | None = None, *, is_withheld: bool
+    group: Group, family: StoredFamily, is_timestamp: IsTimestamp
 ) -> FamilyEntry:
+    values = values_of(
+        group, family, SERIES_PER_FAMILY, is_timestamp=is_timestamp(family.name)
+    )
     series, is_cut = (b"", False) if values else _cut(family.series)
     return FamilyEntry(
         name=cut(family.name, NAME_CHARACTERS),
@@ -84,7 +66,7 @@ def _entry(
         size=family.size,
         series=series.decode(errors="ignore"),
         is_cut=is_cut,
-        is_withheld=is_withheld,
+        is_withheld=family.name in group.withheld,
         values=values or Values(),
     )
 

@@ -17,7 +17,7 @@ from pushrelay.web.pages.families import (
     FAMILIES_PER_GROUP,
     NAME_CHARACTERS,
     FamilyEntry,
-    read_families,
+    family_entries,
 )
 from pushrelay.web.pages.keys import group_in, read_key, write_key
 from pushrelay.web.pages.layout import (
@@ -78,7 +78,7 @@ def group_status(group: Group, most: int) -> GroupStatus:
     standing = group.standing
     families = []
     if most:
-        families = read_families(group, the_relay().policies.is_timestamp, most)
+        families = family_entries(group, the_relay().policies.is_timestamp, most)
     return GroupStatus(
         labels=[
             (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))

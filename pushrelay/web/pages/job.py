@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask import Response, g, request
 
 from pushrelay.errors import InvalidRequest, StoreUnavailable
+from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.rights import Grant, Right
 from pushrelay.store.run_list import RunFilter
@@ -26,7 +27,7 @@ from pushrelay.web.pages.layout import (
     who_asks,
 )
 from pushrelay.web.pages.run import RunEntry, run_entry
-from pushrelay.web.pages.run_words import exit_words
+from pushrelay.web.pages.run_words import last_words
 from pushrelay.web.pages.seen_job import SeenJob, see_job
 from pushrelay.web.run_places import cursor_at, place_of_run, read_run_cursor
 
@@ -77,13 +78,15 @@ def job() -> Response:
         groups=_groups(seen),
         group_count=len(seen.groups),
         all_groups="./groups?" + urlencode({"search": _selector_of(seen)}),
+        has_runs=bool(seen.evidences) or seen.expected.effective is not None,
+        board="./?" + urlencode({"search": "{job=" + quote(name) + "}"}),
         may_manage=grant.allows(Right.ADMIN) and grant.covers_job(name),
         is_paused=seen.expected.paused_until > seen.now,
         whole=job_address(name),
         query=urlencode({"job": name}),
         moment=moment,
         cut=cut,
-        exit_words=exit_words,
+        last_words=last_words,
         job_address=job_address,
         run_address=run_address,
     )
@@ -138,12 +141,11 @@ def _runs(
                 end = place_of_run(found[RUNS_PER_PAGE - 1])
                 break
             if len(runs) < wanted.limit:
+                end = None
                 break
             # Seldom there are so many of others before the next one.
             end = place_of_run(runs[-1])
             wanted = replace(wanted, after=end)
-        else:
-            pass
     except StoreUnavailable:
         return None
     entries = [run_entry(each, seen.now) for each in found[:RUNS_PER_PAGE]]

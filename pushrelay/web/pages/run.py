@@ -15,7 +15,7 @@ from pushrelay.run_fields import parse_uuid
 from pushrelay.runs import LARGEST_TAIL
 from pushrelay.shown import shown
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.pages.addresses import job_address
+from pushrelay.web.pages.addresses import job_address, run_address
 from pushrelay.web.pages.families import NAME_CHARACTERS
 from pushrelay.web.pages.layout import (
     cut,
@@ -102,6 +102,7 @@ def run() -> Response:
         trace_id=found.trace_id,
         beside=_beside(runs, listed, now),
         most_output=LARGEST_TAIL,
+        run_address=run_address,
     )
 
 

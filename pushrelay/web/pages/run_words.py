@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from signal import Signals
 
 from pushrelay.listed_runs import ListedRun
+from pushrelay.run_evidence import LastRun
 from pushrelay.runs import End, Outcome, Usage
 from pushrelay.web.pages.spoken import duration
 
@@ -44,7 +45,7 @@ def outcome_words(end: End) -> str:
         case Outcome.SUCCESS:
             return "succeeded"
         case Outcome.FAILURE:
-            return exit_words(end.exit_code)
+            return f"exited with {end.exit_code}" if end.exit_code else "failed"
         case Outcome.TIMEOUT:
             return "timed out"
         case Outcome.SIGNAL if end.signal is not None:
@@ -54,9 +55,9 @@ def outcome_words(end: End) -> str:
     return "skipped: another run had the lock"
 
 
-def exit_words(code: int | None) -> str:
-    """Return what a failure with this exit code is called."""
-    return "failed" if not code else f"exited with {code}"
+def last_words(last: LastRun) -> str:
+    """Return how the run ended that finished last; which signal it was is not kept."""
+    return outcome_words(End(last.finished_at, last.outcome, exit_code=last.exit_code))
 
 
 def signal_words(number: int) -> str:

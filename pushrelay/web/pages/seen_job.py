@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from pushrelay.board_rows import BoardRow, rows_of_job
+from pushrelay.board_rows import BoardRow, JobRuns, place_of, row_of
 from pushrelay.expectations import JobExpectation
 from pushrelay.group_list import groups_of_job
 from pushrelay.grouping_key import GroupingKey
@@ -59,7 +60,7 @@ def see_job(
         expected, rows = state.expected, relay.overview.rows_of(job)
     else:
         expected = _covered_expectation(grant, job, state.expected, evidences)
-        rows = rows_of_job(job, evidences, expected, groups, now)
+        rows = _rows(job, evidences, expected, groups, now)
     if instance is not None:
         rows = [row for row in rows if row.instance == instance]
         groups = [each for each in groups if instance_of(each.key) == instance]
@@ -67,6 +68,32 @@ def see_job(
     if not rows:
         raise _unknown(job, instance)
     return SeenJob(job, instance, rows, evidences, groups, expected, is_whole, now)
+
+
+def _rows(
+    job: str,
+    evidences: Sequence[RunEvidence],
+    expected: JobExpectation,
+    groups: Sequence[Group],
+    now: int,
+) -> list[BoardRow]:
+    """Return the rows that are made of no more than these."""
+    by_instance = defaultdict[str, list[Group]](list)
+    for group in groups:
+        by_instance[instance_of(group.key)].append(group)
+    runs = JobRuns(job, evidences, expected, now)
+    with_runs = {instance_of(each.key) for each in evidences}.union(expected.instances)
+    found = [
+        row_of(
+            job,
+            instance,
+            runs.state(instance) if instance in with_runs else None,
+            by_instance[instance],
+            now,
+        )
+        for instance in {*by_instance, *with_runs}
+    ]
+    return sorted([row for row in found if row is not None], key=place_of)
 
 
 def _covered_expectation(
