@@ -49,6 +49,8 @@ from pushrelay.writes import (
     size_of,
 )
 
+_NO_ANSWER = "the database does not answer; try again later"
+
 
 class Relay:
     """A store, the view of it, and what may be done with them.
@@ -105,6 +107,7 @@ class Relay:
             self._write,
             self._beside,
             self._catch_up,
+            self._catch_up_blocking,
             kept,
             clock,
         )
@@ -231,7 +234,7 @@ class Relay:
     async def require_refresh(self) -> None:
         """Bring the view up to date. Raises StoreUnavailable."""
         if not await self.refresh():
-            raise StoreUnavailable("the database does not answer; try again later")
+            raise StoreUnavailable(_NO_ANSWER)
 
     def refresh_blocking(self) -> bool:
         """Do what `refresh` does, on a thread that may wait."""
@@ -243,8 +246,7 @@ class Relay:
     def groups(self) -> list[Group]:
         """Return all groups of the last refresh, sorted by grouping key; on a thread
         that may wait."""
-        if self._decider.is_due():
-            self._decider.advance()
+        self._advance_blocking()
         return self._view.sorted_groups()
 
     async def require_ready(self) -> None:
@@ -271,9 +273,18 @@ class Relay:
         if self._decider.is_due():
             await asyncio.to_thread(self._decider.advance)
 
+    def _advance_blocking(self) -> None:
+        if self._decider.is_due():
+            self._decider.advance()
+
     async def _catch_up(self) -> None:
         await self.require_refresh()
         await self._advance()
+
+    def _catch_up_blocking(self) -> None:
+        if not self.refresh_blocking():
+            raise StoreUnavailable(_NO_ANSWER)
+        self._advance_blocking()
 
     async def _contents_of(self, key: GroupingKey) -> Contents:
         await self.require_refresh()
