@@ -36,8 +36,9 @@ class RunCases:
     """What may be done with runs and expectations.
 
     write: has a write done. beside: makes merges that take long. catch_up: brings the
-    view up to this moment, or raises StoreUnavailable; catch_up_blocking: does so on a
-    thread that may wait. janitor: removes old runs. clock: Unix nanoseconds.
+    view up to this moment, or raises StoreUnavailable. refresh_blocking: does so on a
+    thread that may wait; whether it did. janitor: removes old runs. clock: Unix
+    nanoseconds.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class RunCases:
         write: Callable[[Write], Awaitable[Any]],
         beside: Beside,
         catch_up: Callable[[], Awaitable[None]],
-        catch_up_blocking: Callable[[], None],
+        refresh_blocking: Callable[[], bool],
         janitor: RunJanitor,
         clock: Callable[[], int],
     ) -> None:
@@ -58,7 +59,7 @@ class RunCases:
         self._catch_up = catch_up
         self._janitor = janitor
         self._clock = clock
-        self._of_pages = PageRuns(view, database, catch_up_blocking, clock)
+        self._of_pages = PageRuns(view, database, refresh_blocking, clock)
         self._threads = ThreadPoolExecutor(LIST_THREADS, thread_name_prefix="lister")
         # Of job rules: how many were read, and up to which the store has what they say.
         self._rules_read, self._rules_noted = 1, 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from markupsafe import Markup
 
 from pushrelay.missed import missed_slots_in
 from pushrelay.relay import Relay
 from pushrelay.run_marks import RunMark
+from pushrelay.runs import Outcome
 from pushrelay.web.charts import Lane, durations, legend, timeline
 from pushrelay.web.pages.families import NAME_CHARACTERS
 from pushrelay.web.pages.layout import cut, moment
@@ -59,10 +61,15 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class _Track:
-    """The runs of one instance since `begin`; known_from: since when all are known."""
+    """The runs of one instance.
+
+    marks: those that are drawn. starts: of all that are known, and not skipped.
+    known_from: since when all of them are.
+    """
 
     instance: str
     marks: list[RunMark]
+    starts: list[int]
     known_from: int
 
 
@@ -99,10 +106,12 @@ def _tracks(relay: Relay, seen: SeenJob, begin: int) -> list[_Track]:
         firsts = [each[0].started_at for each in own if len(each) == most]
         if any(key not in marks for key in row.keys):
             firsts.append(seen.now)
-        found = [mark for each in own for mark in each]
-        found = [mark for mark in found if _end_of(mark, seen.now) >= begin]
-        found.sort(key=lambda mark: mark.started_at)
-        tracks.append(_Track(row.instance, found, max([begin, *firsts])))
+        found = sorted([m for each in own for m in each], key=attrgetter("started_at"))
+        drawn = [mark for mark in found if _end_of(mark, seen.now) >= begin]
+        ran = [mark for mark in found if mark.outcome is not Outcome.SKIPPED]
+        # Longer ago than runs are known, it may have run as well.
+        starts = [mark.started_at for mark in ran] or [row.last_start]
+        tracks.append(_Track(row.instance, drawn, starts, max([begin, *firsts])))
     return tracks
 
 
@@ -114,7 +123,8 @@ def _lanes(seen: SeenJob, tracks: list[_Track], begin: int, end: int) -> list[La
         return [Lane(_name(seen, track), track.marks, ()) for track in tracks]
 
     def missed(together: list[_Track]) -> list[int]:
-        starts = sorted([m.started_at for each in together for m in each.marks])
+        starts = [at for each in together for at in each.starts if at]
+
         known_from = max([each.known_from for each in together])
         since = max(seen.expected.since, seen.expected.paused_until)
         if known_from >= end or since >= end:
