@@ -112,4 +112,6 @@ class Endings:
     def _all_groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""
         forgotten = self._view.forgotten_groups()
-        return self.groups_of(job), [group for group in forgotten if job_of(group) == job]
+        return self.groups_of(job), [
+            group for group in forgotten if job_of(group) == job
+        ]

@@ -20,9 +20,7 @@ from pushrelay.web.sessions import Sessions
 FORM_BYTES = 8 * 1024
 """More than user and password take."""
 
-_ADVICE = (
-    "Other clients need no session: let them send credentials with each request"
-)
+_ADVICE = "Other clients need no session: let them send credentials with each request"
 _PRIVATE: Headers = (("Cache-Control", "no-store"),)
 
 # Relative, so that it does not matter below which path a proxy shows the relay.

@@ -79,13 +79,15 @@ class PageActions:
         async def handle(exchange: Exchange, _rest: str) -> None:
             exchange.page_of_error = lambda error: self._page_of(error, exchange)
             most = self._settings.limits.target_bytes
-            location = await act(exchange, await read_page_form(exchange, most, _ADVICE))
+            location = await act(
+                exchange, await read_page_form(exchange, most, _ADVICE)
+            )
             await exchange.answer(303, headers=(("Location", location), *_PRIVATE))
 
         return handle
 
     async def _delete(self, exchange: Exchange, form: Parameters) -> str:
-        """Delete the chosen groups, but for those that changed since they were shown."""
+        """Delete the chosen groups, unless they changed since they were shown."""
         wanted, revision = Wanted.of(form), _revision(form)
         keys = list(dict.fromkeys(map(read_key, form.all("key"))))
         exchange.about = keys[0] if len(keys) == 1 else f"{len(keys)} groups"

@@ -12,8 +12,8 @@ from flask import Response, request
 from pushrelay.errors import InvalidRequest
 from pushrelay.expectation_documents import to_document
 from pushrelay.groups import Group
-from pushrelay.run_states import JobState, unknown_job
 from pushrelay.rights import Right
+from pushrelay.run_states import JobState, unknown_job
 from pushrelay.schedule import Expectation
 from pushrelay.web.authorisation import (
     require_all_groups,
@@ -57,6 +57,7 @@ def delete() -> Response:
     found = [group for key in keys if (group := group_in(there, key)) is not None]
     return show(
         "confirm_delete.html",
+        now=moment(the_relay().now()),
         rows=[row_of(group) for group in found],
         gone=len(keys) - len(found),
         families=sum([len(group.payload.layout.families) for group in found]),
@@ -79,6 +80,7 @@ def retire() -> Response:
         raise unknown_job(job)
     return show(
         "confirm_retire.html",
+        now=moment(the_relay().now()),
         job=job,
         rows=[row_of(group) for group in groups[:GROUPS_SHOWN]],
         groups=len(groups),
@@ -103,6 +105,7 @@ def pause() -> Response:
     paused_until = state.expected.paused_until
     return show(
         "confirm_pause.html",
+        now=moment(the_relay().now()),
         job=job,
         expected=in_words(state.expected.effective),
         paused_until=moment(paused_until) if paused_until > relay.now() else None,

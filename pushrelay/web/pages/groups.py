@@ -14,8 +14,8 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.group_list import Condition, Order, page_of
 from pushrelay.groups import Group
 from pushrelay.web.authorisation import covered
+from pushrelay.web.pages.addresses import written_key
 from pushrelay.web.pages.examples import first_push
-from pushrelay.web.pages.keys import write_key
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -158,6 +158,7 @@ def groups() -> Response:
     next_ = "" if is_last else wanted.address(cursor=order.cursor(shown[-1]))
     return show(
         "groups.html",
+        now=moment(the_relay().now()),
         rows=[row_of(group) for group in shown],
         total=len(there),
         matching=len(chosen),
@@ -227,7 +228,7 @@ def row_of(group: Group) -> GroupRow:
     standing = group.standing
     is_stale = standing is not None and standing.is_stale
     return GroupRow(
-        write_key(group.key),
+        written_key(group.key),
         _short(labels),
         max(len(labels) - SHOWN_LABELS, 0),
         moment(group.pushed_at),

@@ -1,4 +1,4 @@
-"""Grouping keys as addresses and forms of pages carry them."""
+"""Grouping keys as addresses and forms of pages carry them, and their groups."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from collections.abc import Sequence
 from pushrelay.errors import InvalidRequest
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
-
-
-def write_key(key: GroupingKey) -> str:
-    """Return what stands for `key` in an address."""
-    return base64.urlsafe_b64encode(key.canonical).decode().rstrip("=")
 
 
 def read_key(written: str) -> GroupingKey:
