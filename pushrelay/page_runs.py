@@ -111,6 +111,10 @@ class PageRuns:
         self._catch_up()
         return judge(self._view.board, self._database, self._clock(), runs)
 
+    def _catch_up(self) -> None:
+        if not self._refresh():
+            raise StoreUnavailable("the database does not answer; try again later")
+
     def _judged(self, marks: list[RunMark]) -> list[RunMark]:
         """Return `marks`, which were just read, with what is to be said of them."""
         if not self._silent(marks):

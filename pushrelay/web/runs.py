@@ -31,8 +31,8 @@ from pushrelay.web.errors import HTTPError
 from pushrelay.web.exchange import Exchange, Handlers
 from pushrelay.web.moments import past_moment
 from pushrelay.web.parameters import Parameters
-from pushrelay.web.run_places import Place, cursor_at, place_of_run, read_run_cursor
 from pushrelay.web.reports import Reports, data_of
+from pushrelay.web.run_places import Place, cursor_at, place_of_run, read_run_cursor
 from pushrelay.web.streaming import Streamer
 
 _PARAMETERS = ("job", "state", "since", "until", "id", "limit", "cursor")

@@ -12,14 +12,14 @@ from flask import Response, request
 from pushrelay.freshness import Policy
 from pushrelay.groups import Group
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.pages.addresses import group_address, job_address
+from pushrelay.web.pages.addresses import group_address, job_address, written_key
 from pushrelay.web.pages.families import (
     FAMILIES_PER_GROUP,
     NAME_CHARACTERS,
     FamilyEntry,
     family_entries,
 )
-from pushrelay.web.pages.keys import group_in, read_key, write_key
+from pushrelay.web.pages.keys import group_in, read_key
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -66,7 +66,7 @@ def group() -> Response:
         "group.html",
         now=moment(relay.now()),
         group=group_status(found, FAMILIES_PER_GROUP),
-        key=write_key(found.key),
+        key=written_key(found.key),
         path=found.key.path,
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),

@@ -96,7 +96,7 @@ def history_of(relay: Relay, seen: SeenJob, days: int) -> History:
 
 def _tracks(relay: Relay, seen: SeenJob, begin: int) -> list[_Track]:
     rows = seen.rows[:MOST_LANES]
-    keys = [key for row in rows for key in row.keys][:MOST_MARKS // LEAST_MARKS]
+    keys = [key for row in rows for key in row.keys][: MOST_MARKS // LEAST_MARKS]
     most = MOST_MARKS // max(len(keys), 1)
     marks = relay.runs.marks_of_keys(keys, most)
     tracks = []

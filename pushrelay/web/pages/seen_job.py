@@ -110,7 +110,9 @@ def _covered_expectation(
     if effective.per_instance and all(
         _covers_instance(grant, job, each) for each in instances
     ):
-        named = [each for each in expected.instances if _covers_instance(grant, job, each)]
+        named = [
+            each for each in expected.instances if _covers_instance(grant, job, each)
+        ]
         return replace(expected, instances=tuple(named), last_start=0)
     if effective.max_runtime is None:
         return JobExpectation()

@@ -146,7 +146,10 @@ def _drawn(
         format_float(value.sample_sum),
         f"{value.sample_sum / count:.4g}" if count else "",
         histogram(buckets, f"{name}{{{labels}}}" if labels else name),
-        [(_bounds(lower, upper), format_float(n)) for lower, upper, n in joined(buckets, MOST_BUCKETS)],
+        [
+            (_bounds(lower, upper), format_float(n))
+            for lower, upper, n in joined(buckets, MOST_BUCKETS)
+        ],
     )
 
 
