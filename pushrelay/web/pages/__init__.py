@@ -6,7 +6,7 @@ that it does not matter below which path a proxy shows the relay.
 
 from __future__ import annotations
 
-from pushrelay.web.pages import assets, confirm, groups, status
+from pushrelay.web.pages import assets, confirm, groups, spoken, status
 from pushrelay.web.pages.layout import HEADERS, pages
 
-__all__ = ["HEADERS", "assets", "confirm", "groups", "pages", "status"]
+__all__ = ["HEADERS", "assets", "confirm", "groups", "pages", "spoken", "status"]
