@@ -75,8 +75,12 @@ class Board:
         return list(self.evidences.all()), list(self._expected.values())
 
     def stored_jobs(self) -> list[str]:
-        """Return the names of all jobs of which the store has anything."""
-        return sorted({*self.evidences.jobs(), *self._expected.copy()})
+        """Return the names of all jobs of which the store has anything, in order."""
+        return sorted(self.job_names())
+
+    def job_names(self) -> set[str]:
+        """Return the same, in no order. May be called on any thread."""
+        return {*self.evidences.jobs(), *self._expected.copy()}
 
     def jobs(self, now: int) -> list[str]:
         """Return the names of all jobs that are known. May be called on any thread."""
