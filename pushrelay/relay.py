@@ -24,6 +24,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
+from pushrelay.overview import Overview
 from pushrelay.policies import Policies
 from pushrelay.recent_rejections import RecentRejections
 from pushrelay.run_cases import RunCases
@@ -101,6 +102,7 @@ class Relay:
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         file = TokenFile(Path(token_file), telemetry) if token_file else None
+        self.overview = Overview(self._view, clock)
         self.tokens = TokenBook(database, clock, self._limits.write_seconds, file)
         self.runs = RunCases(
             self._view,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 from pushrelay.web.pages.layout import pages
 
@@ -39,7 +40,7 @@ def duration(nanoseconds: int) -> str:
     if milliseconds < 10_000:
         return f"{milliseconds / 1000:.1f} s"
     rest = round(milliseconds / 1000)
-    for (size, unit), (smaller, part) in zip(_UNITS, _UNITS[1:], strict=False):
+    for (size, unit), (smaller, part) in pairwise(_UNITS):
         if rest >= size:
             parts = rest % size // smaller
             return f"{rest // size} {unit}" + (f" {parts} {part}" if parts else "")
