@@ -126,6 +126,11 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._state, job, must_be_known)
 
+    def state_now(self, job: str) -> JobState:
+        """Return what `job` is like as far as is known here, also if nothing is; on a
+        thread that may wait."""
+        return self._state(job, must_be_known=False)
+
     async def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""

@@ -6,7 +6,10 @@ that it does not matter below which path a proxy shows the relay.
 
 from __future__ import annotations
 
-from pushrelay.web.pages import assets, board, groups, spoken, status
+from pushrelay.web.pages import assets, board, confirm, groups, spoken, status
 from pushrelay.web.pages.layout import HEADERS, pages
 
-__all__ = ["HEADERS", "assets", "board", "groups", "pages", "spoken", "status"]
+__all__ = [
+    *("HEADERS", "pages"),
+    *("assets", "board", "confirm", "groups", "spoken", "status"),
+]

@@ -17,6 +17,7 @@ from pushrelay.relay import Relay
 from pushrelay.rights import Identity, Right
 from pushrelay.web.errors import quiet_headers_of, status_of, text_of
 from pushrelay.web.flask_bridge import HAS_SESSION, IDENTITY
+from pushrelay.web.pages.messages import message_of
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -77,14 +78,12 @@ def show(template: str, status: int = 200, **shown: Any) -> Response:
     The same page again, asked for with its ETag, is but a 304; how long ago things were
     does not count. now: the moment that this is told from.
     """
-    identity, settings = who_asks(), the_settings()
     html = render_template(
         template,
-        identity=identity,
         has_session=request.environ.get(HAS_SESSION, False),
-        may=_rights(identity, settings),
         is_current=g.get("is_current", True),
-        settings=settings,
+        message=message_of(request.args),
+        **frame_of(who_asks(), the_settings()),
         **shown,
     )
     response = Response(html, status, headers={"Cache-Control": "no-store"})
@@ -101,6 +100,15 @@ def _show_error(error: PushrelayError) -> Response:
     response = show("error.html", status_of(error), error=text_of(error))
     response.headers.extend(quiet_headers_of(error))
     return response
+
+
+def frame_of(identity: Identity, settings: Settings) -> dict[str, Any]:
+    """Return what the frame of each page shows, for `identity`."""
+    return {
+        "identity": identity,
+        "may": _rights(identity, settings),
+        "settings": settings,
+    }
 
 
 def moment(nanoseconds: int | None) -> datetime | None:
