@@ -184,7 +184,8 @@ def test_the_pages_are_html(relay: HTTPClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/groups"])
 def test_the_pages_escape_what_was_pushed(relay: HTTPClient, path: str) -> None:
-    relay.put("/metrics/job/%3Cscript%3Ealert(1)%3C%2Fscript%3E/l/v", "a 1\n")
+    pushed = relay.put("/metrics/job/%3Cscript%3Ealert(1)/l/v", "a 1\n")
+    assert pushed.status == 200
     relay.put("/metrics/job/x", 'a{l="<script>alert(2)</script>"} 1\n')
     page = relay.get(path).text
     assert "&lt;script&gt;alert(1)" in page
