@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from board_use import BoardPage, board_of, link_in, read_board, text_of
+from board_markup import BoardPage, board_of, link_in, read_board, text_of
 from flask_clients import flask_client
 from guarded import Guarded, guarded
 from in_process import InProcessRelay
