@@ -4,71 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from html import unescape
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from board_markup import BoardPage, board_of, link_in, read_board, text_of
-from flask_clients import flask_client
-from guarded import Guarded, guarded
+from board_markup import board_of, link_in, read_board
+from board_reports import DAY, HOUR, Reporter
 from in_process import InProcessRelay
-from relay_process import HTTPClient, Response
-from relay_use import SECOND, Clock, on_loop
-from run_http import new_id, send
+from relay_process import HTTPClient
+from relay_use import Clock
 
-from pushrelay.board_rows import BoardRow, RowState
-from pushrelay.config import Settings
-from pushrelay.errors import StoreUnavailable
-from pushrelay.rights import Right
-from pushrelay.web.pages.board import ROWS_PER_PAGE
-
-HOUR = 3600.0
-DAY = 24 * HOUR
-
-
-class Reporter:
-    """Reports runs to `relay` as they were at its own time."""
-
-    def __init__(self, relay: HTTPClient, clock: Clock) -> None:
-        self._relay = relay
-        self._clock = clock
-
-    def start(self, job: str, *, ago: float, instance: str = "", **more: Any) -> None:
-        """Report a run that began so many seconds ago, and say nothing of its end."""
-        self._send(job, ago, instance, {"state": "started", **more})
-
-    def finish(
-        self,
-        job: str,
-        outcome: str = "success",
-        *,
-        ago: float = HOUR,
-        seconds: float = 60,
-        instance: str = "",
-        **more: Any,
-    ) -> None:
-        """Report one that took so many seconds."""
-        end = self._clock.now / SECOND - ago + seconds
-        document = {"state": "finished", "finished_at": end, "outcome": outcome, **more}
-        document["duration_seconds"] = seconds
-        self._send(job, ago, instance, document)
-
-    def push(self, path: str, body: str = "x 1\n", **headers: str) -> None:
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        assert self._relay.put(f"/metrics/job/{path}", body, fields).status == 200
-
-    def _send(
-        self, job: str, ago: float, instance: str, document: dict[str, Any]
-    ) -> None:
-        labels = {"instance": instance} if instance else {}
-        begun = self._clock.now / SECOND - ago
-        document = {"job": job, "labels": labels, "started_at": begun, **document}
-        answer = send(self._relay, document, new_id())
-        assert answer.status == 200, answer.text
+from pushrelay.board_rows import RowState
 
 
 @pytest.fixture(scope="module")
@@ -286,114 +232,7 @@ def test_other_nonsense_is_told_too(
     assert told in unescape(answer.text)
 
 
-# --- not one of many ---
-
-
-def row_named(job: str, **more: Any) -> BoardRow:
-    row = BoardRow(
-        *(job, "", RowState.OK, None, 0, 0, 0, None, 0, 0, None, None, 0, None),
-        *(10**9, 0, None, (), 1, None),
-    )
-    return replace(row, **more)
-
-
-def client_of(*rows: BoardRow, **methods: Any) -> HTTPClient:
-    """Return who asks a relay with these rows."""
-    relay: Any = SimpleNamespace(
-        overview=SimpleNamespace(rows=lambda _: rows),
-        refresh_blocking=methods.pop("refresh_blocking", lambda: True),
-        now=lambda: 2 * 10**9,
-        runs=SimpleNamespace(**methods),
-    )
-    return FlaskAsked(Settings(), relay)
-
-
-class FlaskAsked(HTTPClient):
-    """Asks Flask alone."""
-
-    def __init__(self, settings: Settings, relay: Any) -> None:
-        super().__init__("relay", 0)
-        self._client = flask_client(settings, relay)
-
-    def request(
-        self,
-        method: str,
-        target: str,
-        body: bytes | str | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> Response:
-        answer = self._client.open(target, method=method, headers=headers)
-        return Response(answer.status_code, list(answer.headers), answer.data)
-
-
-@pytest.mark.parametrize("count", [1, 49, 50, 51, 120])
-def test_paging_shows_every_row_once_in_order(count: int) -> None:
-    names = [f"job-{number:03}" for number in range(count)]
-    client = client_of(*map(row_named, names))
-    seen: list[str] = []
-    link: str | None = "/?search=JOB&state=ok"
-    while link:
-        page = read_board(client.get(link))
-        assert ("First page" in page.html) == bool(seen)
-        seen += page.names
-        assert len(page.rows) <= ROWS_PER_PAGE
-        link = page.next
-    assert seen == names
-
-
-def test_nothing_reported_is_markup() -> None:
-    bad = "<script>alert(1)</script>\"'&"
-    page = board_of(client_of(row_named(bad, instance=bad)), search=f"{bad}")
-    assert page.html.count("<script") == page.html.count("</script>") == 1
-    assert page.names == [f"{bad} {bad}"]
-    # Others lead to other pages.
-    link = link_in(page.rows[0].markup, "<a ")
-    assert link == "/job?" + urlencode({"job": bad, "instance": bad})
-
-
-def test_long_names_are_cut() -> None:
-    page = board_of(client_of(row_named("j" * 201), row_named("k" * 200)))
-    assert page.names == ["j" * 200 + "…", "k" * 200]
-
-
-def unanswered(*_: Any) -> None:
-    raise StoreUnavailable("the database does not answer")
-
-
-def test_rows_are_there_without_the_runs_that_the_database_keeps() -> None:
-    row = row_named("a", keys=(b"k",))
-    page = board_of(client_of(row, marks_of_keys=unanswered))
-    assert page.names == ["a"]
-    assert "The database does not answer" not in page.html
-
-
-def test_runs_are_not_asked_of_a_database_that_does_not_answer() -> None:
-    row = row_named("a", keys=(b"k",))
-    page = board_of(client_of(row, refresh_blocking=lambda: False))
-    assert page.names == ["a"]
-    assert "The database does not answer. This is what was known last." in page.html
-
-
-# --- polling ---
-
-
-def test_the_same_board_is_but_a_304(tmp_path: Path) -> None:
-    clock = Clock()
-    with InProcessRelay(tmp_path, clock) as relay:
-        report = Reporter(relay, clock)
-        report.push("a")
-        first = relay.get("/")
-        held = {"If-None-Match": first.header("etag") or ""}
-        clock.go(90)
-        # How long ago all that was is for the script to say.
-        again = relay.get("/", held)
-        assert (again.status, again.body) == (304, b"")
-        assert "1 min ago" in relay.get("/").text
-        report.push("b")
-        changed = relay.get("/", held)
-        assert changed.status == 200
-        assert changed.header("etag") != first.header("etag")
-        assert changed.header("cache-control") == "no-store"
+# --- frame ---
 
 
 def test_what_is_live_has_a_name(relay: InProcessRelay) -> None:
@@ -404,34 +243,6 @@ def test_what_is_live_has_a_name(relay: InProcessRelay) -> None:
     assert '<p class="quiet" id="currency" role="status"></p>' in page
 
 
-# --- weight, frame ---
-
-
-def test_the_first_load_is_light(tmp_path: Path) -> None:
-    clock = Clock()
-    with InProcessRelay(tmp_path, clock) as relay:
-        report = Reporter(relay, clock)
-        for number in range(ROWS_PER_PAGE):
-            for run in range(30):
-                outcome = ("success", "failure", "timeout")[(run % 7 == 3) + (run == 9)]
-                report.finish(
-                    f"nightly-report-{number:02}",
-                    outcome,
-                    ago=HOUR * (30 - run),
-                    seconds=10 + number * run,
-                    instance="worker-1.example.org",
-                )
-        page = board_of(relay)
-        assert len(page.rows) == ROWS_PER_PAGE
-        assets = set(re.findall(r'"\./(static/.*?)"', page.html))
-        assert len(assets) == 5
-        answers = [relay.get(f"/{asset}") for asset in assets]
-        assert {answer.status for answer in answers} == {200}
-        weight = len(page.html.encode()) + sum(len(each.body) for each in answers)
-        assert page.html.count('class="sparkline"') == ROWS_PER_PAGE
-        assert weight < 100_000
-
-
 def test_the_board_keeps_to_its_policy(relay: InProcessRelay) -> None:
     page = board_of(relay).html
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
@@ -439,54 +250,3 @@ def test_the_board_keeps_to_its_policy(relay: InProcessRelay) -> None:
     assert all(link.startswith(("./", "#")) for link in links)
     assert 'href="./" aria-current="page">Jobs</a>' in page
     assert '<a class="skip" href="#main">' in page
-
-
-# --- an empty relay ---
-
-
-@pytest.fixture
-def nothing(tmp_path: Path) -> Iterator[InProcessRelay]:
-    with InProcessRelay(tmp_path, Clock()) as relay:
-        yield relay
-
-
-def test_an_empty_relay_says_how_to_begin(nothing: InProcessRelay) -> None:
-    page = board_of(nothing)
-    assert page.rows == []
-    assert "There is no job here yet" in page.html
-    commands = [text_of(each) for each in re.findall(r"<pre.*?</pre>", page.html)]
-    assert commands == [
-        "echo 'example_rows 42' | curl --data-binary @- "
-        "http://relay/metrics/job/example",
-        "pushrelay exec --url http://relay --job example -- sleep 2",
-    ]
-
-
-# --- rights ---
-
-
-@on_loop
-async def test_a_bound_token_sees_its_rows_and_learns_of_no_others(
-    tmp_path: Path,
-) -> None:
-    async with guarded(tmp_path) as relay:
-        admin = await relay.token(Right.ADMIN)
-        for job in ("backup-a", "backup-b", "secret"):
-            target = f"/metrics/job/{job}/instance/db1"
-            assert (await relay.ask("PUT", target, admin, b"x 1\n")).status == 200
-        assert (await board(relay, admin)).counts["all"] == 3
-        reader = await relay.token(Right.READ, match='{job=~"backup-.*"}')
-        page = await board(relay, reader)
-        assert page.names == ["backup-a db1", "backup-b db1"]
-        assert page.counts["all"] == page.counts["ok"] == 2
-        assert "secret" not in page.html
-        other = await relay.token(Right.READ, match='{job="other"}')
-        page = await board(relay, other)
-        assert "There is no job here yet" in page.html
-        assert "export PUSHRELAY_TOKEN" in page.html
-        assert "Authorization: Bearer $PUSHRELAY_TOKEN" in unescape(page.html)
-
-
-async def board(relay: Guarded, token: str) -> BoardPage:
-    answer = await relay.ask("GET", "/", token)
-    return read_board(Response(*answer))
