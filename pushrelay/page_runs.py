@@ -10,8 +10,9 @@ from pushrelay.errors import StoreUnavailable
 from pushrelay.hurried_calls import HurriedCalls
 from pushrelay.listed_runs import ListedRun, judge
 from pushrelay.run_marks import RunMark
+from pushrelay.runs import Run
 from pushrelay.store.engine import Database
-from pushrelay.store.run_list import find_run
+from pushrelay.store.run_list import RunFilter, find_run, list_runs
 from pushrelay.store.run_marks import find_marks, last_marks, marks_of_job
 from pushrelay.view.view import View
 
@@ -67,6 +68,11 @@ class PageRuns:
         """Return the run with this id, if its document is kept."""
         return self._calls.make(self._find, id_)
 
+    def listed(self, wanted: RunFilter) -> list[ListedRun]:
+        """Return the runs that are `wanted`, whatever their state, the last to start
+        first."""
+        return self._calls.make(self._listed, wanted)
+
     def _marks_of_keys(
         self, ids: Sequence[bytes], most: int
     ) -> dict[bytes, list[RunMark]]:
@@ -90,12 +96,20 @@ class PageRuns:
     def _find(self, id_: bytes) -> ListedRun | None:
         self._catch_up()
         run = find_run(self._database, id_)
-        if run is None or run.end is not None:
-            return None if run is None else ListedRun(run)
+        found = self._judged_runs([] if run is None else [run])
+        return found[0] if found else None
+
+    def _listed(self, wanted: RunFilter) -> list[ListedRun]:
+        self._catch_up()
+        return self._judged_runs(list_runs(self._database, wanted))
+
+    def _judged_runs(self, runs: list[Run]) -> list[ListedRun]:
+        """Return `runs`, which were just read, with what is to be said of them."""
+        if all(run.end is not None for run in runs):
+            return [ListedRun(run) for run in runs]
         # Only now: the board must know of all starts that were read.
         self._catch_up()
-        [found] = judge(self._view.board, self._database, self._clock(), [run])
-        return found
+        return judge(self._view.board, self._database, self._clock(), runs)
 
     def _catch_up(self) -> None:
         if not self._refresh():
@@ -105,7 +119,7 @@ class PageRuns:
         """Return `marks`, which were just read, with what is to be said of them."""
         if not self._silent(marks):
             return marks
-        # As in `_find`.
+        # As in `_judged_runs`.
         self._catch_up()
         silent = self._silent(marks)
         # The board may know of an end that came after they were read.

@@ -160,6 +160,10 @@ class RunCases:
         """Do what `find` does, for a page: as `PageRuns.find`."""
         return self._of_pages.find(id_)
 
+    def listed_blocking(self, wanted: RunFilter) -> list[ListedRun]:
+        """Return the runs that are `wanted`, for a page: as `PageRuns.listed`."""
+        return self._of_pages.listed(wanted)
+
     def _listed_runs(self) -> ListedRuns:
         return ListedRuns(
             self._view.board,

@@ -138,11 +138,12 @@ def test_a_token_logs_in_and_out(closed: RelayProcess, admin: str) -> None:
 
 def test_a_session_gives_what_its_token_gives(closed: RelayProcess) -> None:
     fields = session(closed, texts["reader"])
-    page = closed.get("/groups", fields)
-    assert "backup-a" in page.text
-    assert "report" not in page.text
-    for hidden in ("Delete chosen groups", "Delete all groups", "Metrics</a>"):
-        assert hidden not in page.text
+    for path in ("/", "/groups"):
+        page = closed.get(path, fields)
+        assert "backup-a" in page.text
+        assert "report" not in page.text
+        for hidden in ("Delete chosen groups", "Delete all groups", "Metrics</a>"):
+            assert hidden not in page.text
     assert closed.get("/metrics", fields).status == 403
     assert (
         closed.request("DELETE", "/metrics/job/backup-a", headers=fields).status == 403

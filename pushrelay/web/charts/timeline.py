@@ -1,4 +1,4 @@
-"""Runs over days: when each began, how long it took, how it ended, which are missing."""
+"""Runs over days: when each began, how long it took, how it ended; what is missing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pushrelay.web.charts.looks import (
     LOOKS,
     MISSED,
     bar,
-    dot,
     look_of,
+    point_at,
     told,
     word_of,
 )
-from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, plane
+from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
 from pushrelay.web.charts.svg import text as words_at
 from pushrelay.web.charts.thinning import told_apart
 from pushrelay.web.charts.words import counted, tally, utc
@@ -70,7 +70,7 @@ class _Piece:
     def cell(self, size: float) -> Hashable:
         """Return what is the same for those that are drawn as one."""
         place = self.lane, self.track, self.look
-        if self.right - self.left > max(size, _RING):
+        if self.runs and self.right - self.left > max(size, _RING):
             return *place, self.runs[0].id, self.times[0]
         return *place, self.left // size
 
@@ -90,7 +90,9 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
     ]
     single.sort(key=lambda piece: (piece.times[0], piece.until))
     tracks = _lay_tracks(single, len(drawn))
-    pieces = _merged(single)
+    runs = _merged([piece for piece in single if piece.runs])
+    # On their own, so that many runs do not make few of them.
+    missed = _merged([piece for piece in single if not piece.runs])
     names = [] if _needs_no_names(lanes) else [lane.name for lane in drawn]
     tops, height = _tops(tracks, bool(names))
     lines, times = draw_times(scale, height, height + AXIS - 4, now)
@@ -101,9 +103,12 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
         more = counted(len(lanes) - MOST_LANES, "more instance", "more instances")
         shown.append(words_at(f"and {more}", 0, height + 2 * AXIS - 4))
         height += AXIS
-    marks = plane(0, height, *[_draw(piece, tops[piece.lane]) for piece in pieces])
+    bars = [_bar(piece, tops[piece.lane]) for piece in runs]
+    rings = _rings(missed, tops)
     label = _label(lanes, scale, now)
-    return chart("timeline", height + AXIS, label, joined(shown), marks)
+    return chart(
+        "timeline", height + AXIS, label, joined(shown), plane(0, height, *bars, *rings)
+    )
 
 
 def _merged(single: list[_Piece]) -> list[_Piece]:
@@ -189,26 +194,37 @@ def _heading(name: str, top: int) -> Markup:
     return words_at(name or "no instance", 0, top - 5, look="" if name else "tick")
 
 
-def _draw(piece: _Piece, lane_top: int) -> Markup:
+def _bar(piece: _Piece, lane_top: int) -> Markup:
     top = lane_top + piece.track * (BAR + _GAP)
-    if not piece.runs:
-        ring = dot(MISSED, (piece.left + piece.right) / 2, top + BAR / 2)
-        return element("g", {}, element("title", {}, _title(piece)), ring)
-    last = piece.runs[-1]
     drawn = bar(piece.look, piece.left, top, piece.right - piece.left)
-    return link(str(UUID(bytes=last.id)), _title(piece), drawn)
-
-
-def _title(piece: _Piece) -> str:
-    first, last = min(piece.times), max(piece.times)
-    if not piece.runs:
-        if len(piece.times) == 1:
-            return f"missed at {utc(first)}"
-        return f"{len(piece.times):,} missed from {utc(first)} to {utc(last)}"
     if len(piece.runs) == 1:
-        return f"{utc(first)}: {told(piece.runs[0])}"
-    runs = f"{len(piece.runs):,} runs from {utc(first)} to {utc(last)}"
-    return f"{runs}: {word_of(piece.look)}; this is the last of them"
+        title = f"{utc(piece.times[0])}: {told(piece.runs[0])}"
+    else:
+        said = f"{len(piece.runs):,} runs {_span(piece)}: {word_of(piece.look)}"
+        title = f"{said}; this is the last of them"
+    return link(str(UUID(bytes=piece.runs[-1].id)), title, drawn)
+
+
+def _rings(missed: list[_Piece], tops: list[int]) -> list[Markup]:
+    """Return rings, their holes on top of them all: those that overlap look like one
+    that is longer, and still hollow."""
+    if not missed:
+        return []
+    rings, holes = [], []
+    for piece in missed:
+        center = (piece.left + piece.right) / 2
+        holes.append(point_at(center, tops[piece.lane] + BAR / 2))
+        if len(piece.times) == 1:
+            title = f"missed at {utc(piece.times[0])}"
+        else:
+            title = f"{len(piece.times):,} missed {_span(piece)}"
+        ring = {"class": f"dot {MISSED}", "d": holes[-1]}
+        rings.append(element("path", ring, element("title", {}, title)))
+    return [*rings, path("hole", "".join(holes))]
+
+
+def _span(piece: _Piece) -> str:
+    return f"from {utc(min(piece.times))} to {utc(max(piece.times))}"
 
 
 def _label(lanes: Sequence[Lane], scale: TimeScale, now: int) -> str:

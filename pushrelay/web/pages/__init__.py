@@ -6,10 +6,29 @@ that it does not matter below which path a proxy shows the relay.
 
 from __future__ import annotations
 
-from pushrelay.web.pages import assets, board, confirm, groups, spoken, status
+from pushrelay.web.pages import (
+    assets,
+    board,
+    confirm,
+    group,
+    groups,
+    job,
+    run,
+    spoken,
+    status,
+)
 from pushrelay.web.pages.layout import HEADERS, pages
 
 __all__ = [
-    *("HEADERS", "pages"),
-    *("assets", "board", "confirm", "groups", "spoken", "status"),
+    "HEADERS",
+    "assets",
+    "board",
+    "confirm",
+    "group",
+    "groups",
+    "job",
+    "pages",
+    "run",
+    "spoken",
+    "status",
 ]
