@@ -67,6 +67,7 @@ def job() -> Response:
         now=moment(seen.now),
         job=cut(name, NAME_CHARACTERS),
         instance=None if instance is None else cut(instance, NAME_CHARACTERS),
+        is_all=seen.is_all,
         rows=seen.rows[:MOST_ROWS],
         row_count=len(seen.rows),
         expected=expected_words(seen.expected),

@@ -12,7 +12,7 @@ from flask import Response, request
 from pushrelay.listed_runs import ListedRun
 from pushrelay.run_cases import RunCases
 from pushrelay.run_fields import parse_uuid
-from pushrelay.runs import LARGEST_TAIL
+from pushrelay.runs import End
 from pushrelay.shown import shown
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.pages.addresses import job_address, run_address
@@ -57,6 +57,16 @@ class RunEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """What a run wrote last to `stream`, which people call `name`."""
+
+    stream: str
+    name: str
+    text: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """The runs of the same key around a run.
 
@@ -92,8 +102,7 @@ def run() -> Response:
         id=str(id_),
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),
-        stdout=end.stdout if end else None,
-        stderr=end.stderr if end else None,
+        outputs=_outputs(end),
         usage=usage_facts(end.usage) if end else [],
         problems=[
             cut(problem, PROBLEM_CHARACTERS)
@@ -101,9 +110,21 @@ def run() -> Response:
         ],
         trace_id=found.trace_id,
         beside=_beside(runs, listed, now),
-        most_output=LARGEST_TAIL,
         run_address=run_address,
     )
+
+
+def _outputs(end: End | None) -> list[Output]:
+    """Return what the run wrote last, first what tells most of a failure."""
+    streams = {
+        ("stderr", "Standard error"): end.stderr if end else None,
+        ("stdout", "Standard output"): end.stdout if end else None,
+    }
+    return [
+        Output(stream, name, text, len(text.encode()))
+        for (stream, name), text in streams.items()
+        if text
+    ]
 
 
 def run_entry(listed: ListedRun, now: int) -> RunEntry:
