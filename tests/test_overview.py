@@ -371,6 +371,32 @@ def test_many_changes_at_once_are_as_good_as_one() -> None:
     store.check()
 
 
+def test_rows_that_were_given_to_someone_stay_as_they_are() -> None:
+    store = Store()
+    store.commit(*[group(NOW, job=f"{number:02}") for number in range(30)])
+    given_rows = store.overview.rows()
+    before = list(given_rows)
+    store.commit(group(NOW + 1, job="07"), group(NOW, job="08", failed_at=NOW + 1))
+    assert names(store.check())[0] == "failed: 08"
+    store.commit(Emptied(key_of("09").id, 0), group(NOW, job="new"))
+    assert len(store.check()) == 30
+    assert list(given_rows) == before
+
+
+def test_a_view_may_be_looked_at_while_it_is_loaded_anew() -> None:
+    store = Store()
+    for job in "abcd":
+        store.commit(group(NOW, job=job))
+    newest = store.view.position
+    store.reload(without=3)
+    # For a moment, it has its groups and not yet its position.
+    loaded, store.view.position = store.view.position, newest
+    assert names(store.check()) == ["ok: a"]
+    store.view.position = loaded
+    store.commit(group(NOW, job="e"))
+    assert names(store.check()) == ["ok: a", "ok: e"]
+
+
 def test_threads_may_look_while_the_view_changes() -> None:
     store = Store()
     ends = threading.Event()

@@ -31,7 +31,7 @@ function relative(time) {
   if (time.dataset.relative === "bare") {
     return length;
   }
-  return seconds < 0 ? `in ${length}` : `${length} ago`;
+  return seconds <= -1 ? `in ${length}` : `${length} ago`;
 }
 
 function keepTime() {
@@ -224,5 +224,6 @@ if (shown.size) {
     keepTime();
     look();
   });
+  window.addEventListener("online", look);
   wait();
 }
