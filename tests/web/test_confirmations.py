@@ -106,9 +106,9 @@ def test_a_pause_says_what_it_means_and_when_it_ends(relay: HTTPClient) -> None:
     relay.post("/api/v1/jobs/a/pause?until=2h1m")
     page = shown(relay, "/pause?job=a")
     text = words(page)
-    assert "schedule 0 3 * * *, tz UTC, grace 5m" in text
+    assert "cron schedule 0 3 * * *, time zone UTC, grace 5m" in text
     assert "nobody is told if it does not run" in text
-    assert "It is paused, and that ends in 2 h" in text
+    assert re.search(r"It is paused until 20[0-9: -]+ UTC", text)
     assert 'action="./resume"' in page
     offered = re.findall(r'<button name="until" value="(.*?)">', page)
     assert offered == ["1h", "8h", "1d", "1w"]
