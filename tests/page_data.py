@@ -201,6 +201,11 @@ class Filled:
         """The run that left a stack trace."""
         return self.runs["billing-export eu"][-1]
 
+    @property
+    def running_run(self) -> str:
+        """A run that has no end yet."""
+        return self.runs["video-transcode gpu-1"][-1]
+
 
 def fill(relay: HTTPClient, now: float | None = None) -> Filled:
     """Have `relay`, started with `flags`, know something in every state."""

@@ -37,6 +37,8 @@ backup_bytes{table="users"} 1.5e+09
 backup_bytes{table="orders"} 2.31e+10
 """
 
+ODD_GROUP = {"job": "<under> / over", "x": "/"}
+
 ODD = """\
 # HELP "größe.x" Größe \\\\ <b>fett</b>\\nin zwei Zeilen
 # TYPE "größe.x" gauge
