@@ -72,7 +72,7 @@ class Endings:
         dry_run: whether nothing may change. Raises StoreUnavailable.
         """
         await self._catch_up()
-        groups, forgotten = await asyncio.to_thread(self._groups_of, job)
+        groups, forgotten = await asyncio.to_thread(self._all_groups_of, job)
         if dry_run:
             return [group.key for group in groups]
         all_groups = [*forgotten, *groups]
@@ -80,6 +80,11 @@ class Endings:
         self._telemetry.forgotten(len(deleted))
         hidden = {group.key for group in forgotten}
         return [key for key in deleted if key not in hidden]
+
+    def groups_of(self, job: str) -> Sequence[Group]:
+        """Return the groups that end with `job`, as far as is known here; on a thread
+        that may wait."""
+        return groups_of_job(self._view.sorted_groups(), job)
 
     def remembers(self, job: str) -> bool:
         """Whether pushes to `job` are remembered beyond its groups."""
@@ -104,8 +109,9 @@ class Endings:
         while portion := tuple(islice(ids, FORGOTTEN_AT_ONCE)):
             await self._write(ForgetRuns(portion))
 
-    def _groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
+    def _all_groups_of(self, job: str) -> tuple[Sequence[Group], list[Group]]:
         """Return the groups of `job`, and those that are forgotten and still stored."""
-        groups = groups_of_job(self._view.sorted_groups(), job)
         forgotten = self._view.forgotten_groups()
-        return groups, [group for group in forgotten if job_of(group) == job]
+        return self.groups_of(job), [
+            group for group in forgotten if job_of(group) == job
+        ]

@@ -78,26 +78,10 @@ class ListedRuns:
             return [ListedRun(run) for run in runs]
         # Only now: the board must know of all starts that were read.
         await self._catch_up()
-        judged: list[ListedRun] = await self._on_thread(self._judge, runs)
+        judged: list[ListedRun] = await self._on_thread(
+            judge, self._board, self._database, self._clock(), runs
+        )
         return judged
-
-    def _judge(self, runs: list[Run]) -> list[ListedRun]:
-        now = self._clock()
-
-        @cache
-        def running(key: GroupingKey) -> set[bytes]:
-            return {one.id for one in self._board.running(key, now)}
-
-        silent = {
-            run.id for run in runs if run.end is None and run.id not in running(run.key)
-        }
-        # The board may know of an end that came after they were read.
-        again = find_runs(self._database, silent)
-        latest = [again.get(run.id, run) for run in runs]
-        return [
-            ListedRun(run, is_abandoned=run.end is None and run.id in silent)
-            for run in latest
-        ]
 
     async def _abandoned(self, wanted: RunFilter) -> list[ListedRun]:
         found: list[ListedRun] = []
@@ -134,3 +118,25 @@ class ListedRuns:
             for run in self._board.running(key, now)
         ]
         return sorted(filter(wanted.is_place, places), reverse=True)
+
+
+def judge(
+    board: Board, database: Database, now: int, runs: list[Run]
+) -> list[ListedRun]:
+    """Return `runs` with what `board`, which must know of all their starts, says of
+    them at `now`; on a thread that may wait. Raises StoreUnavailable."""
+
+    @cache
+    def running(key: GroupingKey) -> set[bytes]:
+        return {one.id for one in board.running(key, now)}
+
+    silent = {
+        run.id for run in runs if run.end is None and run.id not in running(run.key)
+    }
+    # The board may know of an end that came after they were read.
+    again = find_runs(database, silent)
+    latest = [again.get(run.id, run) for run in runs]
+    return [
+        ListedRun(run, is_abandoned=run.end is None and run.id in silent)
+        for run in latest
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,14 @@ from pushrelay.errors import (
     TooLargeToMerge,
 )
 from pushrelay.exposition.negotiation import ScrapeFormat, negotiate
+from pushrelay.figures import Figures, StoreFacts
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.janitor import RunJanitor, keep_tidy
 from pushrelay.matchers import Selector
-from pushrelay.model import MetricFamily
+from pushrelay.overview import Overview
 from pushrelay.policies import Policies
-from pushrelay.room import used_of
+from pushrelay.recent_rejections import RecentRejections
 from pushrelay.run_cases import RunCases
 from pushrelay.store.database_size import DatabaseSize
 from pushrelay.store.engine import Database
@@ -34,7 +34,7 @@ from pushrelay.store.reader import read_snapshot
 from pushrelay.store.shared_call import quiet
 from pushrelay.store.writer import Writer
 from pushrelay.store_health import StoreHealth
-from pushrelay.telemetry import Gauges, Telemetry
+from pushrelay.telemetry import Telemetry
 from pushrelay.token_book import TokenBook
 from pushrelay.token_sources import TokenFile
 from pushrelay.view.exposition import Exposition
@@ -74,6 +74,7 @@ class Relay:
         token_file: str = "",
     ) -> None:
         self.telemetry = telemetry
+        self.rejections = RecentRejections()
         self._shows_own = shows_own
         self._limits = limits or Limits()
         self.now = clock = clock or database.now
@@ -92,12 +93,16 @@ class Relay:
             limits,
         )
         self._health = StoreHealth(self._refresh, self._writer, database.is_silent)
+        self._figures = Figures(
+            self._view, database, size, self._health, telemetry, self._limits
+        )
         self._beside = Beside(self._contents_of, self._write)
         self.endings = Endings(
             self._view, self._write, self._advance, self._catch_up, telemetry
         )
         kept = RunJanitor(database, runs_keep, runs_max_age, clock)
         file = TokenFile(Path(token_file), telemetry) if token_file else None
+        self.overview = Overview(self._view, clock)
         self.tokens = TokenBook(database, clock, self._limits.write_seconds, file)
         self.runs = RunCases(
             self._view,
@@ -105,6 +110,7 @@ class Relay:
             self._write,
             self._beside,
             self._catch_up,
+            self.refresh_blocking,
             kept,
             clock,
         )
@@ -183,19 +189,27 @@ class Relay:
         If the database does not answer in time, with what was known last.
         """
         snapshot, is_newest = await self._newest_snapshot()
-        own = self._own_families(snapshot, is_newest) if self._shows_own else ()
+        own = (
+            self._figures.families(snapshot, is_newest=is_newest)
+            if self._shows_own
+            else ()
+        )
         return Exposition(snapshot, own, format_)
 
     async def own_exposition(self, format_: ScrapeFormat) -> Exposition:
         """Return that of what is the relay's own, and of nothing else."""
         snapshot, is_newest = await self._newest_snapshot()
-        own = self._own_families(snapshot, is_newest)
+        own = self._figures.families(snapshot, is_newest=is_newest)
         return Exposition(snapshot.emptied(), own, format_)
+
+    def facts(self) -> StoreFacts:
+        """Return what is known of the store. May be called on any thread."""
+        return self._figures.facts()
 
     def require_alive(self) -> None:
         """Raise whatever stands in the way of serving what is known."""
         sample = self._view.snapshot().sample()
-        own = self._own_families(sample, is_newest=False)
+        own = self._figures.families(sample, is_newest=False)
         for _ in Exposition(sample, own, negotiate(None)).chunks():
             pass
 
@@ -205,20 +219,6 @@ class Relay:
         await self._advance()
         self._health.look_for_recovery()
         return self._view.snapshot(), is_newest
-
-    def _own_families(self, snapshot: Snapshot, is_newest: bool) -> list[MetricFamily]:
-        used = used_of(self._view, self._size.bytes)
-        gauges = Gauges(
-            groups=snapshot.groups,
-            series=snapshot.series,
-            revision=snapshot.position.revision,
-            # Others may have found that it answers while this scrape had given it up.
-            store_up=is_newest and self._health.is_up,
-            clock_skew=self._database.clock_skew() / 10**9,
-            limits={name: getattr(self._limits, name) for name in used},
-            used=used,
-        )
-        return self.telemetry.families(gauges, time.monotonic())
 
     async def refresh(self) -> bool:
         """Bring the view up to date; return whether the database answered in time."""

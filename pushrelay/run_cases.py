@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,8 @@ from pushrelay.errors import TooLargeToMerge
 from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
 from pushrelay.listed_runs import ListedRun, ListedRuns
+from pushrelay.page_runs import PageRuns
+from pushrelay.run_marks import RunMark
 from pushrelay.run_states import JobState, unknown_job
 from pushrelay.store.engine import Database
 from pushrelay.store.run_list import RunFilter, find_run
@@ -34,8 +36,9 @@ class RunCases:
     """What may be done with runs and expectations.
 
     write: has a write done. beside: makes merges that take long. catch_up: brings the
-    view up to this moment, or raises StoreUnavailable. janitor: removes old runs.
-    clock: Unix nanoseconds.
+    view up to this moment, or raises StoreUnavailable. refresh_blocking: does so on a
+    thread that may wait; whether it did. janitor: removes old runs. clock: Unix
+    nanoseconds.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class RunCases:
         write: Callable[[Write], Awaitable[Any]],
         beside: Beside,
         catch_up: Callable[[], Awaitable[None]],
+        refresh_blocking: Callable[[], bool],
         janitor: RunJanitor,
         clock: Callable[[], int],
     ) -> None:
@@ -55,6 +59,7 @@ class RunCases:
         self._catch_up = catch_up
         self._janitor = janitor
         self._clock = clock
+        self._of_pages = PageRuns(view, database, refresh_blocking, clock)
         self._threads = ThreadPoolExecutor(LIST_THREADS, thread_name_prefix="lister")
         # Of job rules: how many were read, and up to which the store has what they say.
         self._rules_read, self._rules_noted = 1, 0
@@ -62,6 +67,7 @@ class RunCases:
     def stop(self) -> None:
         """Read no more lists."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._of_pages.stop()
 
     async def report(self, report: ReportRun) -> Reported:
         """Store what is said of a run; on return it is on disk.
@@ -120,6 +126,11 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._state, job, must_be_known)
 
+    def state_now(self, job: str) -> JobState:
+        """Return what `job` is like as far as is known here, also if nothing is; on a
+        thread that may wait."""
+        return self._state(job, must_be_known=False)
+
     async def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. Raises
         StoreUnavailable."""
@@ -134,6 +145,24 @@ class RunCases:
         run = await self._on_thread(find_run, self._database, id_)
         found = await self._listed_runs().judged([] if run is None else [run])
         return found[0] if found else None
+
+    def marks_of_keys(
+        self, keys: Iterable[bytes], most: int
+    ) -> dict[bytes, list[RunMark]]:
+        """Do `PageRuns.marks_of_keys`; for a page."""
+        return self._of_pages.marks_of_keys(keys, most)
+
+    def marks_of_job(self, job: str, since: int, most: int) -> list[RunMark]:
+        """Do `PageRuns.marks_of_job`; for a page."""
+        return self._of_pages.marks_of_job(job, since, most)
+
+    def find_blocking(self, id_: bytes) -> ListedRun | None:
+        """Do what `find` does, for a page: as `PageRuns.find`."""
+        return self._of_pages.find(id_)
+
+    def listed_blocking(self, wanted: RunFilter) -> list[ListedRun]:
+        """Return the runs that are `wanted`, for a page: as `PageRuns.listed`."""
+        return self._of_pages.listed(wanted)
 
     def _listed_runs(self) -> ListedRuns:
         return ListedRuns(

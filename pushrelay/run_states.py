@@ -6,7 +6,7 @@ is stored. Unix nanoseconds throughout.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -107,7 +107,7 @@ class JobState:
     last_start: 0 for never. last_run: the run that finished last; None: none did.
     failing_since: the first failure since the last success, of the key that has failed
     for longest; failures: the most in a row of any key. evidences: of all its keys.
-    at: the moment.
+    at: the moment. due: when any of this changes without a report; None: never.
     """
 
     job: str
@@ -125,6 +125,7 @@ class JobState:
     failing_since: int | None
     evidences: tuple[RunEvidence, ...] = field(compare=False)
     at: int
+    due: int | None
 
     @property
     def keys(self) -> int:
@@ -137,12 +138,31 @@ def job_state(
 ) -> JobState:
     """Return the state of `job` at `now`; evidences: of all its keys."""
     held = list(evidences)
-    last_start = max([expected.last_start, *[one.last_start for one in held]])
-    expectation = expected.effective
     starts = last_starts(held, expected).values()
     ahead = _worst([outlook_of(expected, start, now) for start in starts])
+    return state_with(job, held, expected, ahead, now)
+
+
+def state_with(
+    job: str,
+    held: Sequence[RunEvidence],
+    expected: JobExpectation,
+    ahead: Outlook,
+    now: int,
+    until: int | None = None,
+) -> JobState:
+    """Return the state at `now` of those keys of `job` that left the evidence `held`.
+
+    ahead: what is to be said of what is expected of them. until: when one of them is
+    forgotten; None: never.
+    """
+    last_start = max([expected.last_start, *[one.last_start for one in held]])
+    expectation = expected.effective
     limit = expectation.max_runtime if expectation else None
     opened = [open_runs(each, limit, now) for each in held]
+    dues = [until, ahead.due, *[each.due for each in opened]]
+    if expected.paused_until > now:
+        dues.append(expected.paused_until)
     finished = [each.last_run for each in held if each.last_run is not None]
     running = sum([each.running for each in opened])
     abandoned = sum([each.abandoned for each in opened])
@@ -163,6 +183,7 @@ def job_state(
         _first(each.failing_since for each in held),
         tuple(held),
         now,
+        _first(dues),
     )
 
 
@@ -212,7 +233,7 @@ def _worst(outlooks: list[Outlook]) -> Outlook:
 def _state(
     expected: JobExpectation,
     ahead: Outlook,
-    held: list[RunEvidence],
+    held: Sequence[RunEvidence],
     running: int,
     abandoned: int,
     now: int,

@@ -93,23 +93,29 @@ def outlook(
     of any run, None if there was none. A start in the future satisfies all slots up to
     it. At the very moment that the grace time ends, the slot is missed.
     """
-    waits_from = since
-    if last_start is not None:
-        waits_from = max(since, _satisfied_until(expectation, last_start))
-    slot = next_slot(expectation, waits_from)
+    after = waits_from(expectation, since, last_start)
+    slot = next_slot(expectation, after)
     if slot is None:
         return Outlook(None, 0, None)
     grace = expectation.grace
     if now < slot + grace:
         return Outlook(slot, 0, slot + grace)
-    missed = slots_between(expectation, waits_from, now - grace, MOST_MISSED_SLOTS)
+    missed = slots_between(expectation, after, now - grace, MOST_MISSED_SLOTS)
     if missed == MOST_MISSED_SLOTS:
         return Outlook(slot, missed, None)
     last_missed = now - grace
     if expectation.every is not None:
-        last_missed = waits_from + missed * expectation.every
+        last_missed = after + missed * expectation.every
     following = next_slot(expectation, last_missed)
     return Outlook(slot, missed, None if following is None else following + grace)
+
+
+def waits_from(expectation: Expectation, since: int, last_start: int | None) -> int:
+    """Return the last moment at which a slot is satisfied, or was not expected yet; as
+    in `outlook`."""
+    if last_start is None:
+        return since
+    return max(since, _satisfied_until(expectation, last_start))
 
 
 def _satisfied_until(expectation: Expectation, start: int) -> int:

@@ -78,6 +78,11 @@ class Stock:
         base = NOTHING if self._base is None else self._base.of_job(job)
         return _sum(base, self._jobs.get(job, NOTHING))
 
+    def jobs(self) -> set[str]:
+        """Return the jobs that have some of it. May be called on any thread."""
+        base = set() if self._base is None else self._base.jobs()
+        return base.union(self._jobs.copy())
+
     def change(self, before: Group | None, after: Group | None) -> None:
         """Count `after` in place of `before`, the same group."""
         if before is after or (before and after and have_as_much(before, after)):

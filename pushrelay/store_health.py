@@ -58,12 +58,18 @@ class StoreHealth:
         self._doubted_at = _NEVER
 
     @property
-    def is_up(self) -> bool:
-        """Whether it was read last time, and took the last write."""
-        return self._is_readable and self._is_writable
+    def is_readable(self) -> bool:
+        """Whether it was read last time."""
+        return self._is_readable
 
     @property
-    def _is_writable(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether it was read last time, and took the last write."""
+        return self._is_readable and self.is_writable
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it took the last write."""
         # Many a write changes nothing, and shows nothing.
         return self._writer.committed_at >= self._refused_at
 
@@ -126,7 +132,7 @@ class StoreHealth:
     def look_for_recovery(self) -> None:
         """Find out whether it takes writes again, if it did not; whoever asks later
         knows."""
-        if not self._is_writable or self._is_in_doubt:
+        if not self.is_writable or self._is_in_doubt:
             probe = self._prober.request(CLOCK_DEADLINE_SECONDS)
             probe.add_done_callback(self._probed)
 
@@ -136,7 +142,7 @@ class StoreHealth:
             self._refused_at = time.monotonic()
 
     def _probe(self) -> None:
-        is_well = self._is_writable and self._writer.committed_at > _NEVER
+        is_well = self.is_writable and self._writer.committed_at > _NEVER
         self._writer.probe(SMALL_BYTES if is_well else LARGE_BYTES)
 
     def _probed(self, probe: asyncio.Future[None] | Future[None]) -> None:

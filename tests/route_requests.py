@@ -6,6 +6,8 @@ import uuid
 from urllib.parse import quote
 
 RUN = uuid.UUID(int=7)
+KEY = "am9i_2H-"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "healthy": ("/-/healthy", b"", {}),
@@ -16,8 +18,17 @@ REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "job_page": ("/job?job=a", b"", {}),
     "run_page": (f"/run?id={RUN}", b"", {}),
     "groups_page": ("/groups", b"", {}),
-    "group_page": ("/group?key=am9i_2H-", b"", {}),
+    "group_page": (f"/group?key={KEY}", b"", {}),
     "status": ("/status", b"", {}),
+    "delete_page": (f"/delete?key={KEY}", b"", {}),
+    "retire_page": ("/retire?job=a", b"", {}),
+    "pause_page": ("/pause?job=a", b"", {}),
+    "wipe_page": ("/wipe", b"", {}),
+    "delete_form": ("/delete", f"key={KEY}&revision=1".encode(), FORM),
+    "retire_form": ("/retire", b"job=a", FORM),
+    "pause_form": ("/pause", b"job=a&until=2h", FORM),
+    "resume_form": ("/resume", b"job=a", FORM),
+    "wipe_form": ("/wipe", b"confirm=all", FORM),
     "static": ("/static/base.css", b"", {}),
     "login": ("/login", b"", {}),
     "log_in": ("/login", b"", {}),

@@ -53,10 +53,11 @@ SYNC_MODES = ("full", "normal")
 class Database(Protocol):
     """A database that can be read from any thread and written by one transaction.
 
-    name: for people, without a password. is_shared: whether other relays are meant to
-    use it, too.
+    kind: the product's name. name: for people, without a password. is_shared: whether
+    other relays are meant to use it, too.
     """
 
+    kind: str
     name: str
     is_shared: bool
 

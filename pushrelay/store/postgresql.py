@@ -65,6 +65,7 @@ class PostgresDatabase:
     long a transaction that writes may wait for the server's next word.
     """
 
+    kind = "PostgreSQL"
     is_shared = True
 
     def __init__(self, url: URL, sync: str, write_seconds: float) -> None:

@@ -56,6 +56,7 @@ class SqliteDatabase:
     Raises StartupError.
     """
 
+    kind = "SQLite"
     is_shared = False
 
     def __init__(self, url: URL, sync: str) -> None:

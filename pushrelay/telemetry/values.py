@@ -30,6 +30,18 @@ class HistogramValue:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
+    def quantile(self, quantile: float) -> float | None:
+        """Return about how large so much of the observations, from 0 to 1, were at
+        most; None without any. What is above the last bound counts as that."""
+        counts = self._counts.copy()
+        left = quantile * sum(counts)
+        lower = 0.0
+        for upper, count in zip(self._bounds, counts, strict=False):
+            if count and left <= count:
+                return lower + (upper - lower) * left / count
+            lower, left = upper, left - count
+        return lower if any(counts) else None
+
     def value(self) -> Histogram:
         totals = list(accumulate(self._counts))
         bounds = (*self._bounds, float("inf"))

@@ -75,8 +75,12 @@ class Board:
         return list(self.evidences.all()), list(self._expected.values())
 
     def stored_jobs(self) -> list[str]:
-        """Return the names of all jobs of which the store has anything."""
-        return sorted({*self.evidences.jobs(), *self._expected.copy()})
+        """Return the names of all jobs of which the store has anything, in order."""
+        return sorted(self.job_names())
+
+    def job_names(self) -> set[str]:
+        """Return the same, in no order. May be called on any thread."""
+        return {*self.evidences.jobs(), *self._expected.copy()}
 
     def jobs(self, now: int) -> list[str]:
         """Return the names of all jobs that are known. May be called on any thread."""
@@ -93,13 +97,18 @@ class Board:
 
     def state(self, job: str, now: int) -> JobState:
         """Return what `job` is like at `now`. May be called on any thread."""
+        return job_state(job, *self.runs_of(job, now), now)
+
+    def runs_of(self, job: str, now: int) -> tuple[list[RunEvidence], JobExpectation]:
+        """Return the evidence of `job` that is not forgotten, and what is expected of
+        it, with the last start of runs that are. May be called on any thread."""
         expected, living = self.expected(job), []
         for each in self.evidences.of_job(job):
             if self.evidences.lives(each, now):
                 living.append(each)
             else:
                 expected = expected.having_run(each.last_start)
-        return job_state(job, living, expected, now)
+        return living, expected
 
     def running(self, key: GroupingKey, now: int) -> list[OpenRun]:
         """Return the runs with `key` that may be at work at `now`. May be called on any

@@ -35,6 +35,7 @@ BODY_IS_HERE = "pushrelay.body_is_here"
 `receive` will return at once."""
 
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 
 BODY_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
@@ -61,6 +62,8 @@ class Exchange:
         if that is not known.
     status: of the answer, 0 until it began; on_status is called when it is known, and
         before the client can know it.
+    page_of_error: makes the page that tells a browser of an error, where it sent the
+        form of a page.
     started_at: monotonic clock, seconds.
     """
 
@@ -84,6 +87,7 @@ class Exchange:
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[], None] | None = None
+        self.page_of_error: Callable[[Exception], tuple[bytes, Headers]] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_body = RequestBody(
             receive,
@@ -170,6 +174,12 @@ class Exchange:
     async def error(self, error: Exception) -> None:
         """Tell of `error`: as JSON to who prefers that, else as Go's server does."""
         status = status_of(error)
+        if self.page_of_error is not None and "text/html" in (
+            self.header("accept") or ""
+        ):
+            page, headers = self.page_of_error(error)
+            await self.answer(status, page, HTML, headers)
+            return
         # Only who is on the way to a page can be asked.
         asks = self.header("sec-fetch-dest") in (None, "document")
         headers = headers_of(error) if asks else quiet_headers_of(error)

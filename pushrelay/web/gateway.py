@@ -43,6 +43,7 @@ from pushrelay.web.login import Login
 from pushrelay.web.noting import WRITING, log_write
 from pushrelay.web.openapi import show_openapi
 from pushrelay.web.origin import require_own_origin
+from pushrelay.web.page_actions import PageActions
 from pushrelay.web.pings import Pings
 from pushrelay.web.proxies import Proxies
 from pushrelay.web.pushes import Pushes
@@ -114,6 +115,7 @@ class Gateway:
             **Jobs(settings, relay, bodies, chooser).handlers,
             **Lifecycle(settings, relay, self._reloader, terminate).handlers,
             **self._login.handlers,
+            **PageActions(settings, relay, chooser, self._flask).handlers,
             "import": Importing(settings, relay).take_over,
             "openapi": show_openapi,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),

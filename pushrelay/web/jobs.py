@@ -149,7 +149,9 @@ class Jobs:
         """Let nothing be expected of a job until a moment."""
         job = _job_of(exchange, path)
         form = await read_form(exchange, self._bodies, self._limits.target_bytes)
-        until = _end_of_pause(Parameters(form), self._relay.now())
+        parameters = Parameters(form)
+        parameters.require_known("until")
+        until = end_of_pause(parameters, self._relay.now())
         change = ChangeExpectation(job, lambda expected: expected.paused(until))
         await self._change(exchange, change, f"pause until {rfc3339(until)}")
 
@@ -210,8 +212,8 @@ def _read_expectation(body: bytes) -> tuple[Expectation, list[str]]:
         raise InvalidExpectation("", str(error)) from None
 
 
-def _end_of_pause(parameters: Parameters, now: int) -> int:
-    parameters.require_known("until")
+def end_of_pause(parameters: Parameters, now: int) -> int:
+    """Return until when a job is to be paused. Raises InvalidRequest."""
     until = coming_moment(parameters, "until", now)
     if until is None:
         raise InvalidRequest("say until when the job is paused, such as until=2h")

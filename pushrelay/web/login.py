@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from flask import Flask
 
-from pushrelay.errors import (
-    InvalidRequest,
-    LimitExceeded,
-    NotAuthenticated,
-    PushrelayError,
-)
+from pushrelay.errors import NotAuthenticated, PushrelayError
 from pushrelay.rights import USER, Right
 from pushrelay.token_book import TokenBook
 from pushrelay.tokens import Token, is_token
 from pushrelay.web.authentication import BASIC, BEARER, Authentication, Credentials
 from pushrelay.web.authorisation import require_right
 from pushrelay.web.errors import quiet_headers_of, reason_of, status_of, text_of
-from pushrelay.web.exchange import Exchange, Handlers, Headers
+from pushrelay.web.exchange import HTML, Exchange, Handlers, Headers
 from pushrelay.web.noting import note
+from pushrelay.web.page_forms import read_page_form
 from pushrelay.web.pages import HEADERS
-from pushrelay.web.parameters import Parameters
 from pushrelay.web.sessions import Sessions
 
 FORM_BYTES = 8 * 1024
 """More than user and password take."""
 
-_FORM = "application/x-www-form-urlencoded"
-_HTML = "text/html; charset=utf-8"
+_ADVICE = "Other clients need no session: let them send credentials with each request"
 _PRIVATE: Headers = (("Cache-Control", "no-store"),)
 
 # Relative, so that it does not matter below which path a proxy shows the relay.
@@ -71,7 +65,7 @@ class Login:
 
     async def log_in(self, exchange: Exchange, _rest: str) -> None:
         """Begin a session of who is right in the form, and show the page."""
-        form = await _read_form(exchange)
+        form = await read_page_form(exchange, FORM_BYTES, _ADVICE)
         if not self._authentication.is_required:
             await _send_to(_PAGE, exchange)
             return
@@ -105,7 +99,7 @@ class Login:
         if exchange.header("sec-fetch-site") == "cross-site":
             # Who followed a link from elsewhere may have logged in: the browser has
             # kept the cookie to itself, and sends it if our own page asks.
-            await exchange.answer(200, _AGAIN, _HTML, _PRIVATE)
+            await exchange.answer(200, _AGAIN, HTML, _PRIVATE)
         else:
             await _send_to(_LOGIN, exchange)
 
@@ -145,27 +139,10 @@ class Login:
         headers = (*HEADERS.items(), *_PRIVATE)
         if error is not None:
             headers += quiet_headers_of(error)
-        await exchange.answer(status, html.encode(), _HTML, headers)
+        await exchange.answer(status, html.encode(), HTML, headers)
 
 
 async def _send_to(
     location: str, exchange: Exchange, *headers: tuple[str, str]
 ) -> None:
     await exchange.answer(303, headers=(("Location", location), *_PRIVATE, *headers))
-
-
-async def _read_form(exchange: Exchange) -> Parameters:
-    """Return the fields of the form. Raises InvalidRequest and LimitExceeded."""
-    kind = (exchange.header("content-type") or "").partition(";")[0].strip().lower()
-    length = exchange.content_length
-    if kind != _FORM or length is None:
-        raise InvalidRequest(
-            f"this is for the form of the page, which is sent as {_FORM} with a "
-            "Content-Length. Other clients need no session: let them send credentials "
-            "with each request"
-        )
-    if length > FORM_BYTES:
-        raise LimitExceeded(
-            "body_bytes", f"the form is larger than the limit of {FORM_BYTES} bytes"
-        )
-    return Parameters((await exchange.body()).decode("latin-1"))

@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from pushrelay.errors import InconsistentPush
+from pushrelay.errors import InconsistentPush, InvalidRequest
+from pushrelay.findings import told_to
+from pushrelay.grouping_key import GroupingKey
+from pushrelay.recent_rejections import Rejection
+from pushrelay.relay import Relay
 from pushrelay.rights import Right
-from pushrelay.web.errors import reason_of
+from pushrelay.web.errors import reason_of, text_of
 from pushrelay.web.exchange import Exchange
 
 log = logging.getLogger(__name__)
@@ -56,6 +60,38 @@ def log_refusal(
         **told,
     }
     log.log(level, what, extra={"fields": _shortened(fields)})
+
+
+def keep_refusal(
+    what: str, relay: Relay, exchange: Exchange, error: Exception, job: str | None
+) -> None:
+    """Keep with the recent rejections of `relay` that something was refused; job: that
+    it is about, if it may be named."""
+    key = exchange.about if isinstance(exchange.about, GroupingKey) else None
+    text, safe_text = _texts(error)
+    relay.rejections.note(
+        Rejection(
+            what,
+            relay.now(),
+            reason_of(error),
+            text,
+            safe_text,
+            key,
+            job if key is None else key.job,
+            exchange.client,
+        )
+    )
+
+
+def _texts(error: Exception) -> tuple[str, str]:
+    """Return what may be told of `error` to who sees all groups, and to others."""
+    if isinstance(error, InconsistentPush):
+        # All of it, whatever the client was told.
+        whole = error.__cause__ or error
+        return str(whole), str(told_to(error, lambda _: False))
+    text = text_of(error)
+    # Of what is wrong with a request, it tells nothing else.
+    return text, text if isinstance(error, InvalidRequest) else ""
 
 
 def _who(exchange: Exchange) -> dict[str, str]:

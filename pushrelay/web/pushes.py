@@ -43,7 +43,7 @@ from pushrelay.web.bodies import Bodies, is_short
 from pushrelay.web.errors import reason_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.interpreter import short_turns
-from pushrelay.web.noting import log_refusal
+from pushrelay.web.noting import keep_refusal, log_refusal
 from pushrelay.web.push_request import PushRequest, push_request
 from pushrelay.writes import Push, PushAll, receipt_of
 
@@ -156,22 +156,25 @@ class Pushes:
         await exchange.answer(202)
 
     def note_rejection(self, exchange: Exchange, path: str, error: Exception) -> None:
-        """Count that a push or a deletion was refused, and log it; path: as for
-        `push`."""
+        """Count that a push or a deletion was refused, keep why, and log it; path: as
+        for `push`."""
         if not _is_dry_run(exchange):
             # Who may not push there must not use up the names that are counted.
             is_named = exchange.is_admitted and not isinstance(error, NotAllowed)
             job = self._job(path) if is_named else None
             self._relay.telemetry.rejected(reason_of(error), job)
+            what = "deletion" if exchange.method == "DELETE" else "push"
+            keep_refusal(what, self._relay, exchange, error, job)
             log_refusal("push refused", _level(error), exchange, error, {})
 
     def note_refused_report(self, exchange: Exchange, error: Exception) -> None:
-        """Count that a report of a run was refused, and log it with its job. Nobody may
-        watch who reports runs, so that all mistakes are told."""
+        """Count that a report of a run was refused, keep why, and log it with its job.
+        Nobody may watch who reports runs, so that all mistakes are told."""
         job = error.job if isinstance(error, PushrelayError) else None
         named = None if isinstance(error, NotAllowed) else job
         level = logging.WARNING if isinstance(error, _MISREPORTED) else _level(error)
         self._relay.telemetry.rejected(reason_of(error), named)
+        keep_refusal("report of a run", self._relay, exchange, error, named)
         told = {} if job is None else {"job": job}
         log_refusal("report of a run refused", level, exchange, error, told)
 

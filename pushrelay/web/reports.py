@@ -24,6 +24,7 @@ from pushrelay.web.authorisation import require_group, require_series
 from pushrelay.web.bodies import INLINE_BODY_BYTES, Bodies, is_short
 from pushrelay.web.errors import limit_of, reason_of
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.noting import keep_refusal
 from pushrelay.web.push_request import PushRequest
 from pushrelay.writes import Push, Reported, ReportRun
 
@@ -64,7 +65,7 @@ class Reports:
         with_push = replace(with_push, may_see=exchange.identity.grant.covers)
         reported = await self._relay.runs.report(with_push)
         if reported.refusal is not None:
-            self._note(key, reported.refusal)
+            self._note(exchange, key, reported.refusal)
         return reported
 
     async def _with_push(
@@ -103,10 +104,11 @@ class Reports:
             return ReportRun(report, Push(key, mode, at, EMPTY), error)
         return ReportRun(report, push)
 
-    def _note(self, key: GroupingKey, refusal: Exception) -> None:
+    def _note(self, exchange: Exchange, key: GroupingKey, refusal: Exception) -> None:
         self._relay.telemetry.rejected(reason_of(refusal), key.job)
         if limit := limit_of(refusal):
             self._relay.telemetry.limit_exceeded(limit)
+        keep_refusal("metrics of a run", self._relay, exchange, refusal, key.job)
         fields = {
             "group": str(key)[:_LOGGED_CHARACTERS],
             "reason": str(refusal)[:_LOGGED_CHARACTERS],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -25,9 +26,27 @@ PAGES = {
     "groups_page": "/groups",
     "group_page": "/group",
     "status": "/status",
+    "delete_page": "/delete",
+    "retire_page": "/retire",
+    "pause_page": "/pause",
+    "wipe_page": "/wipe",
 }
 """The pages for people, by the names of their handlers. They are on one level, so that
 links from one to the other are relative."""
+
+_FORMS = {
+    "delete_form": "/delete",
+    "retire_form": "/retire",
+    "pause_form": "/pause",
+    "resume_form": "/resume",
+    "wipe_form": "/wipe",
+}
+
+_OF_ADMIN_API = ("wipe_page", "wipe_form")
+_OF_ADMINS = (
+    *("retire_page", "retire_form", "pause_page", "pause_form", "resume_form"),
+    *_OF_ADMIN_API,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +124,8 @@ class Router:
             _route("ready", Right.HEALTH, ("GET",), f"{prefix}/-/ready"),
             _route("metrics", Right.SCRAPE, ("GET",), prefix + settings.telemetry_path),
             _route("own_metrics", Right.SCRAPE, ("GET",), prefix + OWN_METRICS_PATH),
-            *[
-                _route(name, Right.READ, ("GET",), prefix + path)
-                for name, path in PAGES.items()
-            ],
+            *_pages(settings, PAGES, "GET", Right.READ),
+            *_pages(settings, _FORMS, "POST", Right.PUSH),
             _route("static", None, ("GET",), f"{prefix}/static/", rest=True),
             _route("login", None, ("GET",), f"{prefix}/login"),
             _route("log_in", None, ("POST",), f"{prefix}/login"),
@@ -231,6 +248,17 @@ def _route(
 ) -> Route:
     pattern = re.escape(path) + ("(.*)" if rest else "")
     return Route(name, right, methods, re.compile(pattern, re.S))
+
+
+def _pages(
+    settings: Settings, paths: Mapping[str, str], method: str, right: Right
+) -> list[Route]:
+    needed = {name: Right.ADMIN if name in _OF_ADMINS else right for name in paths}
+    return [
+        _route(name, needed[name], (method,), settings.route_prefix + path)
+        for name, path in paths.items()
+        if settings.enable_admin_api or name not in _OF_ADMIN_API
+    ]
 
 
 def _part_of_job(name: str, right: Right, method: str, part: str) -> Route:

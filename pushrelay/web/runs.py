@@ -24,10 +24,7 @@ from pushrelay.web.answers import (
     READ,
     USUAL_LIMIT,
     answer,
-    bad_cursor,
-    cursor_of,
     listing,
-    place_of,
 )
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.errors import HTTPError
@@ -35,18 +32,13 @@ from pushrelay.web.exchange import Exchange, Handlers
 from pushrelay.web.moments import past_moment
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.reports import Reports, data_of
+from pushrelay.web.run_places import Place, cursor_at, place_of_run, read_run_cursor
 from pushrelay.web.streaming import Streamer
 
 _PARAMETERS = ("job", "state", "since", "until", "id", "limit", "cursor")
 _SPOOLED = "x-pushrelay-spooled"
 MOST_LOOKS = 10
 """So many times, as many runs as a page may have are looked at for those covered."""
-
-Place = tuple[int, bytes]
-"""Where a run is in the order of starts: its start and its id."""
-
-_ID_BYTES = 16
-_START_BYTES = 8
 
 
 class Runs:
@@ -114,7 +106,7 @@ class Runs:
         """Show a page of the runs, the last to start first."""
         wanted = _wanted(exchange.parameters, self._relay.now())
         runs, place = await self._covered(wanted, exchange.identity.grant)
-        next_ = None if place is None else _cursor_at(place)
+        next_ = None if place is None else cursor_at(place)
         parts = listing({"next": next_}, "runs", map(_entry, runs))
         await self._streamer.send(exchange, 200, READ, parts)
 
@@ -134,10 +126,10 @@ class Runs:
             runs = await self._relay.runs.listed(wanted)
             found += [each for each in runs if grant.covers(each.run.key)]
             if len(found) > size:
-                return found[:size], _place_of(found[size - 1])
+                return found[:size], place_of_run(found[size - 1])
             if len(runs) < wanted.limit:
                 return found, None
-            wanted = replace(wanted, after=_place_of(runs[-1]))
+            wanted = replace(wanted, after=place_of_run(runs[-1]))
         return found, wanted.after
 
 
@@ -166,7 +158,7 @@ def _wanted(parameters: Parameters, now: int) -> RunFilter:
         state=state,
         since=past_moment(parameters, "since", now),
         until=past_moment(parameters, "until", now),
-        after=None if cursor is None else _read_cursor(cursor),
+        after=None if cursor is None else read_run_cursor(cursor),
         limit=1 + (parameters.number("limit", MOST_ENTRIES) or USUAL_LIMIT),
         ids=None if id_ is None else _ids(id_),
     )
@@ -182,23 +174,6 @@ def _ids(beginning: str) -> tuple[bytes, bytes]:
         )
     first, last = ids
     return first.bytes, last.bytes
-
-
-def _place_of(listed: ListedRun) -> Place:
-    return listed.run.started_at, listed.run.id
-
-
-def _cursor_at(place: Place) -> str:
-    start, id_ = place
-    return cursor_of(start.to_bytes(_START_BYTES, "big") + id_)
-
-
-def _read_cursor(cursor: str) -> Place:
-    place = place_of(cursor)
-    start = int.from_bytes(place[:_START_BYTES], "big")
-    if len(place) != _START_BYTES + _ID_BYTES or start >= 2**63:
-        raise bad_cursor()
-    return start, place[_START_BYTES:]
 
 
 def _document(listed: ListedRun) -> dict[str, Any]:

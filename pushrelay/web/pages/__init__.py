@@ -6,7 +6,29 @@ that it does not matter below which path a proxy shows the relay.
 
 from __future__ import annotations
 
-from pushrelay.web.pages import assets, groups, status
+from pushrelay.web.pages import (
+    assets,
+    board,
+    confirm,
+    group,
+    groups,
+    job,
+    run,
+    spoken,
+    status,
+)
 from pushrelay.web.pages.layout import HEADERS, pages
 
-__all__ = ["HEADERS", "assets", "groups", "pages", "status"]
+__all__ = [
+    "HEADERS",
+    "assets",
+    "board",
+    "confirm",
+    "group",
+    "groups",
+    "job",
+    "pages",
+    "run",
+    "spoken",
+    "status",
+]

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pushrelay.freshness import IsTimestamp
 from pushrelay.groups import Group, StoredFamily
 from pushrelay.web.pages.layout import cut, moment
+from pushrelay.web.pages.series import Values, values_of
 
 FAMILIES_PER_GROUP = 200
 SERIES_BYTES = 8 * 1024
 """How much of a family's text is shown."""
+
+SERIES_PER_FAMILY = 20
+"""So many of a family's series are shown as a table, or drawn."""
 
 NAME_CHARACTERS = 200
 """How much of a name or of a label's value is shown."""
@@ -20,8 +25,11 @@ HELP_CHARACTERS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class FamilyEntry:
-    """A family as a page shows it; `series` may be cut. is_withheld: whether it has
-    gone stale, so that scrapes do not show it."""
+    """A family as a page shows it.
+
+    values: empty where it is too large; then series is its text, or the beginning of
+    it. is_withheld: whether it has gone stale, so that scrapes do not show it.
+    """
 
     name: str
     type: str
@@ -31,23 +39,25 @@ class FamilyEntry:
     series: str
     is_cut: bool
     is_withheld: bool
+    values: Values
 
 
-def family_entries(group: Group) -> list[FamilyEntry]:
-    """Return the families of `group` by name, not all of them if they are many."""
+def family_entries(
+    group: Group, is_timestamp: IsTimestamp, most: int = FAMILIES_PER_GROUP
+) -> list[FamilyEntry]:
+    """Return `most` of the families of `group` by name, with their values; those that
+    are too large as text."""
     families = sorted(group.families.values(), key=lambda family: family.name)
-    return [
-        _entry(family, is_withheld=family.name in group.withheld)
-        for family in families[:FAMILIES_PER_GROUP]
-    ]
+    return [_entry(group, family, is_timestamp) for family in families[:most]]
 
 
-def _entry(family: StoredFamily, *, is_withheld: bool) -> FamilyEntry:
-    series = family.series
-    is_cut = len(series) > SERIES_BYTES
-    if is_cut:
-        # Between two lines, if the first one is not too long already.
-        series = series[: series.rfind(b"\n", 0, SERIES_BYTES) + 1 or SERIES_BYTES]
+def _entry(
+    group: Group, family: StoredFamily, is_timestamp: IsTimestamp
+) -> FamilyEntry:
+    values = values_of(
+        group, family, SERIES_PER_FAMILY, is_timestamp=is_timestamp(family.name)
+    )
+    series, is_cut = (b"", False) if values else _cut(family.series)
     return FamilyEntry(
         name=cut(family.name, NAME_CHARACTERS),
         type=family.type.name.lower().replace("_", " "),
@@ -56,5 +66,14 @@ def _entry(family: StoredFamily, *, is_withheld: bool) -> FamilyEntry:
         size=family.size,
         series=series.decode(errors="ignore"),
         is_cut=is_cut,
-        is_withheld=is_withheld,
+        is_withheld=family.name in group.withheld,
+        values=values or Values(),
     )
+
+
+def _cut(series: bytes) -> tuple[bytes, bool]:
+    """Return the beginning of `series`, and whether that is not all."""
+    if len(series) <= SERIES_BYTES:
+        return series, False
+    # Between two lines, if the first one is not too long already.
+    return series[: series.rfind(b"\n", 0, SERIES_BYTES) + 1 or SERIES_BYTES], True

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import shlex
-from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from enum import Enum
 from urllib.parse import urlencode
 
 from flask import Response, request
 
-from pushrelay.config import Settings
+from pushrelay.errors import InvalidRequest
+from pushrelay.group_list import Condition, Order, page_of
 from pushrelay.groups import Group
 from pushrelay.web.authorisation import covered
-from pushrelay.web.pages.families import NAME_CHARACTERS, FamilyEntry, family_entries
+from pushrelay.web.pages.addresses import written_key
+from pushrelay.web.pages.examples import first_push
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -25,149 +23,226 @@ from pushrelay.web.pages.layout import (
     refresh,
     show,
     the_relay,
-    the_settings,
     who_asks,
 )
+from pushrelay.web.pages.searching import Search, read_search, text_of
+from pushrelay.web.parameters import Parameters
 
 GROUPS_PER_PAGE = 100
-PAGE_BYTES = 4 * 1024 * 1024
-"""A page ends with the group that takes it beyond this, before markup."""
+
+SHOWN_CHARACTERS = 100
+"""How much of a name or of a label's value is shown."""
+
+SHOWN_LABELS = 12
+
+PAGE_BYTES = 512 * 1024
+"""A page ends with the group whose key takes it beyond this: all that are chosen on a
+page are named in one address."""
+
+
+class State(Enum):
+    """Which groups are shown; a group may be stale, and its last push refused."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    FAILED = "failed"
+
+    def holds_for(self, group: Group) -> bool:
+        """Whether `group` is so; one that never goes stale is fresh."""
+        if self is State.FAILED:
+            return not group.last_push_successful
+        standing = group.standing
+        is_stale = standing is not None and standing.is_stale
+        return is_stale is (self is State.STALE)
+
+
+_STATE_NAMES = {
+    None: "All",
+    State.FRESH: "Fresh",
+    State.STALE: "Stale",
+    State.FAILED: "Last push failed",
+}
+
+_ORDER_NAMES = {
+    Order.KEY: "labels",
+    Order.LAST_PUSHED: "last push, newest first",
+    Order.PUSHED: "last push, oldest first",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class GroupEntry:
-    """A group as the page shows it.
+class Wanted:
+    """Which groups are asked for, and in which order; search: as it was written."""
 
-    labels: without the job, values cut. families: sorted by name, not all of them if
-    they are many; family_count and series_count count all. path: what follows
-    `metrics/` in its push URL. Times are None for never; stale_at: when it goes or went
-    stale.
+    search: str = ""
+    state: State | None = None
+    order: Order = Order.KEY
+
+    @staticmethod
+    def of(parameters: Parameters) -> Wanted:
+        """Return what a query string, or a form, asks for. Raises InvalidRequest."""
+        return Wanted(
+            (parameters.one("search") or "").strip(),
+            parameters.choice("state", State) if parameters.one("state") else None,
+            parameters.choice("sort", Order) or Order.KEY,
+        )
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What a query string asks with for the same, as little as it needs."""
+        fields = {
+            "search": self.search,
+            "state": self.state.value if self.state else "",
+            "sort": "" if self.order is Order.KEY else self.order.value,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+    def address(self, **others: str) -> str:
+        """Return the address of the page of these groups, from any page."""
+        query = urlencode(self.fields | others)
+        return f"./groups?{query}" if query else "./groups"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """A group as the list shows it.
+
+    key: as addresses carry it. labels: the job first; not all if they are many, values
+    cut. hidden_labels: how many are not shown. Times are None for never.
     """
 
-    job: str
+    key: str
     labels: list[tuple[str, str]]
-    path: str
+    hidden_labels: int
     pushed_at: datetime | None
     failed_at: datetime | None
-    last_push_successful: bool
-    stale_at: datetime | None
-    is_stale: bool
-    families: list[FamilyEntry]
-    family_count: int
-    series_count: int
+    is_failed: bool
+    stale_since: datetime | None
+    families: int
+    series: int
 
     @property
     def name(self) -> str:
-        """The grouping key, values cut."""
-        return _text((("job", self.job), *self.labels))
+        """The labels in words."""
+        return text_of(self.labels)
 
 
 @dataclass(frozen=True, slots=True)
-class GroupList:
-    """One page of the groups; next_after: where the next one goes on, "" at the end.
+class Choice:
+    """A link to other groups, or to another order of them."""
 
-    total: all groups there are. matching: those that the search left.
-    """
-
-    entries: list[GroupEntry]
-    total: int
-    matching: int
-    next_after: str
+    name: str
+    address: str
+    is_chosen: bool
+    count: int | None = None
 
 
 @pages.route("/groups", methods=["GET"], provide_automatic_options=False)
 def groups() -> Response:
     """Show a part of the groups."""
-    search, after = request.args.get("search", ""), request.args.get("after", "")
+    parameters = Parameters(request.query_string.decode("latin-1"))
+    wanted, cursor = Wanted.of(parameters), parameters.one("cursor")
     refresh()
-    shown = list_groups(covered(who_asks(), the_relay().groups()), search, after)
+    there = covered(who_asks(), the_relay().groups())
+    problem = ""
+    try:
+        found = find(there, read_search(wanted.search))
+    except InvalidRequest as error:
+        found, problem = [], str(error)
+    state, order = wanted.state, wanted.order
+    chosen = [group for group in found if state is None or state.holds_for(group)]
+    after = None if cursor is None else order.read_cursor(cursor)
+    page = page_of(chosen, Condition(), order, GROUPS_PER_PAGE, after)
+    shown = _fitting(page.groups)
+    is_last = page.next is None and len(shown) == len(page.groups)
+    next_ = "" if is_last else wanted.address(cursor=order.cursor(shown[-1]))
     return show(
         "groups.html",
-        groups=shown,
-        search=search,
-        is_first=not after,
-        first_query=urlencode({"search": search}),
-        next_query=urlencode({"search": search, "after": shown.next_after}),
-        example=_example(the_settings()),
+        now=moment(the_relay().now()),
+        rows=[row_of(group) for group in shown],
+        total=len(there),
+        matching=len(chosen),
+        wanted=wanted,
+        states=_states(found, wanted),
+        orders=_orders(wanted),
+        first="" if cursor is None else wanted.address(),
+        next=next_,
+        problem=problem,
+        example=first_push(),
     )
 
 
-def list_groups(groups: list[Group], search: str, after: str) -> GroupList:
-    """Return the page of `groups` (sorted) that follows the position `after`.
+def find(groups: Sequence[Group], search: Search) -> Sequence[Group]:
+    """Return those of `groups` (sorted by key) that `search` looks for."""
+    if search.selectors:
+        return Condition(search.selectors).choose(groups)
+    wanted = search.text
+    if not wanted:
+        return groups
+    return [g for g in groups if wanted in text_of(g.key.labels).casefold()]
 
-    search: what the text of a grouping key must contain, whatever the case.
-    after: `next_after` of another page; what is none stands for the beginning.
-    """
-    wanted = search.casefold()
-    found = [g for g in groups if wanted in _text(g.key.labels).casefold()]
-    start = bisect_right(found, _canonical(after), key=lambda g: g.key.canonical)
-    entries: list[GroupEntry] = []
+
+def _fitting(groups: list[Group]) -> list[Group]:
+    """Return as many of the first as a page takes, and one at least."""
     size = 0
-    for group in islice(found, start, start + GROUPS_PER_PAGE):
-        entries.append(_group_entry(group))
-        size += _size(entries[-1])
+    for number, group in enumerate(groups):
+        size += len(group.key.canonical)
         if size > PAGE_BYTES:
-            break
-    end = start + len(entries)
-    return GroupList(
-        entries,
-        total=len(groups),
-        matching=len(found),
-        next_after=_position(found[end - 1]) if end < len(found) else "",
-    )
+            return groups[: number or 1]
+    return groups
 
 
-def _text(labels: Iterable[tuple[str, str]]) -> str:
-    """Return a grouping key as a person reads it on the page."""
-    return " ".join(f'{name}="{value}"' for name, value in labels)
+def _states(found: Sequence[Group], wanted: Wanted) -> list[Choice]:
+    stale = sum(map(State.STALE.holds_for, found))
+    counts = {
+        None: len(found),
+        State.FRESH: len(found) - stale,
+        State.STALE: stale,
+        State.FAILED: sum(map(State.FAILED.holds_for, found)),
+    }
+    return [
+        Choice(
+            name,
+            Wanted(wanted.search, state, wanted.order).address(),
+            state is wanted.state,
+            counts[state],
+        )
+        for state, name in _STATE_NAMES.items()
+    ]
 
 
-def _position(group: Group) -> str:
-    return base64.urlsafe_b64encode(group.key.canonical).decode().rstrip("=")
+def _orders(wanted: Wanted) -> list[Choice]:
+    return [
+        Choice(
+            name,
+            Wanted(wanted.search, wanted.state, order).address(),
+            order is wanted.order,
+        )
+        for order, name in _ORDER_NAMES.items()
+    ]
 
 
-def _canonical(position: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(position + "=" * (-len(position) % 4))
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _group_entry(group: Group) -> GroupEntry:
-    (_, job), *others = group.key.labels
+def row_of(group: Group) -> GroupRow:
+    """Return what a list shows of `group`."""
+    labels, layout = group.key.labels, group.payload.layout
     standing = group.standing
-    stale_at = standing.stale_at if standing else None
-    return GroupEntry(
-        job=cut(job, NAME_CHARACTERS),
-        labels=[
-            (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
-            for name, value in others
-        ],
-        path=group.key.path,
-        pushed_at=moment(group.pushed_at),
-        failed_at=moment(group.failed_at),
-        last_push_successful=group.last_push_successful,
-        stale_at=moment(stale_at),
-        is_stale=bool(standing and standing.is_stale),
-        families=family_entries(group),
-        family_count=len(group.payload.layout.families),
-        series_count=group.payload.layout.size,
+    is_stale = standing is not None and standing.is_stale
+    return GroupRow(
+        written_key(group.key),
+        _short(labels),
+        max(len(labels) - SHOWN_LABELS, 0),
+        moment(group.pushed_at),
+        moment(group.failed_at),
+        not group.last_push_successful,
+        moment(standing.stale_at) if standing and is_stale else None,
+        len(layout.families),
+        layout.size,
     )
 
 
-def _shown(text: str) -> str:
-    return cut(text, NAME_CHARACTERS)
-
-
-def _size(entry: GroupEntry) -> int:
-    return len(entry.path) + sum(
-        len(family.help) + len(family.series) for family in entry.families
-    )
-
-
-def _example(settings: Settings) -> str:
-    """Return a command that pushes to this relay, as the client sees it."""
-    prefix = settings.external_path or settings.route_prefix
-    origin = settings.external_origin or f"{request.scheme}://{request.host}"
-    url = f"{origin}{prefix}/metrics/job/example"
-    return f"echo 'example_rows 42' | curl --data-binary @- {shlex.quote(url)}"
+def _short(labels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the first of `labels`, cut to what a list shows of them."""
+    return [
+        (cut(name, SHOWN_CHARACTERS), cut(value, SHOWN_CHARACTERS))
+        for name, value in labels[:SHOWN_LABELS]
+    ]

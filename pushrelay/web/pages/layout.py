@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from pushrelay.relay import Relay
 from pushrelay.rights import Identity, Right
 from pushrelay.web.errors import quiet_headers_of, status_of, text_of
 from pushrelay.web.flask_bridge import HAS_SESSION, IDENTITY
+from pushrelay.web.pages.messages import message_of
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -28,6 +31,12 @@ HEADERS = {
 }
 """Headers of the pages and of their assets: what was pushed can run nothing, even if it
 were not escaped, and nobody else learns or keeps hold of who looks at it."""
+
+_OF_THE_MOMENT = re.compile(
+    r'(?<=<html lang="en") data-now="[^"]*"|(?<= data-relative>)[^<]*'
+    r'|(?<= data-relative="bare">)[^<]*'
+)
+"""What of a page is another one each time, which the script keeps current by itself."""
 
 pages = Blueprint(
     "pages", __name__, template_folder=str(Path(__file__).parents[1] / "templates")
@@ -66,21 +75,21 @@ def refresh() -> None:
 def show(template: str, status: int = 200, **shown: Any) -> Response:
     """Return the page that `template` makes of what is `shown`.
 
-    The same page again, asked for with its ETag, is but a 304.
+    The same page again, asked for with its ETag, is but a 304; how long ago things were
+    does not count. now: the moment that this is told from.
     """
-    identity, settings = who_asks(), the_settings()
     html = render_template(
         template,
-        identity=identity,
         has_session=request.environ.get(HAS_SESSION, False),
-        may=_rights(identity, settings),
         is_current=g.get("is_current", True),
-        settings=settings,
+        message=message_of(request.args),
+        **frame_of(who_asks(), the_settings()),
         **shown,
     )
     response = Response(html, status, headers={"Cache-Control": "no-store"})
     if status == 200:
-        response.add_etag()
+        same = sha256(_OF_THE_MOMENT.sub("", html).encode())
+        response.set_etag(same.hexdigest()[:32], weak=True)
         response.make_conditional(request)
     return response
 
@@ -91,6 +100,15 @@ def _show_error(error: PushrelayError) -> Response:
     response = show("error.html", status_of(error), error=text_of(error))
     response.headers.extend(quiet_headers_of(error))
     return response
+
+
+def frame_of(identity: Identity, settings: Settings) -> dict[str, Any]:
+    """Return what the frame of each page shows, for `identity`."""
+    return {
+        "identity": identity,
+        "may": _rights(identity, settings),
+        "settings": settings,
+    }
 
 
 def moment(nanoseconds: int | None) -> datetime | None:

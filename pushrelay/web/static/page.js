@@ -1,32 +1,228 @@
-// Deletions: the only thing on the page that needs a script.
+// Times in the reader's zone, and pages that stay current without being reloaded.
+// All of it is there without this script, as it was when the page was asked for.
 "use strict";
 
-function tell(text) {
-  const message = document.getElementById("message");
-  message.textContent = text;
-  message.hidden = false;
-  message.scrollIntoView({ block: "center" });
+const EVERY = 10_000; // ms between two looks at whether there is something new
+const AT_LEAST = 300_000; // between two of them, however often they failed
+const PATIENCE = 30_000;
+const FORM_FIELDS = "textarea, select, input:not([type=checkbox], [type=radio])";
+
+// --- times ---
+
+// How far the relay's clock is ahead of this one.
+const skew = Number(document.documentElement.dataset.now) * 1000 - Date.now() || 0;
+const local = new Intl.DateTimeFormat(undefined, {
+  dateStyle: "medium",
+  timeStyle: "medium",
+});
+
+function span(seconds) {
+  const [size, unit] =
+    seconds < 60 ? [1, "s"]
+    : seconds < 3600 ? [60, "min"]
+    : seconds < 172_800 ? [3600, "h"]
+    : [86_400, "d"];
+  return `${Math.floor(seconds / size)} ${unit}`;
 }
 
-async function act(button) {
-  if (!window.confirm(button.dataset.confirm)) {
+function relative(time) {
+  const seconds = (Date.now() + skew - Date.parse(time.dateTime)) / 1000;
+  const length = span(Math.abs(seconds));
+  if (time.dataset.relative === "bare") {
+    return length;
+  }
+  return seconds < 0 ? `in ${length}` : `${length} ago`;
+}
+
+function keepTime() {
+  if (document.hidden) {
     return;
   }
-  button.disabled = true;
-  try {
-    const answer = await fetch(button.dataset.url, { method: button.dataset.method });
-    if (answer.ok) {
-      window.location.reload();
-      return;
+  for (const time of document.querySelectorAll("time[data-relative]")) {
+    const text = relative(time);
+    if (time.textContent !== text) {
+      time.textContent = text;
     }
-    tell(`The relay answered ${answer.status}: ${await answer.text()}`);
-  } catch (error) {
-    tell(`The relay did not answer: ${error.message}`);
   }
-  button.disabled = false;
 }
 
-for (const button of document.querySelectorAll("button[data-url]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => act(button));
+// For times as the server wrote them, once.
+function localise(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const text = local.format(new Date(time.dateTime));
+    if ("relative" in time.dataset) {
+      time.title = `${text} (${time.title})`;
+    } else {
+      time.title = time.textContent;
+      time.textContent = text;
+    }
+  }
+}
+
+// --- live regions: elements with data-live and an id ---
+
+const shown = new Map(); // what is in each of them, as the server wrote it
+let etag = null;
+let timer = 0;
+let failures = 0;
+let lastSeen = Date.now();
+let isLooking = false;
+
+function liveRegions(root) {
+  return root.querySelectorAll("[data-live][id]");
+}
+
+// What stands for the same thing in an older and in a newer region.
+function nameOf(element) {
+  if (element.id) {
+    return `#${element.id}`;
+  }
+  if (element.matches("details")) {
+    const place = element.closest("article, section, tr");
+    const title = place?.querySelector("h2, h3, th")?.textContent ?? "";
+    return `${title}\n${element.querySelector("summary")?.textContent}`;
+  }
+  return element.name
+    ? `${element.name}=${element.matches(FORM_FIELDS) ? "" : element.value}`
+    : `${element.tagName} ${element.getAttribute("href")}`;
+}
+
+// Whether somebody is at work there who must not be disturbed.
+function isInUse(region) {
+  const active = document.activeElement;
+  if (region.contains(active) && active.matches(FORM_FIELDS)) {
+    return true;
+  }
+  const selection = window.getSelection();
+  return !selection.isCollapsed && selection.containsNode(region, true);
+}
+
+function replaceContent(region, fresh) {
+  const active = region.contains(document.activeElement) ? document.activeElement : null;
+  const focused = active && nameOf(active);
+  const open = new Map();
+  for (const details of region.querySelectorAll("details")) {
+    open.set(nameOf(details), details.open);
+  }
+  const checked = new Map();
+  for (const box of region.querySelectorAll("[type=checkbox], [type=radio]")) {
+    checked.set(nameOf(box), box.checked);
+  }
+  const written = new Map();
+  for (const field of region.querySelectorAll("input[id], textarea[id]")) {
+    if (field.matches(FORM_FIELDS) && field.value !== field.defaultValue) {
+      written.set(field.id, field.value);
+    }
+  }
+  localise(fresh);
+  region.replaceChildren(...fresh.childNodes);
+  for (const details of region.querySelectorAll("details")) {
+    details.open = open.get(nameOf(details)) ?? details.open;
+  }
+  for (const box of region.querySelectorAll("[type=checkbox], [type=radio]")) {
+    box.checked = checked.get(nameOf(box)) ?? box.checked;
+  }
+  for (const [id, value] of written) {
+    const field = document.getElementById(id);
+    if (field) {
+      field.value = value;
+    }
+  }
+  if (focused) {
+    const candidates = [...region.querySelectorAll("a, button, input, summary, [tabindex]")];
+    candidates.find((one) => nameOf(one) === focused)?.focus({ preventScroll: true });
+  }
+}
+
+// Returns whether all of it is shown now.
+function apply(html) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  const [x, y] = [window.scrollX, window.scrollY];
+  let isComplete = true;
+  for (const region of liveRegions(document)) {
+    const replacement = fresh.getElementById(region.id);
+    const markup = replacement?.innerHTML;
+    if (replacement === null || markup === shown.get(region.id)) {
+      continue;
+    }
+    if (isInUse(region)) {
+      isComplete = false;
+      continue;
+    }
+    replaceContent(region, replacement);
+    shown.set(region.id, markup);
+  }
+  document.title = fresh.title;
+  window.scrollTo(x, y);
+  keepTime();
+  return isComplete;
+}
+
+async function ask() {
+  const answer = await fetch(window.location.href, {
+    headers: { Accept: "text/html", ...(etag && { "If-None-Match": etag }) },
+    cache: "no-store",
+    redirect: "manual",
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+  if (answer.type === "opaqueredirect" || answer.status === 401) {
+    throw new Error("you are no longer logged in. Reload the page");
+  }
+  if (answer.status === 304) {
+    return;
+  }
+  if (!answer.ok) {
+    throw new Error(`the relay answered ${answer.status}. Reload the page to see why`);
+  }
+  const seen = answer.headers.get("ETag");
+  etag = apply(await answer.text()) ? seen : null;
+}
+
+function say(text) {
+  const currency = document.getElementById("currency");
+  if (currency.textContent !== text) {
+    currency.textContent = text;
+  }
+}
+
+async function look() {
+  if (isLooking || document.hidden) {
+    return;
+  }
+  window.clearTimeout(timer);
+  isLooking = true;
+  try {
+    await ask();
+    say(failures ? "Current again." : "");
+    failures = 0;
+    lastSeen = Date.now();
+  } catch (error) {
+    failures += 1;
+    const reason = error instanceof TypeError || error.name === "TimeoutError"
+      ? "the relay does not answer" : error.message;
+    say(`Not current since ${local.format(lastSeen)}: ${reason}.`);
+  }
+  isLooking = false;
+  wait();
+}
+
+function wait() {
+  window.clearTimeout(timer);
+  if (!document.hidden) {
+    timer = window.setTimeout(look, Math.min(EVERY * 2 ** failures, AT_LEAST));
+  }
+}
+
+for (const region of liveRegions(document)) {
+  shown.set(region.id, region.innerHTML);
+}
+localise(document);
+keepTime();
+window.setInterval(keepTime, 1000);
+if (shown.size) {
+  document.addEventListener("visibilitychange", () => {
+    keepTime();
+    look();
+  });
+  wait();
 }

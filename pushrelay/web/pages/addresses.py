@@ -1,0 +1,32 @@
+"""Where pages are, from any other page: all are on one level."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from urllib.parse import urlencode
+
+from pushrelay.grouping_key import GroupingKey
+
+
+def job_address(job: str, instance: str | None = None, **more: str) -> str:
+    """Return that of a job, or of its `instance`."""
+    asked = {"job": job}
+    if instance is not None:
+        asked["instance"] = instance
+    return "./job?" + urlencode({**asked, **more})
+
+
+def run_address(id_: bytes) -> str:
+    """Return that of the run with this id."""
+    return f"./run?id={uuid.UUID(bytes=id_)}"
+
+
+def group_address(key: GroupingKey) -> str:
+    """Return that of a group."""
+    return f"./group?key={written_key(key)}"
+
+
+def written_key(key: GroupingKey) -> str:
+    """Return what stands for a grouping key in an address."""
+    return base64.urlsafe_b64encode(key.canonical).decode().rstrip("=")

@@ -1,0 +1,117 @@
+"""The page of one group: what was pushed under its key, when, and until when it is
+fresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from flask import Response, request
+
+from pushrelay.freshness import Policy
+from pushrelay.groups import Group
+from pushrelay.web.errors import HTTPError
+from pushrelay.web.pages.addresses import group_address, job_address, written_key
+from pushrelay.web.pages.families import (
+    FAMILIES_PER_GROUP,
+    NAME_CHARACTERS,
+    FamilyEntry,
+    family_entries,
+)
+from pushrelay.web.pages.keys import group_in, read_key
+from pushrelay.web.pages.layout import (
+    cut,
+    moment,
+    pages,
+    refresh,
+    show,
+    the_relay,
+    who_asks,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """A group as its own page and the page of its job show it.
+
+    labels: all but the job, values cut. Times are None for never. policy: None if it
+    never goes stale. families: of the first ones, by name; family_count and
+    series_count count all.
+    """
+
+    labels: list[tuple[str, str]]
+    address: str
+    pushed_at: datetime | None
+    failed_at: datetime | None
+    last_push_successful: bool
+    policy: Policy | None
+    stale_at: datetime | None
+    forget_at: datetime | None
+    is_stale: bool
+    withheld: int
+    families: list[FamilyEntry]
+    family_count: int
+    series_count: int
+
+
+@pages.route("/group", methods=["GET"], provide_automatic_options=False)
+def group() -> Response:
+    """Show a group."""
+    refresh()
+    relay = the_relay()
+    found = _found(request.args.get("key", ""))
+    labels = dict(found.key.labels)
+    return show(
+        "group.html",
+        now=moment(relay.now()),
+        group=group_status(found, FAMILIES_PER_GROUP),
+        key=written_key(found.key),
+        path=found.key.path,
+        job=cut(found.key.job, NAME_CHARACTERS),
+        job_address=job_address(found.key.job, labels.get("instance", "")),
+    )
+
+
+def group_status(group: Group, most: int) -> GroupStatus:
+    """Return what is to be said of `group`, and of `most` of its families."""
+    standing = group.standing
+    families = []
+    if most:
+        families = family_entries(group, the_relay().policies.is_timestamp, most)
+    return GroupStatus(
+        labels=[
+            (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
+            for name, value in group.key.labels[1:]
+        ],
+        address=group_address(group.key),
+        pushed_at=moment(group.pushed_at),
+        failed_at=moment(group.failed_at),
+        last_push_successful=group.last_push_successful,
+        policy=standing.policy if standing else None,
+        stale_at=moment(standing.stale_at) if standing else None,
+        forget_at=moment(standing.forget_at) if standing else None,
+        is_stale=bool(standing and standing.is_stale),
+        withheld=len(group.withheld),
+        families=families,
+        family_count=len(group.payload.layout.families),
+        series_count=group.payload.layout.size,
+    )
+
+
+def _found(written: str) -> Group:
+    """Return the group with the key that is `written` so, if who asks may see it."""
+    key = read_key(written)
+    group = group_in(the_relay().groups(), key)
+    # Whether there is one that is none of their business is none, either.
+    if group is None or not who_asks().grant.covers(key):
+        raise _unknown()
+    return group
+
+
+def _unknown() -> HTTPError:
+    return HTTPError(
+        HTTPStatus.NOT_FOUND,
+        "no such group is known; nothing was pushed under its key, or it was deleted, "
+        "retired or forgotten since",
+    )

@@ -1,0 +1,177 @@
+"""The page of one run: how it ended, what it said, and what came before and after."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+
+from flask import Response, request
+
+from pushrelay.listed_runs import ListedRun
+from pushrelay.run_cases import RunCases
+from pushrelay.run_fields import parse_uuid
+from pushrelay.runs import LARGEST_TAIL
+from pushrelay.shown import shown
+from pushrelay.web.errors import HTTPError
+from pushrelay.web.pages.addresses import job_address, run_address
+from pushrelay.web.pages.families import NAME_CHARACTERS
+from pushrelay.web.pages.layout import (
+    cut,
+    moment,
+    pages,
+    refresh,
+    show,
+    the_relay,
+    who_asks,
+)
+from pushrelay.web.pages.run_words import Ending, code_of, ending_of, usage_facts
+
+NEIGHBOURS = 1000
+"""Among so many of the last runs of its key, the ones beside a run are looked for."""
+
+MOST_ATTEMPTS = 10
+"""So many attempts before and after a run are shown."""
+
+PROBLEMS = 20
+PROBLEM_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run as pages show it; times are None where they are not known.
+
+    took: nanoseconds, so far if it is still running. code: exit code or signal.
+    """
+
+    id: bytes
+    ending: Ending
+    started_at: datetime | None
+    finished_at: datetime | None
+    took: int | None
+    code: str
+    attempt: int
+    host: str
+    labels: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The runs of the same key around a run.
+
+    before, after: ids, None if there is none, or none that is known. attempts: of what
+    it is an attempt to do, with itself; empty if it is the only one.
+    """
+
+    before: bytes | None
+    after: bytes | None
+    attempts: list[RunEntry]
+
+
+@pages.route("/run", methods=["GET"], provide_automatic_options=False)
+def run() -> Response:
+    """Show a run."""
+    id_ = _id_of(request.args.get("id", ""))
+    refresh()
+    runs, now = the_relay().runs, the_relay().now()
+    listed = runs.find_blocking(id_.bytes)
+    # Whether there is one that is none of their business is none, either.
+    if listed is None or not who_asks().grant.covers(listed.run.key):
+        raise HTTPError(
+            HTTPStatus.NOT_FOUND,
+            f"no run {id_} is known; it was not reported, its job is retired, or it "
+            "was so long ago that it was let go",
+        )
+    found, end = listed.run, listed.run.end
+    labels = dict(found.key.labels)
+    return show(
+        "run.html",
+        now=moment(now),
+        run=run_entry(listed, now),
+        id=str(id_),
+        job=cut(found.key.job, NAME_CHARACTERS),
+        job_address=job_address(found.key.job, labels.get("instance", "")),
+        stdout=end.stdout if end else None,
+        stderr=end.stderr if end else None,
+        usage=usage_facts(end.usage) if end else [],
+        problems=[
+            cut(problem, PROBLEM_CHARACTERS)
+            for problem in (end.problems if end else ())[:PROBLEMS]
+        ],
+        trace_id=found.trace_id,
+        beside=_beside(runs, listed, now),
+        most_output=LARGEST_TAIL,
+        run_address=run_address,
+    )
+
+
+def run_entry(listed: ListedRun, now: int) -> RunEntry:
+    """Return what pages show of a run at `now`."""
+    found, end = listed.run, listed.run.end
+    took = None if end is None else end.duration
+    if end is None and not listed.is_abandoned:
+        took = max(now - found.started_at, 0)
+    return RunEntry(
+        found.id,
+        ending_of(listed),
+        moment(found.started_at),
+        moment(end.finished_at) if end else None,
+        took,
+        code_of(end),
+        found.attempt,
+        cut(found.host or "", NAME_CHARACTERS),
+        [
+            (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
+            for name, value in found.key.labels[1:]
+        ],
+    )
+
+
+def _id_of(written: str) -> uuid.UUID:
+    id_ = parse_uuid(written)
+    if id_ is None:
+        raise HTTPError(
+            HTTPStatus.NOT_FOUND,
+            f"{shown(written)} is no id of a run; it is a UUID such as "
+            "0190b5a4-7e12-7c4e-9a51-3f1f2a6d8c00, as links to runs have it",
+        )
+    return id_
+
+
+def _beside(runs: RunCases, listed: ListedRun, now: int) -> Beside:
+    key = listed.run.key
+    marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
+    ids = [mark.id for mark in marks]
+    if listed.run.id not in ids:
+        return Beside(None, None, [])
+    at = ids.index(listed.run.id)
+    return Beside(
+        ids[at - 1] if at else None,
+        ids[at + 1] if at + 1 < len(ids) else None,
+        _attempts(runs, listed, ids[:at], ids[at + 1 :], now),
+    )
+
+
+def _attempts(
+    runs: RunCases,
+    listed: ListedRun,
+    before: list[bytes],
+    after: list[bytes],
+    now: int,
+) -> list[RunEntry]:
+    """Return the attempts of which the run is one, those of them that are kept."""
+    found = [listed]
+    for id_ in reversed(before[-MOST_ATTEMPTS:]):
+        if found[0].run.attempt == 1:
+            break
+        one = runs.find_blocking(id_)
+        if one is None or one.run.attempt != found[0].run.attempt - 1:
+            break
+        found.insert(0, one)
+    for id_ in after[:MOST_ATTEMPTS]:
+        one = runs.find_blocking(id_)
+        if one is None or one.run.attempt != found[-1].run.attempt + 1:
+            break
+        found.append(one)
+    return [run_entry(each, now) for each in found] if len(found) > 1 else []
