@@ -87,8 +87,17 @@ def draw_times(
         lines += path("now", f"M{place:.1f} 0v{height}")
         written.append(text("now", place, base, _anchor(place), "now"))
         names = [tick for tick in names if abs(tick[0] - place) > _BESIDE_NOW]
-    written += [text(name, at, base, "middle", "tick") for at, name in names]
+    written += [text(name, at, base, "middle", "tick") for at, name in _zoned(names)]
     return lines, joined(written)
+
+
+def _zoned(names: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return the same with the zone after the first time of day: there is no room for
+    more on a phone."""
+    for n, (place, name) in enumerate(names):
+        if ":" in name:
+            return [*names[:n], (place, f"{name} UTC"), *names[n + 1 :]]
+    return names
 
 
 def _anchor(place: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import inf, isfinite, log
+from math import copysign, exp, inf, isfinite, log
 
 from pushrelay.exposition.native_histogram import NativeBucket
 
@@ -58,8 +58,9 @@ def _gap(before: Bucket, after: Bucket) -> list[Bucket]:
     count = min(_buckets_between(begin, end, before, after), _MOST_GAP)
     if count == 1:
         return [(begin, end, 0.0)]
-    growth = (end / begin) ** (1 / count)
-    bounds = [begin, *[begin * growth**n for n in range(1, count)], end]
+    sign, first, last = copysign(1, begin), log(abs(begin)), log(abs(end))
+    between = [first + (last - first) * n / count for n in range(1, count)]
+    bounds = [begin, *[sign * exp(exponent) for exponent in between], end]
     return [(lower, upper, 0.0) for lower, upper in pairwise(bounds)]
 
 
@@ -78,4 +79,4 @@ def _buckets_between(begin: float, end: float, before: Bucket, after: Bucket) ->
 
 
 def _together(buckets: Sequence[Bucket]) -> Bucket:
-    return buckets[0][0], buckets[-1][1], sum([count for _, _, count in buckets])
+    return buckets[0][0], buckets[-1][1], sum([count for _, _, count in buckets], 0.0)

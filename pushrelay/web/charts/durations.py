@@ -75,20 +75,22 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     shown = plane(_KEYS, _HEIGHT, grid, *lines) + times
     shown += _key("median", f"median {in_words(median)}", "0%")
     shown += _key("high", f"95th percentile {in_words(high)}", "42%")
-    dots = [
-        _Dot(mark, duration, scale.place(mark.started_at), top_of(duration))
-        for mark, duration in lasted.items()
-    ]
     names = [
         words_at(in_words(tick), 0, _KEYS + top_of(tick) - 3, look="tick over")
         for tick in ticks
+    ]
+    # Below the dots: none may be hidden by a name.
+    shown += joined(names)
+    dots = [
+        _Dot(mark, duration, scale.place(mark.started_at), top_of(duration))
+        for mark, duration in lasted.items()
     ]
     label = (
         f"durations of {counted(len(lasted), 'run', 'runs')} {span}: median "
         f"{in_words(median)}, 95th percentile {in_words(high)}, longest "
         f"{in_words(ordered[-1])}"
     )
-    over = plane(_KEYS, _HEIGHT, *_links(dots)) + joined(names)
+    over = plane(_KEYS, _HEIGHT, *_links(dots))
     return chart("durations", bottom + AXIS, label, shown, over)
 
 

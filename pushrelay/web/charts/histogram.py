@@ -20,6 +20,10 @@ _GAP = 2.0
 _LOWEST = 2.0
 _WIDEST = 250.0
 _FEWEST_FOR_THIRDS = 6
+# From here on, counts have exponents.
+_MANY = 1e15
+# Sums of such counts are still finite.
+_LARGEST = 1e300
 
 
 def histogram(buckets: Sequence[Bucket], label: str) -> Markup:
@@ -28,8 +32,8 @@ def histogram(buckets: Sequence[Bucket], label: str) -> Markup:
     label: what was observed. Counts that are no numbers are shown as none.
     """
     shown = columns([(lower, upper, _sane(n)) for lower, upper, n in buckets])
-    total = sum([count for _, _, count in shown])
-    most = max([count for _, _, count in shown], default=0)
+    total = sum([count for _, _, count in shown], 0.0)
+    most = max([count for _, _, count in shown], default=0.0)
     width = min(WIDTH / max(len(shown), 1), _WIDEST)
     bars = [
         _bar(bucket, place * width, width, most)
@@ -124,8 +128,8 @@ def _bound(bound: float) -> str:
 
 
 def _amount(count: float) -> str:
-    return f"{count:,.0f}" if count == int(count) else f"{count:,.4g}"
+    return f"{count:,.0f}" if count.is_integer() and count < _MANY else f"{count:,.4g}"
 
 
 def _sane(count: float) -> float:
-    return float(count) if isfinite(count) and count > 0 else 0.0
+    return min(float(count), _LARGEST) if isfinite(count) and count > 0 else 0.0

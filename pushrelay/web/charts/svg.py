@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from markupsafe import Markup, escape
 
 WIDTH = 1000
-"""Units that a plane is wide, whatever its width on a screen. Its height is in pixels."""
+"""Units that a plane is wide, whatever that is on a screen; its height is in pixels."""
 
 
 def element(
@@ -44,7 +44,7 @@ def chart(kind: str, height: int, label: str, shown: Markup, links: Markup) -> M
 
 
 def plane(top: int, height: int, *content: Markup) -> Markup:
-    """Return `content`, in units of WIDTH and pixels, stretched to the chart's width."""
+    """Return `content`, in units of WIDTH and pixels, stretched to the chart."""
     attributes: dict[str, str | float] = {
         "y": top,
         "width": "100%",

@@ -16,7 +16,7 @@ Mark = TypeVar("Mark")
 def told_apart(
     marks: Sequence[Mark], cell_of: Callable[[Mark, float], Hashable], finest: float
 ) -> list[list[Mark]]:
-    """Return `marks`, those together that fall into one cell, in the order of the first.
+    """Return `marks`, those of one cell together, in the order of the first of them.
 
     cell_of: where a mark falls with cells of so many units. They are of `finest` units,
     or as much coarser as it takes to have no more than MOST_MARKS, if that is possible.

@@ -1,4 +1,4 @@
-"""Runs over days: when each began, how long it took, how it ended, which are missing."""
+"""Runs over days: when each began, how long it took, how it ended; what is missing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Piece:
     def cell(self, size: float) -> Hashable:
         """Return what is the same for those that are drawn as one."""
         place = self.lane, self.track, self.look
-        if self.right - self.left > max(size, _RING):
+        if self.runs and self.right - self.left > max(size, _RING):
             return *place, self.runs[0].id, self.times[0]
         return *place, self.left // size
 
@@ -90,7 +90,9 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
     ]
     single.sort(key=lambda piece: (piece.times[0], piece.until))
     tracks = _lay_tracks(single, len(drawn))
-    pieces = _merged(single)
+    runs = _merged([piece for piece in single if piece.runs])
+    # On their own, so that many runs do not make few of them.
+    missed = _merged([piece for piece in single if not piece.runs])
     names = [] if _needs_no_names(lanes) else [lane.name for lane in drawn]
     tops, height = _tops(tracks, bool(names))
     lines, times = draw_times(scale, height, height + AXIS - 4, now)
@@ -101,9 +103,11 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
         more = counted(len(lanes) - MOST_LANES, "more instance", "more instances")
         shown.append(words_at(f"and {more}", 0, height + 2 * AXIS - 4))
         height += AXIS
-    marks = plane(0, height, *[_draw(piece, tops[piece.lane]) for piece in pieces])
+    drawn_pieces = [_draw(piece, tops[piece.lane]) for piece in runs + missed]
     label = _label(lanes, scale, now)
-    return chart("timeline", height + AXIS, label, joined(shown), marks)
+    return chart(
+        "timeline", height + AXIS, label, joined(shown), plane(0, height, *drawn_pieces)
+    )
 
 
 def _merged(single: list[_Piece]) -> list[_Piece]:
