@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from pushrelay.model import Histogram, Summary
 from pushrelay.telemetry.values import HistogramValue, SlidingSummary
 
@@ -69,3 +71,28 @@ def test_quantiles_are_of_all_parts_together() -> None:
         summary.observe(value, now=SlidingSummary.SLICE_SECONDS)
     ordered = [value for _, value in summary.value(now=150).quantiles]
     assert ordered == [1, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("values", "quantile", "expected"),
+    [
+        ([], 0.5, None),
+        ([0.5], 0.5, 0.5),
+        ([1.5], 0.5, 1.5),
+        ([0.5, 0.5, 3, 3], 0.5, 1.0),
+        ([0.5] * 99 + [3], 0.99, 1.0),
+        ([0.5] * 98 + [3] * 2, 0.99, 3.0),
+        # Nothing is known of what is beyond.
+        ([9], 0.5, 4),
+        ([0.5, 9], 0.99, 4),
+        ([0.5, 1.5], 0.0, 0.0),
+        ([0.5, 1.5], 1.0, 2.0),
+    ],
+)
+def test_a_histogram_tells_about_how_large_most_values_were(
+    values: list[float], quantile: float, expected: float | None
+) -> None:
+    histogram = HistogramValue((1, 2, 4))
+    for value in values:
+        histogram.observe(value)
+    assert histogram.quantile(quantile) == expected
