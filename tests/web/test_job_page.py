@@ -342,6 +342,15 @@ def test_a_run_says_how_it_ended_where_and_at_which_attempt(
     )
 
 
+def test_runs_without_an_end_go_on_or_are_abandoned(told: Told, job: str) -> None:
+    told.expect(job, max_runtime="1h")
+    told.began(job, 2 * HOUR)
+    told.began(job, 5 * MINUTE)
+    said = words_of(page_of(told, job)).partition(" Runs Runs,")[2]
+    assert "still running 5 min so far" in said
+    assert "abandoned: no end was reported" in said
+
+
 def test_without_the_database_the_rest_is_shown(
     told: Told, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
