@@ -149,7 +149,7 @@ def _runs(
             wanted = replace(wanted, after=end)
     except StoreUnavailable:
         return None
-    entries = [run_entry(each, seen.now) for each in found[:RUNS_PER_PAGE]]
+    entries = [run_entry(each) for each in found[:RUNS_PER_PAGE]]
     return RunsPage(entries, _address(seen, days, cursor_at(end)) if end else "")
 
 

@@ -42,7 +42,7 @@ PROBLEM_CHARACTERS = 1000
 class RunEntry:
     """A run as pages show it; times are None where they are not known.
 
-    took: nanoseconds, so far if it is still running. code: exit code or signal.
+    took: nanoseconds. code: exit code or signal.
     """
 
     id: bytes
@@ -84,7 +84,7 @@ def run() -> Response:
     """Show a run."""
     id_ = _id_of(request.args.get("id", ""))
     refresh()
-    runs, now = the_relay().runs, the_relay().now()
+    runs = the_relay().runs
     listed = runs.find_blocking(id_.bytes)
     # Whether there is one that is none of their business is none, either.
     if listed is None or not who_asks().grant.covers(listed.run.key):
@@ -97,8 +97,8 @@ def run() -> Response:
     labels = dict(found.key.labels)
     return show(
         "run.html",
-        now=moment(now),
-        run=run_entry(listed, now),
+        now=moment(the_relay().now()),
+        run=run_entry(listed),
         id=str(id_),
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),
@@ -109,7 +109,7 @@ def run() -> Response:
             for problem in (end.problems if end else ())[:PROBLEMS]
         ],
         trace_id=found.trace_id,
-        beside=_beside(runs, listed, now),
+        beside=_beside(runs, listed),
         run_address=run_address,
     )
 
@@ -127,18 +127,15 @@ def _outputs(end: End | None) -> list[Output]:
     ]
 
 
-def run_entry(listed: ListedRun, now: int) -> RunEntry:
-    """Return what pages show of a run at `now`."""
+def run_entry(listed: ListedRun) -> RunEntry:
+    """Return what pages show of a run."""
     found, end = listed.run, listed.run.end
-    took = None if end is None else end.duration
-    if end is None and not listed.is_abandoned:
-        took = max(now - found.started_at, 0)
     return RunEntry(
         found.id,
         ending_of(listed),
         moment(found.started_at),
         moment(end.finished_at) if end else None,
-        took,
+        end.duration if end else None,
         code_of(end),
         found.attempt,
         cut(found.host or "", NAME_CHARACTERS),
@@ -160,7 +157,7 @@ def _id_of(written: str) -> uuid.UUID:
     return id_
 
 
-def _beside(runs: RunCases, listed: ListedRun, now: int) -> Beside:
+def _beside(runs: RunCases, listed: ListedRun) -> Beside:
     key = listed.run.key
     marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
     ids = [mark.id for mark in marks]
@@ -170,7 +167,7 @@ def _beside(runs: RunCases, listed: ListedRun, now: int) -> Beside:
     return Beside(
         ids[at - 1] if at else None,
         ids[at + 1] if at + 1 < len(ids) else None,
-        _attempts(runs, listed, ids[:at], ids[at + 1 :], now),
+        _attempts(runs, listed, ids[:at], ids[at + 1 :]),
     )
 
 
@@ -179,7 +176,6 @@ def _attempts(
     listed: ListedRun,
     before: list[bytes],
     after: list[bytes],
-    now: int,
 ) -> list[RunEntry]:
     """Return the attempts of which the run is one, those of them that are kept."""
     found = [listed]
@@ -195,4 +191,4 @@ def _attempts(
         if one is None or one.run.attempt != found[-1].run.attempt + 1:
             break
         found.append(one)
-    return [run_entry(each, now) for each in found] if len(found) > 1 else []
+    return [run_entry(each) for each in found] if len(found) > 1 else []

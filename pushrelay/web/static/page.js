@@ -79,7 +79,7 @@ function nameOf(element) {
   }
   if (element.matches("details")) {
     const place = element.closest("article, section, tr");
-    const title = place?.querySelector("h2, h3, th")?.textContent ?? "";
+    const title = place?.querySelector("h2, h3, h4, th")?.textContent ?? "";
     return `${title}\n${element.querySelector("summary")?.textContent}`;
   }
   return element.name
