@@ -21,7 +21,8 @@ FUZZED := tests/fuzzing tests/exposition tests/lint tests/web \
 SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-exec bench-replicas bench-attacks torture lock sbom fuzz clients
+.PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-board bench-exec \
+	bench-replicas bench-attacks torture screenshots lock sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,7 @@ bench: $(VENV)/installed-dev ## measure; beside a Pushgateway where one is insta
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 	@$(BIN)/python benchmarks/exec.py
 	@$(BIN)/python benchmarks/replicas.py
+	@$(BIN)/python benchmarks/board.py
 
 bench-scale: $(VENV)/installed-dev ## measure with up to 100,000 groups
 	@$(BIN)/python benchmarks/scale.py $(ARGS)
@@ -67,6 +69,9 @@ bench-many: $(VENV)/installed-dev ## measure listing and deleting many groups
 
 bench-runs: $(VENV)/installed-dev ## measure reports of runs, and what is expected
 	@$(BIN)/python benchmarks/runs.py $(ARGS)
+
+bench-board: $(VENV)/installed-dev ## measure how soon the jobs board is there
+	@$(BIN)/python benchmarks/board.py $(ARGS)
 
 bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQL
 	@$(BIN)/python benchmarks/replicas.py $(ARGS)
@@ -79,6 +84,9 @@ bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 
 torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
+
+screenshots: $(VENV)/installed-dev ## take the pictures of the pages in docs/images
+	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/screenshots.py $(ARGS)
 
 lock: $(VENV)/installed-dev ## pin what setup.cfg asks for; ARGS=--upgrade takes the newest
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
@@ -117,11 +125,12 @@ $(VENV)/installed-dev: setup.cfg pyproject.toml requirements/dev.txt | $(BIN)/py
 	@$(OURS)
 	@touch $(VENV)/installed $@
 
-# A Pushgateway client of another language; its tests skip where there is no npm.
+# A Pushgateway client of another language, and what judges pages; their tests skip where
+# there is no npm.
 clients:
 	@if command -v npm >/dev/null 2>&1; then \
 		$(MAKE) -s --no-print-directory node_modules/installed || \
-		echo "npm could not install prom-client: its tests will skip."; fi
+		echo "npm could not install prom-client and axe-core: their tests will skip."; fi
 
 node_modules/installed: package.json
 	@npm install --no-package-lock --no-audit --no-fund --loglevel=error >/dev/null

@@ -13,6 +13,7 @@ from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
 from pages_use import HOUR, MARKUP, Told, links_on, reader, told_relay, words_of
 
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.recent_rejections import RecentRejections
 from pushrelay.rights import Right
 
 _NUMBERS = count(1)
@@ -80,6 +81,28 @@ def test_a_refused_push_is_told_with_the_reason(told: Told, job: str) -> None:
     told.clock.go(1)
     told.push(f"job/{job}")
     assert "refused" not in words_of(page_of(told, job)).replace("Last refused", "")
+
+
+def test_a_reason_that_nobody_remembers_is_not_told(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.push(f"job/{job}")
+    told.clock.go(1)
+    told.push(f"job/{job}", "x 1 1000\n", 400)
+    monkeypatch.setattr(told.relay.relay, "rejections", RecentRejections())
+    html = page_of(told, job)
+    assert "A push was refused" in words_of(html)
+    assert 'class="reason"' not in html
+
+
+def test_a_reason_tells_nothing_of_groups_of_others(told: Told, job: str) -> None:
+    told.push("job/secret", "# TYPE shared counter\nshared 1\n")
+    told.push(f"job/{job}", "# TYPE shared gauge\nshared 1\n", 400)
+    key = address_of(key_of(job))
+    theirs = told.page_for(reader(f'{{job="{job}"}}'), "group", key=key)
+    assert "secret" not in theirs
+    assert 'class="reason"' in theirs
+    assert "secret" in told.page("group", key=key)
 
 
 def test_a_group_of_which_nothing_was_accepted_is_empty(told: Told, job: str) -> None:

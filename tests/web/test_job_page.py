@@ -22,6 +22,8 @@ from pages_use import (
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.rights import Right
+from pushrelay.web.pages import history
+from pushrelay.web.pages import job as job_page
 
 _NUMBERS = count(1)
 
@@ -353,6 +355,47 @@ def test_without_the_database_the_rest_is_shown(
     said = words_of(page_of(told, job))
     assert "The last run exited with 4" in said
     assert said.count("The database does not answer") == 2
+
+
+def test_what_is_not_current_is_shown_without_asking_for_runs(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.ended(job, HOUR)
+    monkeypatch.setattr(told.relay.relay, "refresh_blocking", lambda: False)
+    said = words_of(page_of(told, job))
+    assert "This is what was known last." in said
+    assert said.count("so that the runs are not known") == 2
+
+
+def test_runs_far_behind_others_are_found_all_the_same(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_page, "LOOKED_AT", 4)
+    monkeypatch.setattr(job_page, "MOST_LOOKS", 2)
+    mine = told.ended(job, HOUR, labels={"instance": "x"})
+    for number in range(10):
+        told.ended(job, MINUTE * number, labels={"instance": "y"})
+    html = page_of(told, job, instance="x")
+    assert ids_on(html) == []
+    older = re.search(r'rel="next" href="(.*?)"', html)
+    assert older is not None
+    assert ids_on(told.follow(older[1].replace("&amp;", "&"))) == [mine]
+
+
+def test_of_very_many_runs_the_last_ones_are_drawn(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_MARKS", 4)
+    monkeypatch.setattr(history, "LEAST_MARKS", 2)
+    told.expect(job, every="1h", grace="1m", per_instance=True)
+    told.clock.go(4 * HOUR)
+    for instance in ("x", "y", "z"):
+        for ago in (0, 2 * HOUR, 3 * HOUR):
+            told.ended(job, ago, took=1, labels={"instance": instance})
+    said = words_of(page_of(told, job))
+    assert "the oldest of these days are left out" in said
+    # Of x and y, that between the last two; of z, nothing is known.
+    assert "2 expected runs did not come" in said
 
 
 # --- what was pushed ---

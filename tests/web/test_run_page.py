@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pages_use import HOUR, MARKUP, MINUTE, Told, links_on, reader, told_relay, words_of
 
+from pushrelay.web.pages import run as run_page
+
 _NUMBERS = count(1)
 
 
@@ -124,6 +126,24 @@ def test_the_runs_before_and_after_it_are_links(told: Told, job: str) -> None:
         [("prev", ids[0]), ("next", ids[2])],
         [("prev", ids[1])],
     ]
+
+
+def test_beside_a_run_of_long_ago_nothing_is_looked_for(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_page, "NEIGHBOURS", 1)
+    id_ = told.ended(job, HOUR)
+    told.ended(job)
+    assert 'rel="' not in page_of(told, id_).partition("<main")[2]
+
+
+def test_an_attempt_whose_others_are_not_known_stands_alone(
+    told: Told, job: str
+) -> None:
+    told.ended(job, HOUR)
+    said = words_of(page_of(told, told.ended(job, attempt=3)))
+    assert "Attempt 3" in said
+    assert "Attempts" not in said
 
 
 def test_attempts_are_shown_together(told: Told, job: str) -> None:

@@ -160,7 +160,8 @@ def _id_of(written: str) -> uuid.UUID:
 def _beside(runs: RunCases, listed: ListedRun) -> Beside:
     key = listed.run.key
     marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
-    ids = [mark.id for mark in marks]
+    # Others have no page any more.
+    ids = [mark.id for mark in marks if mark.is_listed]
     if listed.run.id not in ids:
         return Beside(None, None, [])
     at = ids.index(listed.run.id)
