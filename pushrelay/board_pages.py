@@ -15,7 +15,7 @@ from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
 from pushrelay.rights import Grant
 
-_CURSOR = re.compile(rb"row ([0-9]) ([^\xff]+)\xff([^\xff]*)", re.DOTALL)
+_CURSOR = re.compile(rb"row ([0-9]) ([^\xff]+)\xff([^\xfe]*)\xfe", re.DOTALL)
 
 KeysOf = Callable[[BoardRow], Iterable[GroupingKey] | None]
 """The keys of all groups and runs that a row is made of; None if not all are known."""
@@ -114,7 +114,7 @@ def _labels_of(row: BoardRow) -> dict[str, str]:
 def cursor_of(row: BoardRow) -> str:
     """Return what stands for the place behind `row`."""
     rank, job, instance = place_of(row)
-    written = b"row %d %s\xff%s" % (rank, job.encode(), instance.encode())
+    written = b"row %d %s\xff%s\xfe" % (rank, job.encode(), instance.encode())
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 

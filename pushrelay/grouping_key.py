@@ -76,6 +76,11 @@ class GroupingKey:
         first = self.canonical.partition(_PAIR_END)[0]
         return first.partition(_NAME_END)[2].decode()
 
+    def value_of(self, name: str) -> str:
+        """Return the value of a label other than `job`, empty where there is none."""
+        rest = self.canonical.partition(_PAIR_END + name.encode() + _NAME_END)[2]
+        return rest.partition(_PAIR_END)[0].decode()
+
     @property
     def exposed(self) -> bytes:
         """The labels as each series of the group shows them, between its braces."""

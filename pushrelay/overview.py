@@ -45,6 +45,9 @@ class _KnownRuns:
     common: object
 
 
+_NO_RUNS = _KnownRuns((), frozenset(), None)
+
+
 class Overview:
     """The rows of `view`. May be asked on any thread that may wait."""
 
@@ -220,19 +223,18 @@ class Overview:
         runs = None
         if living or expected.effective is not None:
             runs = JobRuns(job, living, expected, now, board.evidences.forget_at)
-        before = self._runs.pop(job, None)
-        if before is not None:
-            self._runs_seen -= len(before.ids)
-            instances |= before.instances - (runs.instances if runs else frozenset())
-        if runs is not None:
-            if before is None or before.common != runs.common:
-                instances |= runs.instances
-            else:
-                instances |= runs.instances - before.instances
+        known = _KnownRuns(
+            ids,
+            runs.instances if runs else frozenset(),
+            runs.common if runs else None,
+        )
+        before = self._runs.pop(job, _NO_RUNS)
+        instances |= before.instances ^ known.instances
+        if before.common != known.common:
+            instances |= known.instances
         if runs is not None or ids:
-            known = runs.instances if runs else frozenset[str]()
-            self._runs[job] = _KnownRuns(ids, known, runs.common if runs else None)
-            self._runs_seen += len(ids)
+            self._runs[job] = known
+        self._runs_seen += len(ids) - len(before.ids)
         return runs
 
     def _sort(self, changed: Iterable[tuple[BoardRow | None, BoardRow | None]]) -> None:

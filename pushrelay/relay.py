@@ -203,7 +203,8 @@ class Relay:
         return Exposition(snapshot.emptied(), own, format_)
 
     def facts(self) -> StoreFacts:
-        """Return what is known of the store. May be called on any thread."""
+        """Return what is known of the store since the last refresh. May be called on
+        any thread."""
         return self._figures.facts()
 
     def require_alive(self) -> None:

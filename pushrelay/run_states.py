@@ -36,8 +36,13 @@ class OpenRuns:
     abandoned_since: int | None = None
 
 
+_NOTHING_OPEN = OpenRuns()
+
+
 def open_runs(evidence: RunEvidence, max_runtime: int | None, now: int) -> OpenRuns:
     """Return what is to be said of the unfinished runs at `now`."""
+    if not evidence.open:
+        return _NOTHING_OPEN
     running = running_runs(evidence, max_runtime, now)
     abandoned = [
         run
@@ -214,7 +219,7 @@ def last_starts(
 
 def instance_of(key: GroupingKey) -> str:
     """Return the value of the label `instance`, empty where there is none."""
-    return dict(key.labels).get("instance", "")
+    return key.value_of("instance")
 
 
 def _first(moments: Iterable[int | None]) -> int | None:
@@ -238,15 +243,15 @@ def _state(
     abandoned: int,
     now: int,
 ) -> State:
-    facts = {
-        State.PAUSED: expected.paused_until > now,
-        State.OVERDUE: ahead.is_overdue,
-        State.ABANDONED: abandoned > 0,
-        State.RUNNING: running > 0,
-        State.FAILED: any(_has_failed(each) for each in held),
-        State.NEVER_RAN: not any(each.last_run for each in held),
-    }
-    return next((state for state, holds in facts.items() if holds), State.OK)
+    facts = (
+        (State.PAUSED, expected.paused_until > now),
+        (State.OVERDUE, ahead.is_overdue),
+        (State.ABANDONED, abandoned > 0),
+        (State.RUNNING, running > 0),
+        (State.FAILED, any(_has_failed(each) for each in held)),
+        (State.NEVER_RAN, not any(each.last_run for each in held)),
+    )
+    return next((state for state, holds in facts if holds), State.OK)
 
 
 def _has_failed(evidence: RunEvidence) -> bool:

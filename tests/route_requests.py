@@ -7,9 +7,16 @@ from urllib.parse import quote
 
 RUN = uuid.UUID(int=7)
 KEY = "am9i_2H-"
-FORM = {"content-type": "application/x-www-form-urlencoded"}
 
-REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
+Request = tuple[str, bytes, dict[str, str]]
+
+
+def _form(path: str, body: bytes) -> Request:
+    kind = "application/x-www-form-urlencoded"
+    return path, body, {"content-type": kind, "content-length": str(len(body))}
+
+
+REQUESTS: dict[str, Request] = {
     "healthy": ("/-/healthy", b"", {}),
     "ready": ("/-/ready", b"", {}),
     "metrics": ("/metrics", b"", {}),
@@ -24,11 +31,11 @@ REQUESTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "retire_page": ("/retire?job=a", b"", {}),
     "pause_page": ("/pause?job=a", b"", {}),
     "wipe_page": ("/wipe", b"", {}),
-    "delete_form": ("/delete", f"key={KEY}&revision=1".encode(), FORM),
-    "retire_form": ("/retire", b"job=a", FORM),
-    "pause_form": ("/pause", b"job=a&until=2h", FORM),
-    "resume_form": ("/resume", b"job=a", FORM),
-    "wipe_form": ("/wipe", b"confirm=all", FORM),
+    "delete_form": _form("/delete", f"key={KEY}&revision=1".encode()),
+    "retire_form": _form("/retire", b"job=a"),
+    "pause_form": _form("/pause", b"job=a&until=2h"),
+    "resume_form": _form("/resume", b"job=a"),
+    "wipe_form": _form("/wipe", b"confirm=all"),
     "static": ("/static/base.css", b"", {}),
     "login": ("/login", b"", {}),
     "log_in": ("/login", b"", {}),

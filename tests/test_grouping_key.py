@@ -247,6 +247,16 @@ def test_the_canonical_form_is_read_back(labels: dict[str, str]) -> None:
     assert dict(key.labels) == labels
 
 
+@given(LABELS | UTF8_LABELS, LABEL_NAMES)
+@example({"job": "instance", "xinstance": "instance"}, "instance")
+@example({"job": "a", "instance": ""}, "instance")
+def test_a_label_that_is_not_there_is_empty(labels: dict[str, str], name: str) -> None:
+    key = GroupingKey.of(labels)
+    others = {name, *labels} - {"job"}
+    values = {name: key.value_of(name) for name in others}
+    assert values == {name: labels.get(name, "") for name in others}
+
+
 @given(LABELS, LABELS)
 @example({"job": "a", "b": "c"}, {"job": "ab", "": "c"})
 @example({"job": "x"}, {"job": "x", "instance": ""})

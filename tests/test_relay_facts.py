@@ -44,6 +44,7 @@ async def test_the_store_is_told_of_as_it_is(
         await put(relay, key_of("a", instance="1"), "x 2", at=clock())
         await report(relay, ended(1, clock(), clock(), key=A), Expectation(every=HOUR))
         await report(relay, ended(2, clock(), clock(), key=B))
+        assert await relay.refresh()
         after = relay.facts()
         assert after.groups == 2
         assert after.series > 3
@@ -98,6 +99,7 @@ async def test_it_is_told_of_while_the_database_is_away(
         proxy.refuses = False
         await asyncio.to_thread(wait_until, relay.refresh_blocking, "an answer")
         await put(relay, A, "x 2", at=clock())
+        assert await relay.refresh()
         back = relay.facts()
         assert back.is_writable
         assert back.is_readable

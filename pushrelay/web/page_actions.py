@@ -117,8 +117,10 @@ class PageActions:
     async def _pause(self, exchange: Exchange, form: Parameters) -> str:
         """Let nothing be expected of a job until a moment."""
         job = _job_of(exchange, form)
+        written = (form.one("until") or "").strip()
         try:
-            until = end_of_pause(form, self._relay.now())
+            parameters = Parameters(urlencode({"until": written}))
+            until = end_of_pause(parameters, self._relay.now())
         except InvalidRequest:
             return f"./pause?{urlencode({'job': job, 'problem': 'until'})}"
         change = ChangeExpectation(job, lambda expected: expected.paused(until))

@@ -173,8 +173,8 @@ def test_health_is_two_letters(relay: HTTPClient, path: str) -> None:
     assert response.header("Content-Type") == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("path", ["/", "/status"])
-def test_the_status_page_is_html(relay: HTTPClient, path: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/groups"])
+def test_the_pages_are_html(relay: HTTPClient, path: str) -> None:
     relay.put("/metrics/job/shown-on-the-page", "a 1\n")
     response = relay.get(path)
     assert response.status == 200
@@ -182,10 +182,13 @@ def test_the_status_page_is_html(relay: HTTPClient, path: str) -> None:
     assert b"shown-on-the-page" in response.body
 
 
-def test_the_status_page_escapes_what_was_pushed(relay: HTTPClient) -> None:
-    relay.put("/metrics/job/%3Cscript%3Ealert(1)%3C%2Fscript%3E/l/v", "a 1\n")
+@pytest.mark.parametrize("path", ["/", "/groups"])
+def test_the_pages_escape_what_was_pushed(relay: HTTPClient, path: str) -> None:
+    pushed = relay.put("/metrics/job/%3Cscript%3Ealert(1)/l/v", "a 1\n")
+    assert pushed.status == 200
     relay.put("/metrics/job/x", 'a{l="<script>alert(2)</script>"} 1\n')
-    page = relay.get("/").text
+    page = relay.get(path).text
+    assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert(" not in page
 
 

@@ -138,11 +138,12 @@ def test_a_token_logs_in_and_out(closed: RelayProcess, admin: str) -> None:
 
 def test_a_session_gives_what_its_token_gives(closed: RelayProcess) -> None:
     fields = session(closed, texts["reader"])
-    page = closed.get("/", fields)
-    assert "backup-a" in page.text
-    assert "report" not in page.text
-    for hidden in ("Delete Group", "Delete All Groups", "Metrics</a>"):
-        assert hidden not in page.text
+    for path in ("/", "/groups"):
+        page = closed.get(path, fields)
+        assert "backup-a" in page.text
+        assert "report" not in page.text
+        for hidden in ("Delete chosen groups", "Delete all groups", "Metrics</a>"):
+            assert hidden not in page.text
     assert closed.get("/metrics", fields).status == 403
     assert (
         closed.request("DELETE", "/metrics/job/backup-a", headers=fields).status == 403
@@ -150,16 +151,16 @@ def test_a_session_gives_what_its_token_gives(closed: RelayProcess) -> None:
 
 
 def test_the_page_offers_what_its_visitor_may_do(closed: RelayProcess) -> None:
-    page = closed.get("/", bearer("both")).text
+    page = closed.get("/groups", bearer("both")).text
     assert "You are the token &#34;both&#34;" in page
     assert "Log out" not in page
-    assert "Delete Group" in page
+    assert "Delete chosen groups" in page
     assert "Metrics</a>" in page
-    assert "Delete All Groups" not in page
-    assert "Delete All Groups" in closed.get("/", bearer("boss")).text
-    page = closed.get("/", bearer("bound")).text
-    assert "Delete Group" in page
-    assert "Delete All Groups" not in page
+    assert "Delete all groups" not in page
+    assert "Delete all groups" in closed.get("/groups", bearer("boss")).text
+    page = closed.get("/groups", bearer("bound")).text
+    assert "Delete chosen groups" in page
+    assert "Delete all groups" not in page
 
 
 def test_the_page_needs_a_token_that_may_read(closed: RelayProcess) -> None:

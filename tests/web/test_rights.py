@@ -19,8 +19,13 @@ OF_API = "/api/v1"
 ABOUT_A = {
     *("push", "delete", "push_groups", "report_run", "ping"),
     *("expect", "expect_nothing", "pause", "resume", "retire", "job"),
+    *("delete_page", "retire_page", "pause_page"),
+    *("delete_form", "retire_form", "pause_form", "resume_form"),
 }
-ABOUT_ALL = {"reload", "quit", "wipe", "import"}
+ABOUT_ALL = {"reload", "quit", "wipe", "import", "wipe_page", "wipe_form"}
+NEEDED_TOO = {"delete_page": Right.PUSH}
+"""Beside the right of the route."""
+
 LATE = 2**62
 
 
@@ -61,7 +66,8 @@ def verdict(route: Route, given: Credentials) -> int:
     if not given.is_good:
         return 401
     has = {*given.scopes, Right.HEALTH}
-    if route.right not in has and Right.ADMIN not in has:
+    needed = {route.right, NEEDED_TOO.get(route.name, route.right)}
+    if not needed <= has and Right.ADMIN not in has:
         return 403
     if given.match and route.name in ABOUT_ALL:
         return 403

@@ -240,7 +240,7 @@ def test_the_admin_api(method: str, expected: Resolution) -> None:
     [
         ("GET", "/a/b/metrics", Found("metrics", Right.SCRAPE)),
         ("PUT", "/a/b/metrics/job/x", Found("push", Right.PUSH, "job/x")),
-        ("GET", "/a/b/", Found("status", Right.READ)),
+        ("GET", "/a/b/", Found("board", Right.READ)),
         ("GET", "/a/b", Redirected("/a/b/", 301)),
         ("GET", "/A/B/Metrics", Redirected("/a/b/metrics", 301)),
         ("PUT", "/A/b/metrics/job/X", Redirected("/a/b/metrics/job/X", 307)),

@@ -30,6 +30,8 @@ _MONDAY = 4 * DAY
 _WITH_YEAR = 300 * DAY
 # So close to an edge, in units, a label would be cut.
 _EDGE = 50
+# If there are more, charts.css shows every other one on a phone.
+_MOST_ON_PHONE = 4
 # So close to `now`, a label would touch it on a phone.
 _BESIDE_NOW = 130
 
@@ -87,13 +89,14 @@ def draw_times(
         lines += path("now", f"M{place:.1f} 0v{height}")
         written.append(text("now", place, base, _anchor(place), "now"))
         names = [tick for tick in names if abs(tick[0] - place) > _BESIDE_NOW]
-    written += [text(name, at, base, "middle", "tick") for at, name in _zoned(names)]
+    for n, (at, name) in enumerate(_zoned(names)):
+        look = "tick minor" if n % 2 and len(names) > _MOST_ON_PHONE else "tick"
+        written.append(text(name, at, base, "middle", look))
     return lines, joined(written)
 
 
 def _zoned(names: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Return the same with the zone after the first time of day: there is no room for
-    more on a phone."""
+    """Return the same with the zone after the first time of day."""
     for n, (place, name) in enumerate(names):
         if ":" in name:
             return [*names[:n], (place, f"{name} UTC"), *names[n + 1 :]]

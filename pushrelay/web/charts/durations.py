@@ -73,14 +73,9 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     lines.append(path("high", f"M0 {top_of(high):.1f}h{WIDTH}"))
     lines.append(path("median", f"M0 {top_of(median):.1f}h{WIDTH}"))
     shown = plane(_KEYS, _HEIGHT, grid, *lines) + times
-    shown += _key("median", f"median {in_words(median)}", "0%")
-    shown += _key("high", f"95th percentile {in_words(high)}", "42%")
-    names = [
-        words_at(in_words(tick), 0, _KEYS + top_of(tick) - 3, look="tick over")
-        for tick in ticks
-    ]
-    # Below the dots: none may be hidden by a name.
-    shown += joined(names)
+    shown += _key("median", f"median {in_words(median)}", -48)
+    shown += _key("high", f"95th percentile {in_words(high)}", "34%")
+    shown += joined([_tick_name(tick, _KEYS + top_of(tick)) for tick in ticks])
     dots = [
         _Dot(mark, duration, scale.place(mark.started_at), top_of(duration))
         for mark, duration in lasted.items()
@@ -118,7 +113,14 @@ def _link(group: list[_Dot]) -> Markup:
     return link(str(UUID(bytes=last.mark.id)), title, drawn)
 
 
-def _key(look: str, words: str, left: str) -> Markup:
+def _tick_name(duration: int, height: float) -> Markup:
+    """Return the name of a line, in the room that charts.css leaves beside it."""
+    attributes: dict[str, str | float] = {"x": -6, "y": height + 4}
+    attributes |= {"text-anchor": "end", "class": "tick"}
+    return element("text", attributes, in_words(duration))
+
+
+def _key(look: str, words: str, left: str | float) -> Markup:
     """Return what says of a line what it is."""
     return element(
         "svg",

@@ -80,9 +80,14 @@ def bar(look: str, left: float, top: int, width: float) -> Markup:
 def dot(look: str, left: float, top: float) -> Markup:
     """Return the dot of a run or of a missed slot: a point with a wide stroke, so that
     it is as high as wide however its plane is stretched."""
-    point = f"M{number(left)} {number(top)}h0"
+    point = point_at(left, top)
     drawn = path(f"dot {look}", point)
     return drawn + path("hole", point) if look in _HOLED else drawn
+
+
+def point_at(left: float, top: float) -> str:
+    """Return the steps of a path that is but a point."""
+    return f"M{number(left)} {number(top)}h0"
 
 
 def legend(marks: Iterable[RunMark], has_missed: bool = False) -> Markup:

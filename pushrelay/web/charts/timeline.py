@@ -15,12 +15,12 @@ from pushrelay.web.charts.looks import (
     LOOKS,
     MISSED,
     bar,
-    dot,
     look_of,
+    point_at,
     told,
     word_of,
 )
-from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, plane
+from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
 from pushrelay.web.charts.svg import text as words_at
 from pushrelay.web.charts.thinning import told_apart
 from pushrelay.web.charts.words import counted, tally, utc
@@ -103,10 +103,11 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
         more = counted(len(lanes) - MOST_LANES, "more instance", "more instances")
         shown.append(words_at(f"and {more}", 0, height + 2 * AXIS - 4))
         height += AXIS
-    drawn_pieces = [_draw(piece, tops[piece.lane]) for piece in runs + missed]
+    bars = [_bar(piece, tops[piece.lane]) for piece in runs]
+    rings = _rings(missed, tops)
     label = _label(lanes, scale, now)
     return chart(
-        "timeline", height + AXIS, label, joined(shown), plane(0, height, *drawn_pieces)
+        "timeline", height + AXIS, label, joined(shown), plane(0, height, *bars, *rings)
     )
 
 
@@ -193,26 +194,37 @@ def _heading(name: str, top: int) -> Markup:
     return words_at(name or "no instance", 0, top - 5, look="" if name else "tick")
 
 
-def _draw(piece: _Piece, lane_top: int) -> Markup:
+def _bar(piece: _Piece, lane_top: int) -> Markup:
     top = lane_top + piece.track * (BAR + _GAP)
-    if not piece.runs:
-        ring = dot(MISSED, (piece.left + piece.right) / 2, top + BAR / 2)
-        return element("g", {}, element("title", {}, _title(piece)), ring)
-    last = piece.runs[-1]
     drawn = bar(piece.look, piece.left, top, piece.right - piece.left)
-    return link(str(UUID(bytes=last.id)), _title(piece), drawn)
-
-
-def _title(piece: _Piece) -> str:
-    first, last = min(piece.times), max(piece.times)
-    if not piece.runs:
-        if len(piece.times) == 1:
-            return f"missed at {utc(first)}"
-        return f"{len(piece.times):,} missed from {utc(first)} to {utc(last)}"
     if len(piece.runs) == 1:
-        return f"{utc(first)}: {told(piece.runs[0])}"
-    runs = f"{len(piece.runs):,} runs from {utc(first)} to {utc(last)}"
-    return f"{runs}: {word_of(piece.look)}; this is the last of them"
+        title = f"{utc(piece.times[0])}: {told(piece.runs[0])}"
+    else:
+        said = f"{len(piece.runs):,} runs {_span(piece)}: {word_of(piece.look)}"
+        title = f"{said}; this is the last of them"
+    return link(str(UUID(bytes=piece.runs[-1].id)), title, drawn)
+
+
+def _rings(missed: list[_Piece], tops: list[int]) -> list[Markup]:
+    """Return rings, their holes on top of them all: those that overlap look like one
+    that is longer, and still hollow."""
+    if not missed:
+        return []
+    rings, holes = [], []
+    for piece in missed:
+        center = (piece.left + piece.right) / 2
+        holes.append(point_at(center, tops[piece.lane] + BAR / 2))
+        if len(piece.times) == 1:
+            title = f"missed at {utc(piece.times[0])}"
+        else:
+            title = f"{len(piece.times):,} missed {_span(piece)}"
+        ring = {"class": f"dot {MISSED}", "d": holes[-1]}
+        rings.append(element("path", ring, element("title", {}, title)))
+    return [*rings, path("hole", "".join(holes))]
+
+
+def _span(piece: _Piece) -> str:
+    return f"from {utc(min(piece.times))} to {utc(max(piece.times))}"
 
 
 def _label(lanes: Sequence[Lane], scale: TimeScale, now: int) -> str:

@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from flask import Response, request
 
 from pushrelay.errors import InvalidRequest
-from pushrelay.expectation_documents import to_document
+from pushrelay.expectations import JobExpectation
 from pushrelay.groups import Group
 from pushrelay.rights import Right
 from pushrelay.run_states import JobState, unknown_job
-from pushrelay.schedule import Expectation
 from pushrelay.web.authorisation import (
     require_all_groups,
     require_group,
     require_job,
     require_right,
 )
+from pushrelay.web.pages.expected_words import expected_words
 from pushrelay.web.pages.groups import Wanted, row_of
 from pushrelay.web.pages.keys import group_in, read_key
 from pushrelay.web.pages.layout import (
@@ -88,7 +88,7 @@ def retire() -> Response:
         runs=sum([sum(each.runs.values()) for each in state.evidences]),
         running=state.running,
         last_start=moment(state.last_start),
-        expected=in_words(state.expected.effective),
+        expected=_in_words(state.expected),
         is_named=job in relay.policies.named_jobs(),
     )
 
@@ -107,7 +107,7 @@ def pause() -> Response:
         "confirm_pause.html",
         now=moment(the_relay().now()),
         job=job,
-        expected=in_words(state.expected.effective),
+        expected=_in_words(state.expected),
         paused_until=moment(paused_until) if paused_until > relay.now() else None,
         pauses=PAUSES,
         is_bad=_parameters().one("problem") == "until",
@@ -128,15 +128,11 @@ def wipe() -> Response:
     )
 
 
-def in_words(expectation: Expectation | None) -> str:
+def _in_words(expected: JobExpectation) -> str:
     """Return what is expected of a job; empty if nothing is."""
-    if expectation is None:
-        return ""
-    said = []
-    for name, value in to_document(expectation).items():
-        words = name.replace("_", " ")
-        said.append(words if value is True else f"{words} {value}")
-    return ", ".join(said)
+    words = expected_words(expected)
+    facts = [] if words is None else words.facts
+    return ", ".join([f"{name[0].lower()}{name[1:]} {told}" for name, told in facts])
 
 
 def _parameters() -> Parameters:

@@ -27,7 +27,7 @@ def first_push() -> str:
 def first_run() -> str:
     """Return a command that runs another one and reports it to this relay."""
     url = shlex.quote(f"{_origin()}{_prefix()}")
-    return f"pushrelay exec --url {url} --job example -- sleep 2"
+    return f"pushrelay exec --url {url} --job example -- sleep 1"
 
 
 def scrape_config() -> str:

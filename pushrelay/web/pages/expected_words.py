@@ -13,9 +13,9 @@ from pushrelay.web.pages.layout import cut, moment
 MOST_CHARACTERS = 300
 
 _SOURCES = {
-    Source.API: "said at the API",
-    Source.REPORT: "said by the job with its reports",
-    Source.RULE: "said by a job rule",
+    Source.API: "Said at the API",
+    Source.REPORT: "Said by the job with its reports",
+    Source.RULE: "Said by a job rule",
 }
 
 
@@ -49,14 +49,10 @@ def _facts(expectation: Expectation) -> list[tuple[str, str]]:
         ("Every", _duration(expectation.every)),
         ("Time zone", expectation.tz if expectation.follows_clocks else ""),
         ("Grace", _duration(expectation.grace) if has_slots else ""),
-        ("Who must run", _who(expectation) if has_slots else ""),
+        ("Must run", "each instance" if expectation.per_instance else ""),
         ("Longest run", _duration(expectation.max_runtime)),
         ("Least time between starts", _duration(expectation.min_interval)),
     ]
-
-
-def _who(expectation: Expectation) -> str:
-    return "each instance" if expectation.per_instance else "any instance"
 
 
 def _duration(nanoseconds: int | None) -> str:

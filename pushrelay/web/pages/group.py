@@ -37,7 +37,8 @@ class GroupStatus:
 
     labels: all but the job, values cut. Times are None for never. policy: None if it
     never goes stale. families: of the first ones, by name; family_count and
-    series_count count all.
+    series_count count all. refusal: why the last push was refused, empty if it was not
+    or if nobody remembers.
     """
 
     labels: list[tuple[str, str]]
@@ -53,6 +54,7 @@ class GroupStatus:
     families: list[FamilyEntry]
     family_count: int
     series_count: int
+    refusal: str
 
 
 @pages.route("/group", methods=["GET"], provide_automatic_options=False)
@@ -96,7 +98,17 @@ def group_status(group: Group, most: int) -> GroupStatus:
         families=families,
         family_count=len(group.payload.layout.families),
         series_count=group.payload.layout.size,
+        refusal="" if group.last_push_successful else _refusal(group),
     )
+
+
+def _refusal(group: Group) -> str:
+    """Return why the last push was refused, as far as who asks may know it."""
+    for rejection in the_relay().rejections.all():
+        if rejection.key == group.key and rejection.at > group.pushed_at:
+            is_bounded = who_asks().grant.is_bounded
+            return rejection.safe_text if is_bounded else rejection.text
+    return ""
 
 
 def _found(written: str) -> Group:

@@ -31,6 +31,8 @@ LEAST_MARKS = 100
 MISSED_TOLD = 20
 
 _DAY = 24 * 3600 * 10**9
+_STEPS = 1000
+"""In so many steps, charts go on with time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ class _Track:
 
 def history_of(relay: Relay, seen: SeenJob, days: int) -> History:
     """Return what became of the runs that are `seen`. Raises StoreUnavailable."""
-    end = seen.now
+    # Not each second another chart, which would have to be sent again and again.
+    step = days * _DAY // _STEPS
+    end = seen.now + step - seen.now % step
     begin = end - days * _DAY
     tracks = _tracks(relay, seen, begin)
-    lanes = _lanes(seen, tracks, begin, end)
+    lanes = _lanes(seen, tracks)
     marks = [mark for track in tracks for mark in track.marks]
     missed = sorted([(slot, lane.name) for lane in lanes for slot in lane.missed])
     return History(
@@ -115,7 +119,7 @@ def _tracks(relay: Relay, seen: SeenJob, begin: int) -> list[_Track]:
     return tracks
 
 
-def _lanes(seen: SeenJob, tracks: list[_Track], begin: int, end: int) -> list[Lane]:
+def _lanes(seen: SeenJob, tracks: list[_Track]) -> list[Lane]:
     """Return what the timeline shows: a lane an instance; and, where any of several may
     run, one for the runs that did not come."""
     expectation = seen.expected.effective
@@ -127,17 +131,17 @@ def _lanes(seen: SeenJob, tracks: list[_Track], begin: int, end: int) -> list[La
 
         known_from = max([each.known_from for each in together])
         since = max(seen.expected.since, seen.expected.paused_until)
-        if known_from >= end or since >= end:
+        if known_from >= seen.now or since >= seen.now:
             return []
-        return missed_slots_in(expectation, since, starts, known_from, end)
+        return missed_slots_in(expectation, since, starts, known_from, seen.now)
 
-    if expectation.per_instance or len(seen.rows) == 1:
+    if expectation.per_instance or (seen.is_all and len(seen.rows) == 1):
         return [
             Lane(_name(seen, track), track.marks, missed([track])) for track in tracks
         ]
     lanes = [Lane(_name(seen, track), track.marks, ()) for track in tracks]
-    # If some are not drawn, it is not known whether they ran.
-    if seen.instance is None and len(tracks) == len(seen.rows):
+    # Of those that are not drawn, it is not known when they ran.
+    if seen.is_all and len(tracks) == len(seen.rows):
         lanes.insert(0, Lane("any instance", (), missed(tracks)))
     return lanes
 

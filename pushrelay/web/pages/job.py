@@ -67,6 +67,7 @@ def job() -> Response:
         now=moment(seen.now),
         job=cut(name, NAME_CHARACTERS),
         instance=None if instance is None else cut(instance, NAME_CHARACTERS),
+        is_all=seen.is_all,
         rows=seen.rows[:MOST_ROWS],
         row_count=len(seen.rows),
         expected=expected_words(seen.expected),
@@ -148,7 +149,7 @@ def _runs(
             wanted = replace(wanted, after=end)
     except StoreUnavailable:
         return None
-    entries = [run_entry(each, seen.now) for each in found[:RUNS_PER_PAGE]]
+    entries = [run_entry(each) for each in found[:RUNS_PER_PAGE]]
     return RunsPage(entries, _address(seen, days, cursor_at(end)) if end else "")
 
 

@@ -12,7 +12,7 @@ from flask import Response, request
 from pushrelay.listed_runs import ListedRun
 from pushrelay.run_cases import RunCases
 from pushrelay.run_fields import parse_uuid
-from pushrelay.runs import LARGEST_TAIL
+from pushrelay.runs import End
 from pushrelay.shown import shown
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.pages.addresses import job_address, run_address
@@ -42,7 +42,7 @@ PROBLEM_CHARACTERS = 1000
 class RunEntry:
     """A run as pages show it; times are None where they are not known.
 
-    took: nanoseconds, so far if it is still running. code: exit code or signal.
+    took: nanoseconds. code: exit code or signal.
     """
 
     id: bytes
@@ -54,6 +54,16 @@ class RunEntry:
     attempt: int
     host: str
     labels: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a run wrote last to `stream`, which people call `name`."""
+
+    stream: str
+    name: str
+    text: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ def run() -> Response:
     """Show a run."""
     id_ = _id_of(request.args.get("id", ""))
     refresh()
-    runs, now = the_relay().runs, the_relay().now()
+    runs = the_relay().runs
     listed = runs.find_blocking(id_.bytes)
     # Whether there is one that is none of their business is none, either.
     if listed is None or not who_asks().grant.covers(listed.run.key):
@@ -87,37 +97,45 @@ def run() -> Response:
     labels = dict(found.key.labels)
     return show(
         "run.html",
-        now=moment(now),
-        run=run_entry(listed, now),
+        now=moment(the_relay().now()),
+        run=run_entry(listed),
         id=str(id_),
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),
-        stdout=end.stdout if end else None,
-        stderr=end.stderr if end else None,
+        outputs=_outputs(end),
         usage=usage_facts(end.usage) if end else [],
         problems=[
             cut(problem, PROBLEM_CHARACTERS)
             for problem in (end.problems if end else ())[:PROBLEMS]
         ],
         trace_id=found.trace_id,
-        beside=_beside(runs, listed, now),
-        most_output=LARGEST_TAIL,
+        beside=_beside(runs, listed),
         run_address=run_address,
     )
 
 
-def run_entry(listed: ListedRun, now: int) -> RunEntry:
-    """Return what pages show of a run at `now`."""
+def _outputs(end: End | None) -> list[Output]:
+    """Return what the run wrote last, first what tells most of a failure."""
+    streams = {
+        ("stderr", "Standard error"): end.stderr if end else None,
+        ("stdout", "Standard output"): end.stdout if end else None,
+    }
+    return [
+        Output(stream, name, text, len(text.encode()))
+        for (stream, name), text in streams.items()
+        if text
+    ]
+
+
+def run_entry(listed: ListedRun) -> RunEntry:
+    """Return what pages show of a run."""
     found, end = listed.run, listed.run.end
-    took = None if end is None else end.duration
-    if end is None and not listed.is_abandoned:
-        took = max(now - found.started_at, 0)
     return RunEntry(
         found.id,
         ending_of(listed),
         moment(found.started_at),
         moment(end.finished_at) if end else None,
-        took,
+        end.duration if end else None,
         code_of(end),
         found.attempt,
         cut(found.host or "", NAME_CHARACTERS),
@@ -139,17 +157,18 @@ def _id_of(written: str) -> uuid.UUID:
     return id_
 
 
-def _beside(runs: RunCases, listed: ListedRun, now: int) -> Beside:
+def _beside(runs: RunCases, listed: ListedRun) -> Beside:
     key = listed.run.key
     marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
-    ids = [mark.id for mark in marks]
+    # Others have no page any more.
+    ids = [mark.id for mark in marks if mark.is_listed]
     if listed.run.id not in ids:
         return Beside(None, None, [])
     at = ids.index(listed.run.id)
     return Beside(
         ids[at - 1] if at else None,
         ids[at + 1] if at + 1 < len(ids) else None,
-        _attempts(runs, listed, ids[:at], ids[at + 1 :], now),
+        _attempts(runs, listed, ids[:at], ids[at + 1 :]),
     )
 
 
@@ -158,7 +177,6 @@ def _attempts(
     listed: ListedRun,
     before: list[bytes],
     after: list[bytes],
-    now: int,
 ) -> list[RunEntry]:
     """Return the attempts of which the run is one, those of them that are kept."""
     found = [listed]
@@ -174,4 +192,4 @@ def _attempts(
         if one is None or one.run.attempt != found[-1].run.attempt + 1:
             break
         found.append(one)
-    return [run_entry(each, now) for each in found] if len(found) > 1 else []
+    return [run_entry(each) for each in found] if len(found) > 1 else []

@@ -26,8 +26,9 @@ from pushrelay.web.errors import HTTPError
 class SeenJob:
     """A job, or one instance of it, as someone sees it at the moment `now`.
 
-    instance: None for all of them. rows: in the order of attention. is_whole: whether
-    nothing of the job is hidden. expected: without what is not theirs to know.
+    instance: None for all of them. rows: in the order of attention. is_all: whether
+    the job has no others. is_whole: whether nothing of the job is hidden. expected:
+    without what is not theirs to know.
     """
 
     job: str
@@ -36,6 +37,7 @@ class SeenJob:
     evidences: list[RunEvidence]
     groups: list[Group]
     expected: JobExpectation
+    is_all: bool
     is_whole: bool
     now: int
 
@@ -61,13 +63,17 @@ def see_job(
     else:
         expected = _covered_expectation(grant, job, state.expected, evidences)
         rows = _rows(job, evidences, expected, groups, now)
+    rows_of_job = len(rows)
     if instance is not None:
         rows = [row for row in rows if row.instance == instance]
         groups = [each for each in groups if instance_of(each.key) == instance]
         evidences = [each for each in evidences if instance_of(each.key) == instance]
     if not rows:
         raise _unknown(job, instance)
-    return SeenJob(job, instance, rows, evidences, groups, expected, is_whole, now)
+    is_all = len(rows) == rows_of_job
+    return SeenJob(
+        job, instance, rows, evidences, groups, expected, is_all, is_whole, now
+    )
 
 
 def _rows(

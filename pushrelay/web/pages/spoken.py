@@ -15,7 +15,7 @@ _MILLISECOND = 10**6
 def relative(at: datetime, now: datetime) -> str:
     """Return how long before or after `now` it is."""
     seconds = (now - at).total_seconds()
-    if seconds < 0:
+    if seconds <= -1:
         return f"in {span(-seconds)}"
     return f"{span(seconds)} ago"
 

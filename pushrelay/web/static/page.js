@@ -31,7 +31,7 @@ function relative(time) {
   if (time.dataset.relative === "bare") {
     return length;
   }
-  return seconds < 0 ? `in ${length}` : `${length} ago`;
+  return seconds <= -1 ? `in ${length}` : `${length} ago`;
 }
 
 function keepTime() {
@@ -79,7 +79,7 @@ function nameOf(element) {
   }
   if (element.matches("details")) {
     const place = element.closest("article, section, tr");
-    const title = place?.querySelector("h2, h3, th")?.textContent ?? "";
+    const title = place?.querySelector("h2, h3, h4, th")?.textContent ?? "";
     return `${title}\n${element.querySelector("summary")?.textContent}`;
   }
   return element.name
@@ -224,5 +224,6 @@ if (shown.size) {
     keepTime();
     look();
   });
+  window.addEventListener("online", look);
   wait();
 }

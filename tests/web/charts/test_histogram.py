@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import inf, nan
+from math import inf, nan, nextafter
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -119,6 +119,11 @@ def test_next_to_nothing_is_shown_too(
 def test_a_label_cannot_be_markup() -> None:
     label = '"><script>alert(1)</script>'
     assert label_of(parsed(histogram([], label))).startswith(label)
+
+
+def test_a_gap_beside_a_bucket_that_is_hardly_wide_is_one() -> None:
+    first, last = (1.0, 2.0, 1.0), (1e10, nextafter(1e10, inf), 1.0)
+    assert columns([first, last]) == [first, (2.0, 1e10, 0.0), last]
 
 
 def test_very_many_buckets_are_taken_together() -> None:
