@@ -27,6 +27,7 @@ REQUESTS: dict[str, Request] = {
     "groups_page": ("/groups", b"", {}),
     "group_page": (f"/group?key={KEY}", b"", {}),
     "status": ("/status", b"", {}),
+    "badge": ("/badge.svg?job=a", b"", {}),
     "delete_page": (f"/delete?key={KEY}", b"", {}),
     "retire_page": ("/retire?job=a", b"", {}),
     "pause_page": ("/pause?job=a", b"", {}),

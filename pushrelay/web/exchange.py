@@ -41,8 +41,8 @@ BODY_HEADERS: Headers = (
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-"""Of every answer with a body: it is taken for what it is, and no other page has it as
-an image, a script or the like."""
+"""Of every answer with a body that does not say otherwise: it is taken for what it is,
+and no other page has it as an image, a script or the like."""
 
 _LENGTH_DIGITS = 18
 
@@ -201,8 +201,9 @@ class Exchange:
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))
-        if any(name == "Content-Type" for name, _ in headers):
-            headers = (*headers, *BODY_HEADERS)
+        names = {name for name, _ in headers}
+        if "Content-Type" in names:
+            headers += tuple([each for each in BODY_HEADERS if each[0] not in names])
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded}

@@ -30,6 +30,7 @@ PAGES = {
     "retire_page": "/retire",
     "pause_page": "/pause",
     "wipe_page": "/wipe",
+    "badge": "/badge.svg",
 }
 """The pages for people, by the names of their handlers. They are on one level, so that
 links from one to the other are relative."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pushrelay.web.pages import (
     assets,
+    badge,
     board,
     confirm,
     group,
@@ -22,6 +23,7 @@ from pushrelay.web.pages.layout import HEADERS, pages
 __all__ = [
     "HEADERS",
     "assets",
+    "badge",
     "board",
     "confirm",
     "group",

@@ -17,7 +17,7 @@ THEMES = ["light", "dark"]
 
 def colours_of(sheet: str, theme: str) -> dict[str, str]:
     """Return the custom properties of a style sheet that are colours."""
-    light, dark = sheet.split("@media (prefers-color-scheme: dark)")
+    light, dark = sheet.split("@media screen and (prefers-color-scheme: dark)")
     dark = dark.split("\n}\n")[0]
     found = re.compile(r"--([a-z-]+): (#[0-9a-f]{6});")
     return dict(found.findall(light)) | (
