@@ -207,6 +207,19 @@ class Filled:
         return self.runs["video-transcode gpu-1"][-1]
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A relay, and what it was filled with."""
+
+    relay: HTTPClient
+    filled: Filled
+
+    def url(self, path: str = "/") -> str:
+        """Return the address of a page; `{failed}` and `{running}` are runs."""
+        runs = {"failed": self.filled.failed_run, "running": self.filled.running_run}
+        return f"http://{self.relay.address}{path.format_map(runs)}"
+
+
 def fill(relay: HTTPClient, now: float | None = None) -> Filled:
     """Have `relay`, started with `flags`, know something in every state."""
     moment = time.time() if now is None else now
