@@ -5,6 +5,8 @@
 const EVERY = 10_000; // ms between two looks at whether there is something new
 const AT_LEAST = 300_000; // between two of them, however often they failed
 const PATIENCE = 30_000;
+const BOXES = "[type=checkbox], [type=radio]";
+const FOCUSABLE = "a, button, input, summary, [tabindex]";
 const FORM_FIELDS = "textarea, select, input:not([type=checkbox], [type=radio])";
 
 // --- times ---
@@ -72,10 +74,12 @@ function liveRegions(root) {
   return root.querySelectorAll("[data-live][id]");
 }
 
-// What stands for the same thing in an older and in a newer region.
 function nameOf(element) {
   if (element.id) {
     return `#${element.id}`;
+  }
+  if (element.matches("summary")) {
+    return `summary of ${nameOf(element.parentElement)}`;
   }
   if (element.matches("details")) {
     const place = element.closest("article, section, tr");
@@ -85,6 +89,20 @@ function nameOf(element) {
   return element.name
     ? `${element.name}=${element.matches(FORM_FIELDS) ? "" : element.value}`
     : `${element.tagName} ${element.getAttribute("href")}`;
+}
+
+// Elements of a region by what they stand for, in an older and a newer one alike. Those
+// of one name are told apart by their order.
+function byName(region, selector) {
+  const named = new Map();
+  const counts = new Map();
+  for (const element of region.querySelectorAll(selector)) {
+    const name = nameOf(element);
+    const count = counts.get(name) ?? 0;
+    counts.set(name, count + 1);
+    named.set(`${count} ${name}`, element);
+  }
+  return named;
 }
 
 // Whether somebody is at work there who must not be disturbed.
@@ -98,16 +116,10 @@ function isInUse(region) {
 }
 
 function replaceContent(region, fresh) {
-  const active = region.contains(document.activeElement) ? document.activeElement : null;
-  const focused = active && nameOf(active);
-  const open = new Map();
-  for (const details of region.querySelectorAll("details")) {
-    open.set(nameOf(details), details.open);
-  }
-  const checked = new Map();
-  for (const box of region.querySelectorAll("[type=checkbox], [type=radio]")) {
-    checked.set(nameOf(box), box.checked);
-  }
+  const focusable = [...byName(region, FOCUSABLE)];
+  const [focused] = focusable.find(([, one]) => one === document.activeElement) ?? [];
+  const open = byName(region, "details");
+  const checked = byName(region, BOXES);
   const written = new Map();
   for (const field of region.querySelectorAll("input[id], textarea[id]")) {
     if (field.matches(FORM_FIELDS) && field.value !== field.defaultValue) {
@@ -116,11 +128,11 @@ function replaceContent(region, fresh) {
   }
   localise(fresh);
   region.replaceChildren(...fresh.childNodes);
-  for (const details of region.querySelectorAll("details")) {
-    details.open = open.get(nameOf(details)) ?? details.open;
+  for (const [name, details] of byName(region, "details")) {
+    details.open = open.get(name)?.open ?? details.open;
   }
-  for (const box of region.querySelectorAll("[type=checkbox], [type=radio]")) {
-    box.checked = checked.get(nameOf(box)) ?? box.checked;
+  for (const [name, box] of byName(region, BOXES)) {
+    box.checked = checked.get(name)?.checked ?? box.checked;
   }
   for (const [id, value] of written) {
     const field = document.getElementById(id);
@@ -129,8 +141,7 @@ function replaceContent(region, fresh) {
     }
   }
   if (focused) {
-    const candidates = [...region.querySelectorAll("a, button, input, summary, [tabindex]")];
-    candidates.find((one) => nameOf(one) === focused)?.focus({ preventScroll: true });
+    byName(region, FOCUSABLE).get(focused)?.focus({ preventScroll: true });
   }
 }
 
