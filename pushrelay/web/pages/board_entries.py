@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -16,6 +14,7 @@ from pushrelay.run_evidence import LastRun
 from pushrelay.run_marks import RunMark
 from pushrelay.runs import Outcome
 from pushrelay.web.charts import sparkline
+from pushrelay.web.pages.addresses import job_address, run_address
 from pushrelay.web.pages.layout import cut, moment
 
 NAME_CHARACTERS = 200
@@ -82,7 +81,7 @@ def board_entry(row: BoardRow, marks: Mapping[bytes, Sequence[RunMark]]) -> Boar
     return BoardEntry(
         job=cut(row.job, NAME_CHARACTERS),
         instance=cut(row.instance, NAME_CHARACTERS),
-        address="./job?" + urlencode({"job": row.job, "instance": row.instance}),
+        address=job_address(row.job, row.instance),
         state=row.state,
         last_run=_last_run(row.last_run) if row.last_run else None,
         running=row.running,
@@ -109,7 +108,7 @@ def _last_run(run: LastRun) -> LastRunEntry:
     if run.outcome is Outcome.FAILURE and run.exit_code is not None:
         outcome += f", exit code {run.exit_code}"
     return LastRunEntry(
-        address="./run?" + urlencode({"id": str(uuid.UUID(bytes=run.id))}),
+        address=run_address(run.id),
         outcome=outcome,
         is_success=run.outcome is Outcome.SUCCESS,
         ended_at=moment(run.finished_at),
