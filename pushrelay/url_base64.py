@@ -11,6 +11,7 @@ def to_base64(data: bytes) -> str:
 
 
 def from_base64(written: str) -> bytes:
-    """Return what `written` stands for, padded or not. Raises ValueError if it is none."""
+    """Return what `written` stands for, padded or not. Raises ValueError if it
+    stands for nothing."""
     padded = written + "=" * (-len(written) % 4)
     return base64.b64decode(padded, b"-_", validate=True)

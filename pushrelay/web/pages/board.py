@@ -16,7 +16,7 @@ from pushrelay.quoting import quote
 from pushrelay.run_marks import RunMark
 from pushrelay.web.errors import status_of, text_of
 from pushrelay.web.pages import examples
-from pushrelay.web.pages.board_entries import ATTENTION, MARKS, board_entry
+from pushrelay.web.pages.board_entries import MARKS, board_entry
 from pushrelay.web.pages.layout import (
     moment,
     pages,
@@ -63,7 +63,7 @@ def board() -> Response:
         search=search,
         state=wanted.state,
         counts=_counts(shown, wanted, search),
-        attention=sum([shown.counts.get(state, 0) for state in ATTENTION]),
+        attention=sum([n for s, n in shown.counts.items() if s.needs_attention]),
         page=shown,
         entries=[board_entry(row, marks) for row in shown.rows],
         is_first=after is None,

@@ -23,11 +23,6 @@ NAME_CHARACTERS = 200
 MARKS = 30
 """So many runs are in the sparkline of a row."""
 
-ATTENTION = frozenset(
-    [RowState.OVERDUE, RowState.FAILED, RowState.ABANDONED, RowState.STALE]
-)
-"""What somebody should look at."""
-
 
 @dataclass(frozen=True, slots=True)
 class LastRunEntry:
@@ -67,11 +62,6 @@ class BoardEntry:
     push_failed_at: datetime | None
     stale_at: datetime | None
     sparkline: Markup | None
-
-    @property
-    def needs_attention(self) -> bool:
-        """Whether somebody should look at it."""
-        return self.state in ATTENTION
 
 
 def board_entry(row: BoardRow, marks: Mapping[bytes, Sequence[RunMark]]) -> BoardEntry:
