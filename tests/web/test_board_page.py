@@ -221,7 +221,7 @@ def test_a_bad_selector_is_told_and_kept(relay: InProcessRelay, search: str) -> 
     ("query", "told"),
     [
         ("state=broken", 'there is no state "broken": the states are overdue, failed'),
-        ("after=zzz", "the cursor is none"),
+        ("cursor=zzz", "the cursor is none"),
     ],
 )
 def test_other_nonsense_is_told_too(

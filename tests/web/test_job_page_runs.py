@@ -154,7 +154,7 @@ def test_the_runs_of_an_instance_are_found_among_others(told: Told, job: str) ->
 
 def test_a_cursor_that_no_page_gave_is_refused(told: Told, job: str) -> None:
     told.ended(job)
-    assert "begin again without" in told.page("job", 400, job=job, runs="x")
+    assert "begin again without" in told.page("job", 400, job=job, cursor="x")
 
 
 def test_a_run_says_how_it_ended_where_and_at_which_attempt(

@@ -48,12 +48,12 @@ class StateCount:
 def board() -> Response:
     """Show a part of the rows that are wanted, first what needs attention."""
     search = request.args.get("search", "")
-    after = request.args.get("after")
+    cursor = request.args.get("cursor")
     refresh()
     rows = the_relay().overview.rows(who_asks().grant)
     try:
         wanted = _wanted(search, request.args.get("state", ""))
-        shown = page_of_rows(rows, wanted, ROWS_PER_PAGE, after)
+        shown = page_of_rows(rows, wanted, ROWS_PER_PAGE, cursor)
     except InvalidRequest as error:
         return _show_refusal(error, search)
     marks = _marks(shown.rows)
@@ -66,7 +66,7 @@ def board() -> Response:
         attention=sum([n for s, n in shown.counts.items() if s.needs_attention]),
         page=shown,
         entries=[board_entry(row, marks) for row in shown.rows],
-        is_first=after is None,
+        is_first=cursor is None,
         first=_address(search, wanted.state),
         next=_address(search, wanted.state, shown.next) if shown.next else "",
         examples=examples,
@@ -117,10 +117,14 @@ def _counts(shown: RowPage, wanted: RowFilter, search: str) -> list[StateCount]:
 
 
 def _address(
-    search: str, state: RowState | None = None, after: str | None = None
+    search: str, state: RowState | None = None, cursor: str | None = None
 ) -> str:
     """Return a link to a part of the board."""
-    query = {"search": search, "state": state.value if state else "", "after": after}
+    query = {
+        "search": search,
+        "state": state.value if state else "",
+        "cursor": cursor,
+    }
     given = {name: value for name, value in query.items() if value}
     return f"./?{urlencode(given)}" if given else "./"
 
