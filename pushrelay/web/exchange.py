@@ -59,8 +59,8 @@ class Exchange:
     is_admitted: whether they have the right that the route asks for.
     about: what it is about, such as a grouping key; its text is for people, and empty
         if that is not known.
-    status: of the answer, 0 until it began; on_status is called when it is known, and
-        before the client can know it.
+    status: of the answer, 0 until it began; on_status is called with it when it is
+        known, and before the client can know it.
     started_at: monotonic clock, seconds.
     """
 
@@ -83,7 +83,7 @@ class Exchange:
         self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
-        self.on_status: Callable[[], None] | None = None
+        self.on_status: Callable[[int], None] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_body = RequestBody(
             receive,
@@ -187,7 +187,7 @@ class Exchange:
         """Send the head of an answer."""
         self.status = status
         if self.on_status is not None:
-            self.on_status()
+            self.on_status(status)
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))

@@ -229,7 +229,9 @@ class Gateway:
                 await self._admit(exchange, found)
                 name = found.name
                 if name in _COMPATIBLE:
-                    exchange.on_status = partial(self._count_compatible, exchange, name)
+                    exchange.on_status = partial(
+                        self._telemetry.compatible_request, name, exchange.method
+                    )
                 await self._handlers[name](exchange, found.rest)
             finally:
                 place.leave()
@@ -241,6 +243,7 @@ class Gateway:
                 await self._login.invite(exchange)
             else:
                 await self._answer_error(exchange, error)
+            _forget_frames(error)
         self._note(exchange, found, error)
         return name
 
@@ -259,9 +262,6 @@ class Gateway:
         if self._settings.log_writes == "auto":
             return self._authentication.is_required
         return self._settings.log_writes == "on"
-
-    def _count_compatible(self, exchange: Exchange, name: str) -> None:
-        self._telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):
@@ -289,6 +289,16 @@ class Gateway:
             )
         finally:
             self._streamer.discard(answer.close)
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Let `error` not keep what it passed by. Some of those frames know the error, and
+    some the body of the request: both would stay until somebody looks for garbage."""
+    cause: BaseException | None = error
+    # One may be its own cause.
+    while cause is not None and cause.__traceback__ is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
 
 
 _COMPATIBLE = frozenset(
