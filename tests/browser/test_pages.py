@@ -40,6 +40,7 @@ PAGES = {
     "deletion": f"/delete?{group_query(job='crm-sync')}",
     "pause": "/pause?job=billing-export",
     "end of a pause": "/pause?job=ldap-sync",
+    "pause, refused": "/pause?job=billing-export&problem=until",
     "retirement": "/retire?job=billing-export",
     "wipe": "/wipe",
     "status": "/status",
