@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pushrelay.freshness import IsTimestamp
+from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group, StoredFamily
 from pushrelay.web.pages.layout import cut, moment
 from pushrelay.web.pages.series import Values, values_of
@@ -21,6 +22,7 @@ NAME_CHARACTERS = 200
 """How much of a name or of a label's value is shown."""
 
 HELP_CHARACTERS = 2_000
+LABELS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ class FamilyEntry:
     is_cut: bool
     is_withheld: bool
     values: Values
+
+
+def other_labels(key: GroupingKey) -> list[tuple[str, str]]:
+    """Return the labels of `key` but the job, as much as is shown of them."""
+    return [
+        (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
+        for name, value in key.labels[1 : 1 + LABELS_SHOWN]
+    ]
 
 
 def family_entries(

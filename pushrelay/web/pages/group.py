@@ -18,6 +18,7 @@ from pushrelay.web.pages.families import (
     NAME_CHARACTERS,
     FamilyEntry,
     family_entries,
+    other_labels,
 )
 from pushrelay.web.pages.keys import group_in, read_key
 from pushrelay.web.pages.layout import (
@@ -82,10 +83,7 @@ def group_status(group: Group, most: int) -> GroupStatus:
     if most:
         families = family_entries(group, the_relay().policies.is_timestamp, most)
     return GroupStatus(
-        labels=[
-            (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
-            for name, value in group.key.labels[1:]
-        ],
+        labels=other_labels(group.key),
         address=group_address(group.key),
         pushed_at=moment(group.pushed_at),
         failed_at=moment(group.failed_at),

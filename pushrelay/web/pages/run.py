@@ -16,7 +16,7 @@ from pushrelay.runs import End
 from pushrelay.shown import shown
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.pages.addresses import job_address, run_address
-from pushrelay.web.pages.families import NAME_CHARACTERS
+from pushrelay.web.pages.families import NAME_CHARACTERS, other_labels
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -139,10 +139,7 @@ def run_entry(listed: ListedRun) -> RunEntry:
         code_of(end),
         found.attempt,
         cut(found.host or "", NAME_CHARACTERS),
-        [
-            (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
-            for name, value in found.key.labels[1:]
-        ],
+        other_labels(found.key),
     )
 
 
