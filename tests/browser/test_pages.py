@@ -1,4 +1,4 @@
-"""What holds for every page: anybody can use it, and it needs nothing from elsewhere."""
+"""What holds for every page: everybody can use it, and all of it comes from here."""
 
 from __future__ import annotations
 
