@@ -50,7 +50,7 @@ FAILED_ROWS, RUNS_OF_FAILED = 100, 30
 VIEWS = {
     "first page": {},
     "search for a job": {"search": "bench-job-7"},
-    "by a matcher": {"match": '{instance=~"host-1.?"}'},
+    "by a matcher": {"search": '{instance=~"host-1.?"}'},
     "by a state": {"state": "ok"},
 }
 AFTER_PUSH, AFTER_REPORT = "first page after a push", "first page after a report"
@@ -129,7 +129,7 @@ class Board:
         rows = [*VIEWS, AFTER_PUSH, AFTER_REPORT]
         return [
             *(limited(row, OWED_AT, 0.1) for row in rows),
-            *(limited(row, LARGEST, 2.0) for row in rows),
+            *(limited(row, LARGEST, 0.5) for row in rows),
         ]
 
 
