@@ -52,7 +52,7 @@ class Visitor:
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.context = browser.new_context(**options)
-        self.context.set_default_timeout(8_000)
+        self.context.set_default_timeout(30_000)
         self.context.add_init_script(_REPORT_VIOLATIONS)
         self.complaints: list[str] = []
         self.page = self.context.new_page()

@@ -108,7 +108,7 @@ def stories(now: float) -> list[Story]:
             *("billing-export", "eu", 6 * HOUR),
             last=2 * HOUR,
             outcomes="sfsss-sfff",
-            expectation={"every": "6h", "grace": "30m"},
+            expectation={"every": "6h", "grace": "30m", "per_instance": True},
             finish=_FAILED,
         ),
         Story("billing-export", "us", 6 * HOUR, last=2.2 * HOUR),
