@@ -110,7 +110,6 @@ def test_a_pause_of_nonsense_is_explained(
     visitor.page.fill("#until", "soon")
     visitor.page.press("#until", "Enter")
     visitor.page.wait_for_selector("[role=alert]")
-    assert axe.violations(visitor) == []
     assert job_of(relay, "nightly")["paused_until"] is None
     visitor.page.fill("#until", "36h")
     visitor.page.press("#until", "Enter")

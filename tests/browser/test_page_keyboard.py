@@ -16,13 +16,13 @@ FOCUS = """
   const one = document.activeElement;
   const box = one.getBoundingClientRect();
   const style = getComputedStyle(one);
-  const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
   return {
     text: (one.innerText || one.value || one.getAttribute("aria-label") || "").trim(),
     tag: one.tagName,
     isSeen: box.width > 0 && box.height > 0 && box.top >= -1 && box.left >= -1
       && box.bottom <= innerHeight + 1,
-    isMarked: isOutlined || style.boxShadow !== "none",
+    isMarked: width > 0 || style.boxShadow !== "none",
   };
 }
 """

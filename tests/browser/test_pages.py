@@ -1,4 +1,4 @@
-"""What holds for every page: anybody can use it, and it needs nothing from elsewhere."""
+"""What holds for every page: everybody can use it, and all of it comes from here."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ PAGES = {
     "deletion": f"/delete?{group_query(job='crm-sync')}",
     "pause": "/pause?job=billing-export",
     "end of a pause": "/pause?job=ldap-sync",
+    "pause, refused": "/pause?job=billing-export&problem=until",
     "retirement": "/retire?job=billing-export",
     "wipe": "/wipe",
     "status": "/status",
