@@ -240,7 +240,10 @@ def test_what_was_pushed_is_shown_with_its_freshness(told: Told, job: str) -> No
     told.clock.go(HOUR)
     said = words_of(page_of(told, job))
     assert 'zone="b"' in said
-    assert "Pushed 1 h ago, goes stale in 1 h, 1 family with 1 series" in said
+    assert (
+        "Pushed 1 h ago, goes stale in 1 h (2 h after a push), 1 family with 1 series"
+        in said
+    )
     assert "rows 5 untyped Written." in said
 
 
