@@ -12,10 +12,10 @@ from markupsafe import Markup
 from pushrelay.board_rows import BoardRow, RowState
 from pushrelay.run_evidence import LastRun
 from pushrelay.run_marks import RunMark
-from pushrelay.runs import Outcome
 from pushrelay.web.charts import sparkline
 from pushrelay.web.pages.addresses import job_address, run_address
 from pushrelay.web.pages.layout import cut, moment
+from pushrelay.web.pages.run_words import Ending, last_words
 
 NAME_CHARACTERS = 200
 """How much of the name of a job or of an instance is shown."""
@@ -30,8 +30,7 @@ class LastRunEntry:
     it is not known."""
 
     address: str
-    outcome: str
-    is_success: bool
+    ending: Ending
     ended_at: datetime | None
     duration: int | None
 
@@ -94,13 +93,9 @@ def _last_of(marks: Iterable[Sequence[RunMark]]) -> list[RunMark]:
 
 
 def _last_run(run: LastRun) -> LastRunEntry:
-    outcome = run.outcome.value
-    if run.outcome is Outcome.FAILURE and run.exit_code is not None:
-        outcome += f", exit code {run.exit_code}"
     return LastRunEntry(
         address=run_address(run.id),
-        outcome=outcome,
-        is_success=run.outcome is Outcome.SUCCESS,
+        ending=Ending(run.outcome.value, last_words(run)),
         ended_at=moment(run.finished_at),
         duration=run.duration,
     )
