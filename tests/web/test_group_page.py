@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import count
 
 import pytest
 from builders import key_of
 from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
-from pages_use import HOUR, MARKUP, Told, links_on, reader, told_relay, words_of
+from pages_use import HOUR, MARKUP, Told, links_on, reader, words_of
 
 from pushrelay.recent_rejections import RecentRejections
 from pushrelay.rights import Right
 from pushrelay.web.pages.keys import written_key
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
 
 
 def page_of(told: Told, job: str, **labels: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,25 +13,10 @@ from pages_use import (
     Told,
     links_on,
     reader,
-    told_relay,
     words_of,
 )
 
 from pushrelay.rights import Right
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
 
 
 def page_of(told: Told, job: str, **asked: str) -> str:

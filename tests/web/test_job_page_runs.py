@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import count
 
 import pytest
 from pages_use import (
@@ -14,27 +12,12 @@ from pages_use import (
     MINUTE,
     Told,
     links_on,
-    told_relay,
     words_of,
 )
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.web.pages import history
 from pushrelay.web.pages import job as job_page
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
 
 
 def page_of(told: Told, job: str, **asked: str) -> str:

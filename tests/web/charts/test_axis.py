@@ -1,3 +1,5 @@
+"""Where moments are on an axis, and what it says."""
+
 from __future__ import annotations
 
 import pytest

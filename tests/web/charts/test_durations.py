@@ -1,3 +1,5 @@
+"""The chart of how long runs took."""
+
 from __future__ import annotations
 
 from uuid import UUID

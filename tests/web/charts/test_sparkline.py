@@ -1,3 +1,5 @@
+"""The last runs of a row, as bars."""
+
 from __future__ import annotations
 
 from xml.etree.ElementTree import Element

@@ -1,3 +1,5 @@
+"""Runs and missed slots over days."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
