@@ -15,6 +15,7 @@ from pushrelay.expectations import JobExpectation
 from pushrelay.janitor import RunJanitor
 from pushrelay.listed_runs import ListedRun, ListedRuns
 from pushrelay.page_runs import PageRuns
+from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_marks import RunMark
 from pushrelay.run_states import JobState, unknown_job
 from pushrelay.store.engine import Database
@@ -126,10 +127,14 @@ class RunCases:
         await self._catch_up()
         return await asyncio.to_thread(self._state, job, must_be_known)
 
-    def state_now(self, job: str) -> JobState:
-        """Return what `job` is like as far as is known here, also if nothing is; on a
-        thread that may wait."""
-        return self._state(job, must_be_known=False)
+    def known_now(self, job: str) -> tuple[list[RunEvidence], JobExpectation]:
+        """Return the evidence of `job` and what is expected of it as far as is known
+        here, also if nothing is; on a thread that may wait.
+
+        What it is like is said by the rows of the board: for thousands of instances it
+        takes a second to find out.
+        """
+        return self._view.board.runs_of(job, self._clock())
 
     async def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, the last to start first. Raises

@@ -161,7 +161,7 @@ def state_with(
     ahead: what is to be said of what is expected of them. until: when one of them is
     forgotten; None: never.
     """
-    last_start = max([expected.last_start, *[one.last_start for one in held]])
+    last_start = last_start_of(held, expected)
     expectation = expected.effective
     limit = expectation.max_runtime if expectation else None
     opened = [open_runs(each, limit, now) for each in held]
@@ -198,6 +198,11 @@ def unknown_job(job: str) -> UnknownJob:
         f"nothing is known of a job {quote(job)}; it is once it has reported a run, or "
         "once someone has said when it should run"
     )
+
+
+def last_start_of(evidences: Iterable[RunEvidence], expected: JobExpectation) -> int:
+    """Return the last start of any run, 0 for never."""
+    return max([expected.last_start, *[one.last_start for one in evidences]])
 
 
 def last_starts(

@@ -39,13 +39,15 @@ _ROOTS_OF_TWO = (
 )
 
 
-def native_buckets_of(message: bytes) -> list[list[NativeBucket] | None]:
-    """Return the buckets of each metric of an encoded family; None for a metric that
-    has no native histogram, or one that was never observed."""
+def native_buckets_of(
+    message: bytes, most: int | None = None
+) -> list[list[NativeBucket] | None]:
+    """Return the buckets of each metric of an encoded family, or of the first `most`;
+    None for a metric that has no native histogram, or one that was never observed."""
     family = pb.MetricFamily.FromString(message)
     return [
         native_buckets(metric.histogram) if _has_spans(metric.histogram) else None
-        for metric in family.metric
+        for metric in family.metric[:most]
     ]
 
 

@@ -21,7 +21,7 @@ from pushrelay.web.authorisation import (
     require_group,
     require_job,
 )
-from pushrelay.web.errors import quiet_headers_of, text_of
+from pushrelay.web.errors import quiet_headers_of
 from pushrelay.web.exchange import Exchange, Handler, Handlers, Headers
 from pushrelay.web.jobs import end_of_pause
 from pushrelay.web.noting import note
@@ -30,7 +30,7 @@ from pushrelay.web.pages import HEADERS
 from pushrelay.web.pages.addresses import job_address
 from pushrelay.web.pages.groups import Wanted
 from pushrelay.web.pages.keys import group_in, read_key
-from pushrelay.web.pages.layout import frame_of
+from pushrelay.web.pages.layout import frame_of, told
 from pushrelay.web.pages.messages import fields_of
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.query_api import rfc3339
@@ -161,7 +161,7 @@ class PageActions:
     def _page_of(self, error: Exception, exchange: Exchange) -> tuple[bytes, Headers]:
         """Return the page that tells of `error`, and its headers."""
         html = self._error_page.render(
-            error=text_of(error),
+            error=told(error),
             has_session=exchange.has_session,
             is_current=True,
             **frame_of(exchange.identity, self._settings),

@@ -48,7 +48,7 @@ def test_the_store_says_how_it_is(relay: HTTPClient) -> None:
     first = parts_of(shown(relay, "/status"))["Store"]
     assert re.search(r"Kind (SQLite|PostgreSQL) State answers", first)
     assert "Holds 1 group and 1 job; scrapes show" in first
-    assert re.search(r"A commit takes [\d.]+ ms; 99 of 100 at most [\d.,]+ ms", first)
+    assert re.search(r"A commit takes [\d.]+ m?s; 99 of 100 at most [\d.]+ m?s", first)
     relay.put("/metrics/job/b", "x 1\n")
     second = parts_of(shown(relay, "/status"))["Store"]
 

@@ -14,7 +14,8 @@ from pushrelay.errors import InvalidRequest, StoreUnavailable
 from pushrelay.matchers import Selector
 from pushrelay.quoting import quote
 from pushrelay.run_marks import RunMark
-from pushrelay.web.errors import status_of, text_of
+from pushrelay.shown import shown
+from pushrelay.web.errors import status_of
 from pushrelay.web.pages import examples
 from pushrelay.web.pages.board_entries import MARKS, board_entry
 from pushrelay.web.pages.layout import (
@@ -23,9 +24,10 @@ from pushrelay.web.pages.layout import (
     refresh,
     show,
     the_relay,
+    told,
     who_asks,
 )
-from pushrelay.web.pages.searching import read_search
+from pushrelay.web.pages.searching import bounded_search, read_search
 
 ROWS_PER_PAGE = 50
 
@@ -47,34 +49,34 @@ class StateCount:
 @pages.route("/", methods=["GET"], provide_automatic_options=False)
 def board() -> Response:
     """Show a part of the rows that are wanted, first what needs attention."""
-    search = request.args.get("search", "")
+    search = bounded_search(request.args.get("search", ""))
     cursor = request.args.get("cursor")
     refresh()
     rows = the_relay().overview.rows(who_asks().grant)
     try:
         wanted = _wanted(search, request.args.get("state", ""))
-        shown = page_of_rows(rows, wanted, ROWS_PER_PAGE, cursor)
+        page = page_of_rows(rows, wanted, ROWS_PER_PAGE, cursor)
     except InvalidRequest as error:
         return _show_refusal(error, search)
-    marks = _marks(shown.rows)
+    marks = _marks(page.rows)
     return show(
         "board.html",
         now=moment(the_relay().now()),
         search=search,
         state=wanted.state,
-        counts=_counts(shown, wanted, search),
-        attention=sum([n for s, n in shown.counts.items() if s.needs_attention]),
-        page=shown,
-        entries=[board_entry(row, marks) for row in shown.rows],
+        counts=_counts(page, wanted, search),
+        attention=sum([n for s, n in page.counts.items() if s.needs_attention]),
+        page=page,
+        entries=[board_entry(row, marks) for row in page.rows],
         is_first=cursor is None,
         first=_address(search, wanted.state),
-        next=_address(search, wanted.state, shown.next) if shown.next else "",
+        next=_address(search, wanted.state, page.next) if page.next else "",
         examples=examples,
     )
 
 
 def _show_refusal(error: InvalidRequest, search: str) -> Response:
-    return show("board.html", status_of(error), search=search, error=text_of(error))
+    return show("board.html", status_of(error), search=search, error=told(error))
 
 
 def _wanted(search: str, state: str) -> RowFilter:
@@ -101,16 +103,16 @@ def _state(name: str) -> RowState:
     except ValueError:
         known = ", ".join([state.value for state in RowState])
         raise InvalidRequest(
-            f"there is no state {quote(name)}: the states are {known}"
+            f"there is no state {shown(name)}: the states are {known}"
         ) from None
 
 
-def _counts(shown: RowPage, wanted: RowFilter, search: str) -> list[StateCount]:
+def _counts(page: RowPage, wanted: RowFilter, search: str) -> list[StateCount]:
     counts = [
-        StateCount(None, sum(shown.counts.values()), _address(search), not wanted.state)
+        StateCount(None, sum(page.counts.values()), _address(search), not wanted.state)
     ]
     for state in RowState:
-        count = shown.counts.get(state, 0)
+        count = page.counts.get(state, 0)
         address = _address(search, state)
         counts.append(StateCount(state, count, address, state is wanted.state))
     return counts

@@ -13,7 +13,7 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.expectations import JobExpectation
 from pushrelay.groups import Group
 from pushrelay.rights import Right
-from pushrelay.run_states import JobState, unknown_job
+from pushrelay.run_states import last_start_of, unknown_job
 from pushrelay.web.authorisation import (
     require_all_groups,
     require_group,
@@ -76,8 +76,9 @@ def retire() -> Response:
     job = _job()
     refresh()
     relay = the_relay()
-    groups, state = relay.endings.groups_of(job), relay.runs.state_now(job)
-    if not (groups or _is_known(state) or relay.endings.remembers(job)):
+    groups, rows = relay.endings.groups_of(job), relay.overview.rows_of(job)
+    evidences, expected = relay.runs.known_now(job)
+    if not (groups or evidences or expected.effective or relay.endings.remembers(job)):
         raise unknown_job(job)
     return show(
         "confirm_retire.html",
@@ -87,10 +88,10 @@ def retire() -> Response:
         rows=[row_of(group) for group in groups[:GROUPS_SHOWN]],
         groups=len(groups),
         series=sum([group.payload.layout.size for group in groups]),
-        runs=sum([sum(each.runs.values()) for each in state.evidences]),
-        running=state.running,
-        last_start=moment(state.last_start),
-        expected=_in_words(state.expected),
+        runs=sum([sum(each.runs.values()) for each in evidences]),
+        running=sum([row.running for row in rows]),
+        last_start=moment(last_start_of(evidences, expected)),
+        expected=_in_words(expected),
         is_named=job in relay.policies.named_jobs(),
     )
 
@@ -101,16 +102,16 @@ def pause() -> Response:
     job = _job()
     refresh()
     relay = the_relay()
-    state = relay.runs.state_now(job)
-    if not _is_known(state):
+    evidences, expected = relay.runs.known_now(job)
+    if not (evidences or expected.effective):
         raise unknown_job(job)
-    paused_until = state.expected.paused_until
+    paused_until = expected.paused_until
     return show(
         "confirm_pause.html",
         now=moment(relay.now()),
         job=job,
         address=job_address(job),
-        expected=_in_words(state.expected),
+        expected=_in_words(expected),
         paused_until=moment(paused_until) if paused_until > relay.now() else None,
         pauses=PAUSES,
         is_bad=_parameters().one("problem") == "until",
@@ -149,10 +150,6 @@ def _job() -> str:
         raise InvalidRequest("the address names no job; follow a link from its page")
     require_job(who_asks(), job)
     return job
-
-
-def _is_known(state: JobState) -> bool:
-    return state.keys > 0 or state.expected.effective is not None
 
 
 def _jobs_of(groups: Sequence[Group]) -> list[str]:

@@ -17,6 +17,7 @@ from pushrelay.web.pages.families import (
     FAMILIES_PER_GROUP,
     NAME_CHARACTERS,
     FamilyEntry,
+    Room,
     family_entries,
     other_labels,
 )
@@ -68,7 +69,7 @@ def group() -> Response:
     return show(
         "group.html",
         now=moment(relay.now()),
-        group=group_status(found, FAMILIES_PER_GROUP),
+        group=group_status(found, FAMILIES_PER_GROUP, Room()),
         key=written_key(found.key),
         path=found.key.path,
         job=cut(found.key.job, NAME_CHARACTERS),
@@ -76,12 +77,14 @@ def group() -> Response:
     )
 
 
-def group_status(group: Group, most: int) -> GroupStatus:
-    """Return what is to be said of `group`, and of `most` of its families."""
+def group_status(group: Group, most: int, room: Room) -> GroupStatus:
+    """Return what is to be said of `group`, and of `most` of its families as long as
+    there is `room` on the page."""
     standing = group.standing
     families = []
     if most:
-        families = family_entries(group, the_relay().policies.is_timestamp, most)
+        is_timestamp = the_relay().policies.is_timestamp
+        families = family_entries(group, is_timestamp, most, room)
     return GroupStatus(
         labels=other_labels(group.key),
         address=group_address(group.key),

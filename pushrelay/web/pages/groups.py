@@ -25,7 +25,12 @@ from pushrelay.web.pages.layout import (
     the_relay,
     who_asks,
 )
-from pushrelay.web.pages.searching import Search, read_search, text_of
+from pushrelay.web.pages.searching import (
+    Search,
+    bounded_search,
+    read_search,
+    text_of,
+)
 from pushrelay.web.parameters import Parameters
 
 GROUPS_PER_PAGE = 100
@@ -35,9 +40,9 @@ SHOWN_CHARACTERS = 100
 
 SHOWN_LABELS = 12
 
-PAGE_BYTES = 512 * 1024
+PAGE_BYTES = 256 * 1024
 """A page ends with the group whose key takes it beyond this: all that are chosen on a
-page are named in one address."""
+page are named in one address, and each is named twice on the page."""
 
 
 class State(Enum):
@@ -82,7 +87,7 @@ class Wanted:
     def of(parameters: Parameters) -> Wanted:
         """Return what a query string, or a form, asks for. Raises InvalidRequest."""
         return Wanted(
-            (parameters.one("search") or "").strip(),
+            bounded_search(parameters.one("search") or "").strip(),
             parameters.choice("state", State) if parameters.one("state") else None,
             parameters.choice("sort", Order) or Order.KEY,
         )

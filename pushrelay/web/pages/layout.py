@@ -39,6 +39,9 @@ _OF_THE_MOMENT = re.compile(
 )
 """What of a page is another one each time, which the script keeps current by itself."""
 
+ERROR_CHARACTERS = 2_000
+"""How much of the text of an error is shown; it may quote what was given."""
+
 pages = Blueprint(
     "pages", __name__, template_folder=str(Path(__file__).parents[1] / "templates")
 )
@@ -101,7 +104,7 @@ def show(template: str, status: int = 200, **shown: Any) -> Response:
 @pages.errorhandler(PushrelayError)
 def _show_error(error: PushrelayError) -> Response:
     """Return the page that tells of `error`."""
-    response = show("error.html", status_of(error), error=text_of(error))
+    response = show("error.html", status_of(error), error=told(error))
     response.headers.extend(quiet_headers_of(error))
     return response
 
@@ -120,6 +123,11 @@ def moment(nanoseconds: int | None) -> datetime | None:
     if not nanoseconds:
         return None
     return datetime.fromtimestamp(nanoseconds // NANOSECONDS, UTC)
+
+
+def told(error: Exception) -> str:
+    """Return what a page says of `error`."""
+    return cut(text_of(error), ERROR_CHARACTERS)
 
 
 def cut(text: str, length: int) -> str:

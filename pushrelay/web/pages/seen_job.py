@@ -54,14 +54,14 @@ def see_job(
     """Return what `identity` may see of a job; all is from the last refresh. Raises
     HTTPError where there is nothing."""
     grant, now = identity.grant, relay.now()
-    state = relay.runs.state_now(job)
+    known, expected = relay.runs.known_now(job)
     groups = covered(identity, list(groups_of_job(relay.groups(), job)))
-    evidences = [each for each in state.evidences if grant.covers(each.key)]
+    evidences = [each for each in known if grant.covers(each.key)]
     is_whole = grant.covers_job(job)
     if is_whole:
-        expected, rows = state.expected, relay.overview.rows_of(job)
+        rows = relay.overview.rows_of(job)
     else:
-        expected = _covered_expectation(grant, job, state.expected, evidences)
+        expected = _covered_expectation(grant, job, expected, evidences)
         rows = _rows(job, evidences, expected, groups, now)
     rows_of_job = len(rows)
     if instance is not None:

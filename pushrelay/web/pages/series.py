@@ -68,11 +68,11 @@ def values_of(
     if len(family.series) + len(family.message or b"") > MOST_READ:
         return None
     metrics = from_stored(family, pushed_order=False).metrics
-    native: Sequence[list[Bucket] | None] = [None] * len(metrics)
+    native: Sequence[list[Bucket] | None] = [None] * most
     if family.message is not None:
         native = [
             None if each is None else spelled_out(each)
-            for each in native_buckets_of(family.message)
+            for each in native_buckets_of(family.message, most)
         ]
     values = Values(left_out=max(len(metrics) - most, 0))
     for metric, buckets in zip(metrics[:most], native, strict=False):
