@@ -32,6 +32,12 @@ def _failed(told: Told, job: str) -> None:
     told.ended(job, HOUR, "failure", exit_code=3)
 
 
+def _failed_with_other_labels(told: Told, job: str) -> None:
+    told.ended(job, 3 * HOUR, "failure", labels={"table": "users"})
+    told.ended(job, 2 * HOUR, "failure", labels={"table": "users"})
+    told.ended(job, HOUR, labels={"table": "orders"})
+
+
 def _overdue(told: Told, job: str) -> None:
     told.expect(job, every="1h", grace="5m")
     told.ended(job)
@@ -75,6 +81,12 @@ def _refused(told: Told, job: str) -> None:
             "failed",
             "The last run exited with 3 1 h ago. See what it said. 2 runs in a row did "
             "not succeed, the first of them 2 h ago.",
+        ),
+        (
+            _failed_with_other_labels,
+            "failed",
+            "2 runs with other labels did not succeed, the first of them 3 h ago. The "
+            "last run of all succeeded 1 h ago.",
         ),
         (_overdue, "overdue", "and none has come; 2 runs are missed by now."),
         (

@@ -178,6 +178,7 @@ def test_what_is_not_current_is_shown_without_asking_for_runs(
     told: Told, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told.ended(job, HOUR)
+    page_of(told, job)
     monkeypatch.setattr(told.relay.relay, "refresh_blocking", lambda: False)
     said = words_of(page_of(told, job))
     assert "This is what was known last." in said
