@@ -59,18 +59,19 @@ def test_the_first_key_offers_the_way_to_the_content(
 
 @pytest.mark.parametrize("path", ["/", "/job?job=billing-export", "/groups", "/status"])
 def test_whatever_has_the_focus_is_seen_and_marked(
-    visitor: Visitor, shown: Shown, path: str
+    browser: Browser, shown: Shown, path: str
 ) -> None:
-    visitor.open(shown.url(path))
     seen = []
-    for _ in range(25):
-        visitor.page.keyboard.press("Tab")
-        focus = visitor.page.evaluate(FOCUS)
-        if focus["tag"] == "BODY":
-            break  # once around
-        assert focus["isSeen"], focus
-        assert focus["isMarked"], focus
-        seen.append(focus["text"])
+    with Visitor(browser) as visitor:
+        visitor.open(shown.url(path))
+        for _ in range(25):
+            visitor.page.keyboard.press("Tab")
+            focus = visitor.page.evaluate(FOCUS)
+            if focus["tag"] == "BODY":
+                break  # once around
+            assert focus["isSeen"], focus
+            assert focus["isMarked"], focus
+            seen.append(focus["text"])
     assert len(seen) > 5
 
 

@@ -12,7 +12,7 @@ from browsers import Visitor
 from canned_server import Asked, Canned, CannedServer
 from page_data import group_query
 from playwright.sync_api import Browser
-from relay_process import RelayProcess, StartRelay, free_port
+from relay_process import RelayProcess, StartRelay
 from run_http import finish, new_id
 
 pytestmark = pytest.mark.system
@@ -45,11 +45,6 @@ class Site:
         return self.relay.get(f"{self._prefix}/api/v1/groups").text
 
 
-def below_its_route_prefix(start_relay: StartRelay) -> RelayProcess:
-    flags = (f"--web.route-prefix={PREFIX}", "--web.enable-admin-api")
-    return start_relay(*flags, ready=f"{PREFIX}/-/ready")
-
-
 @contextmanager
 def taking_away(prefix: str, relay: RelayProcess) -> Iterator[CannedServer]:
     """Have a proxy that passes on what is below `prefix`, without it."""
@@ -70,19 +65,20 @@ def taking_away(prefix: str, relay: RelayProcess) -> Iterator[CannedServer]:
         yield proxy
 
 
-@pytest.fixture(params=["route prefix", "external URL", "proxy"])
+@pytest.fixture(params=["route prefix", "external URL", "proxy"], scope="module")
 def site(request: pytest.FixtureRequest, start_relay: StartRelay) -> Iterator[Site]:
-    if request.param == "route prefix":
-        relay = below_its_route_prefix(start_relay)
-        yield Site(relay, f"http://{relay.address}{PREFIX}/", PREFIX)
-    elif request.param == "external URL":
-        external = f"http://relay.example:{free_port()}{PREFIX}"
-        relay = start_relay(f"--web.external-url={external}", ready=f"{PREFIX}/-/ready")
-        yield Site(relay, f"http://{relay.address}{PREFIX}/", PREFIX)
-    else:
+    ready = f"{PREFIX}/-/ready"
+    if request.param == "proxy":
         relay = start_relay()
         with taking_away(PREFIX, relay) as proxy:
             yield Site(relay, f"{proxy.url}{PREFIX}/")
+        return
+    if request.param == "route prefix":
+        relay = start_relay(f"--web.route-prefix={PREFIX}", ready=ready)
+    else:
+        external = f"--web.external-url=http://relay.example:9{PREFIX}"
+        relay = start_relay(external, ready=ready)
+    yield Site(relay, f"http://{relay.address}{PREFIX}/", PREFIX)
 
 
 def test_all_links_lead_on_below_it(browser: Browser, site: Site) -> None:

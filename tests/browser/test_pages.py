@@ -11,7 +11,7 @@ import pytest
 from browsers import Visitor
 from page_data import Shown, group_query
 from page_pushes import ODD_GROUP
-from playwright.sync_api import Browser, Response
+from playwright.sync_api import Browser, Response, ViewportSize
 
 pytestmark = pytest.mark.system
 
@@ -48,6 +48,9 @@ PAGES = {
 }
 MAIN = ("board", "job", "run", "groups", "group", "status")
 
+PHONE: ViewportSize = {"width": 360, "height": 740}
+TABLET: ViewportSize = {"width": 820, "height": 1180}
+
 TOO_WIDE = """
 () => [...document.querySelectorAll("body *")]
   .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
@@ -65,9 +68,8 @@ def reader(browser: Browser) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="module")
 def walker(browser: Browser) -> Iterator[Visitor]:
-    """Somebody with a phone."""
-    size = {"width": 360, "height": 740}
-    with Visitor(browser, viewport=size, is_mobile=True, has_touch=True) as visitor:
+    """Somebody without a desk."""
+    with Visitor(browser, viewport=PHONE, is_mobile=True, has_touch=True) as visitor:
         yield visitor
 
 
@@ -92,14 +94,16 @@ def test_everybody_can_use_it_in_light_and_dark(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_fits_a_phone(walker: Visitor, shown: Shown, page: str) -> None:
-    walker.open(shown.url(PAGES[page]))
+def test_it_fits_a_phone_and_a_tablet(walker: Visitor, shown: Shown, page: str) -> None:
     evaluate = walker.page.evaluate
+    walker.open(shown.url(PAGES[page]))
     evaluate(OPEN_ALL)
-    width = evaluate("document.documentElement.scrollWidth")
-    assert width <= 360, evaluate(TOO_WIDE)
-    # A phone would zoom out for what is wider.
-    assert evaluate("window.innerWidth") == 360
+    for size in PHONE, TABLET:
+        walker.page.set_viewport_size(size)
+        width = evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], evaluate(TOO_WIDE)
+        # They would zoom out for what is wider.
+        assert evaluate("window.innerWidth") == size["width"]
 
 
 @pytest.mark.parametrize("page", PAGES)
