@@ -8,6 +8,12 @@ The exit status is 1 if what is owed is missed.
     make bench-board
     make bench-board ARGS='--quick'
     make bench-board ARGS='--output benchmarks/RESULTS-board.md'
+
+Conclusion (2026-11-26, two busy CPUs; RESULTS-board.md has the table): the first page
+is there in 30 ms, with 100,000 groups as with 10,000, also after a push or a report,
+since only rows that changed are made anew. A search looks at all rows: 70 ms for
+100,000, and 190 ms by a regular expression. The first page after a start makes all of
+them, in 2 s.
 """
 
 from __future__ import annotations
@@ -50,7 +56,7 @@ FAILED_ROWS, RUNS_OF_FAILED = 100, 30
 VIEWS = {
     "first page": {},
     "search for a job": {"search": "bench-job-7"},
-    "by a matcher": {"match": '{instance=~"host-1.?"}'},
+    "by a matcher": {"search": '{instance=~"host-1.?"}'},
     "by a state": {"state": "ok"},
 }
 AFTER_PUSH, AFTER_REPORT = "first page after a push", "first page after a report"
@@ -129,7 +135,7 @@ class Board:
         rows = [*VIEWS, AFTER_PUSH, AFTER_REPORT]
         return [
             *(limited(row, OWED_AT, 0.1) for row in rows),
-            *(limited(row, LARGEST, 2.0) for row in rows),
+            *(limited(row, LARGEST, 0.5) for row in rows),
         ]
 
 

@@ -85,14 +85,15 @@ class Batch:
         try:
             answer: Any = self._decide(write)
         except PushrelayError as error:
-            answer = error
+            # With its frames, it would keep what the batch knows.
+            answer = error.with_traceback(None)
         except DatabaseErrors:
             # What it could not do may be half done, and only goes with the commit.
             raise
         except Exception as error:
             # Whatever is wrong with one push must not fail the rest of its batch.
             log.exception("a write could not be decided")
-            answer = error
+            answer = error.with_traceback(None)
         self._staging.decision.answers.append(answer)
 
     def _decide(self, write: Write) -> Any:

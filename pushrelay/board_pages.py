@@ -6,19 +6,14 @@ import base64
 import binascii
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushrelay.board_rows import BoardRow, RowPlace, RowState, place_of, rank_of
 from pushrelay.errors import InvalidRequest
-from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
-from pushrelay.rights import Grant
 
 _CURSOR = re.compile(rb"row ([0-9]) ([^\xff]+)\xff([^\xfe]*)\xfe", re.DOTALL)
-
-KeysOf = Callable[[BoardRow], Iterable[GroupingKey] | None]
-"""The keys of all groups and runs that a row is made of; None if not all are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +42,7 @@ class RowFilter:
         return rows
 
     def _selects(self, row: BoardRow) -> bool:
-        labels = _labels_of(row)
+        labels = {"job": row.job, "instance": row.instance}
         return any(selector.matches(labels) for selector in self.selectors)
 
 
@@ -104,10 +99,6 @@ def _rank(row: BoardRow) -> int:
     return rank_of(row.state)
 
 
-def _labels_of(row: BoardRow) -> dict[str, str]:
-    return {"job": row.job, "instance": row.instance}
-
-
 # --- cursors ---
 
 
@@ -131,25 +122,3 @@ def read_cursor(cursor: str) -> RowPlace:
         "the cursor is none that a page of the jobs board gave as its next; begin "
         "again without a cursor"
     )
-
-
-# --- rights ---
-
-
-def covered_rows(
-    rows: Sequence[BoardRow], grant: Grant, keys_of: KeysOf
-) -> Sequence[BoardRow]:
-    """Return those of `rows` that who has `grant` may see: it must cover all groups and
-    runs that they are made of, or whatever has their labels."""
-    if not grant.is_bounded:
-        return rows
-    return [row for row in rows if _covers(grant, row, keys_of)]
-
-
-def _covers(grant: Grant, row: BoardRow, keys_of: KeysOf) -> bool:
-    labels = _labels_of(row)
-    # Mostly this says it, and then no keys need to be looked up.
-    if any(selector.matches_all_with(labels) for selector in grant.selectors):
-        return True
-    keys = list(keys_of(row) or ())
-    return bool(keys) and all(map(grant.covers, keys))

@@ -149,6 +149,14 @@ class Selector:
         is_about_these = all(matcher.name in labels for matcher in self.matchers)
         return is_about_these and self.matches(labels)
 
+    def may_match_with(self, labels: Mapping[str, str]) -> bool:
+        """Whether a group may be chosen that has these labels and any others."""
+        return all(
+            matcher.matches(labels[matcher.name])
+            for matcher in self.matchers
+            if matcher.name in labels
+        )
+
     def value_of(self, name: str) -> str | None:
         """Return the value that all chosen groups have of a label, if a matcher with =
         says so."""

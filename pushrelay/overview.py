@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from pushrelay.board_pages import covered_rows
 from pushrelay.board_rows import BoardRow, JobRuns, place_of, row_of
 from pushrelay.changes import ExpectationRecord
-from pushrelay.grouping_key import GroupingKey
+from pushrelay.expectations import JobExpectation
 from pushrelay.groups import Group
 from pushrelay.rights import ALL_RIGHTS, Grant
 from pushrelay.run_evidence import RunEvidence
 from pushrelay.run_states import instance_of
+from pushrelay.seen_jobs import JobPart, part_for
 from pushrelay.view.board import Board
 from pushrelay.view.view import JITTER, View
 
@@ -38,14 +38,17 @@ _FEW = 8
 @dataclass(frozen=True, slots=True)
 class _KnownRuns:
     """What was seen of the runs of a job; ids: of the keys that have evidence, also if
-    it is forgotten. Else as in JobRuns."""
+    it is forgotten. is_expected: whether anything is said of the job as a whole, so
+    that a row may tell of others. Else as in JobRuns."""
 
     ids: tuple[bytes, ...]
+    is_expected: bool
     instances: frozenset[str]
     common: object
 
 
-_NO_RUNS = _KnownRuns((), frozenset(), None)
+_NO_RUNS = _KnownRuns((), False, frozenset(), None)
+_NOTHING_SAID = JobExpectation()
 
 
 class Overview:
@@ -58,27 +61,51 @@ class Overview:
         self._begin(None)
 
     def rows(self, grant: Grant = ALL_RIGHTS) -> Sequence[BoardRow]:
-        """Return all rows of this moment that `grant` covers, in the order of
-        attention: by state, job and instance."""
+        """Return all rows of this moment that are made of what `grant` covers, in the
+        order of attention: by state, job and instance."""
         with self._lock:
             self._follow()
-            rows = self._sorted
-        return covered_rows(rows, grant, self._keys_of)
+            return self._covered(self._sorted, grant)
 
     def rows_of(self, job: str, grant: Grant = ALL_RIGHTS) -> list[BoardRow]:
         """Return those of `job`."""
         with self._lock:
             self._follow()
             rows = [row for row in self._sorted if row.job == job]
-        return list(covered_rows(rows, grant, self._keys_of))
+            return list(self._covered(rows, grant))
 
-    def _keys_of(self, row: BoardRow) -> list[GroupingKey] | None:
-        """Return the keys of all groups and runs in `row`; None if some are gone."""
-        groups, evidences = self._view.groups, self._view.board.evidences
-        ids = self._group_ids.get((row.job, row.instance), ())
-        held = [*map(groups.get, ids), *map(evidences.get, row.keys)]
-        known = [one.key for one in held if one is not None]
-        return known if len(known) == len(held) else None
+    def _covered(self, rows: Sequence[BoardRow], grant: Grant) -> Sequence[BoardRow]:
+        """Return what is to be seen with `grant` instead of `rows`, which are all that
+        their jobs have."""
+        if not grant.is_bounded:
+            return rows
+        by_job: dict[str, list[BoardRow]] = defaultdict(list)
+        for row in rows:
+            by_job[row.job].append(row)
+        found: list[BoardRow] = []
+        for job, of_job in by_job.items():
+            if grant.covers_job(job):
+                found += of_job
+            elif grant.may_cover_some_of(job):
+                found += self._part_rows(job, of_job, grant)
+        return sorted(found, key=place_of)
+
+    def _part_rows(
+        self, job: str, rows: list[BoardRow], grant: Grant
+    ) -> list[BoardRow]:
+        """Return the rows that are made of what `grant` covers of `job`, which it does
+        not cover as a whole; rows: of all."""
+        board, seen = self._view.board, self._runs.get(job, _NO_RUNS)
+        places = [(job, row.instance) for row in rows]
+        ids = [id_ for place in places for id_ in self._group_ids.get(place, ())]
+        groups = [group for place in places for group in self._groups_at(place)]
+        living, expected = board.runs_of(job, self._at)
+        part = part_for(grant, JobPart(job, living, groups, expected))
+        # All that `rows` were made of, whatever became of it since.
+        is_all = len(part.groups) == len(ids) and len(part.evidences) == len(seen.ids)
+        if is_all and not seen.is_expected:
+            return rows
+        return part.rows(self._at, board.evidences.forget_at)
 
     def _begin(self, board: Board | None) -> None:
         """Forget all that was seen, of which nothing may hold for `board`."""
@@ -225,6 +252,7 @@ class Overview:
             runs = JobRuns(job, living, expected, now, board.evidences.forget_at)
         known = _KnownRuns(
             ids,
+            expected != _NOTHING_SAID,
             runs.instances if runs else frozenset(),
             runs.common if runs else None,
         )

@@ -83,6 +83,12 @@ class Grant:
             selector.matches_all_with({JOB: job}) for selector in self.selectors
         )
 
+    def may_cover_some_of(self, job: str) -> bool:
+        """Whether it may be for some group that `job` could have."""
+        return not self.selectors or any(
+            selector.may_match_with({JOB: job}) for selector in self.selectors
+        )
+
 
 @dataclass(frozen=True)
 class Identity:

@@ -74,8 +74,12 @@ def board_of(relay: HTTPClient, **query: str) -> BoardPage:
 def read_board(answer: Response) -> BoardPage:
     assert answer.status == 200, answer.text
     assert answer.header("content-type") == "text/html; charset=utf-8"
-    body = answer.text.partition("<tbody>")[2].partition("</tbody>")[0]
-    return BoardPage([_row(html) for html in body.split("</tr>")[:-1]], answer.text)
+    return board_in(answer.text)
+
+
+def board_in(html: str) -> BoardPage:
+    body = html.partition("<tbody>")[2].partition("</tbody>")[0]
+    return BoardPage([_row(row) for row in body.split("</tr>")[:-1]], html)
 
 
 def _row(html: str) -> Row:

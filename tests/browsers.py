@@ -48,15 +48,13 @@ class Visitor:
 
     complaints: what the browser said of its pages so far: dialogs, errors of scripts,
     all that is in the console, but not that an answer was an error.
-    accepts_dialogs: whether they are answered with OK.
     """
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.context = browser.new_context(**options)
-        self.context.set_default_timeout(8_000)
+        self.context.set_default_timeout(30_000)
         self.context.add_init_script(_REPORT_VIOLATIONS)
         self.complaints: list[str] = []
-        self.accepts_dialogs = False
         self.page = self.context.new_page()
         self.context.on("console", self._hear)
         self.context.on("weberror", lambda error: self._note(str(error.error)))
@@ -84,10 +82,7 @@ class Visitor:
 
     def _answer(self, dialog: Dialog) -> None:
         self._note(f"dialog: {dialog.message}")
-        if self.accepts_dialogs:
-            dialog.accept()
-        else:
-            dialog.dismiss()
+        dialog.dismiss()
 
     def _note(self, complaint: str) -> None:
         self.complaints.append(complaint)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from page_pushes import PUSHED, REFUSED, SENSOR
+from page_pushes import ODD_PUSHED, PUSHED, REFUSED, SENSOR
 from relay_process import HTTPClient
 
 from pushrelay.grouping_key import GroupingKey
@@ -87,6 +87,9 @@ _HOURLY = {"every": "1h", "grace": "15m"}
 _NIGHTLY = {"schedule": "0 3 * * *", "grace": "4h", "max_runtime": "2h"}
 
 
+ODD_STORY = Story(ODD_JOB, ODD_INSTANCE, outcomes="f", labels={"région": "<i>"})
+
+
 def stories(now: float) -> list[Story]:
     """Return what all jobs have done until `now`."""
     # Late enough for the last night to be over, and never more than 25 hours ago.
@@ -104,8 +107,8 @@ def stories(now: float) -> list[Story]:
         Story(
             *("billing-export", "eu", 6 * HOUR),
             last=2 * HOUR,
-            outcomes="sfsssssfff",
-            expectation={"every": "6h", "grace": "30m"},
+            outcomes="sfsss-sfff",
+            expectation={"every": "6h", "grace": "30m", "per_instance": True},
             finish=_FAILED,
         ),
         Story("billing-export", "us", 6 * HOUR, last=2.2 * HOUR),
@@ -121,7 +124,6 @@ def stories(now: float) -> list[Story]:
         Story("cache-warmer", "w1", MINUTE * 10, outcomes="xssxsss", seconds=4),
         Story("cert-renewal", every=12 * HOUR, last=3 * HOUR, expectation=_DAILY),
         Story("ldap-sync", last=9 * HOUR, expectation=_HOURLY),
-        Story(ODD_JOB, ODD_INSTANCE, outcomes="f", labels={"région": "<i>"}),
         *(_like(each, expectation=_HOURLY) for each in tail),
     ]
 
@@ -220,13 +222,16 @@ class Shown:
         return f"http://{self.relay.address}{path.format_map(runs)}"
 
 
-def fill(relay: HTTPClient, now: float | None = None) -> Filled:
-    """Have `relay`, started with `flags`, know something in every state."""
-    moment = time.time() if now is None else now
-    told = stories(moment)
+def fill(relay: HTTPClient, *, with_oddities: bool = True) -> Filled:
+    """Have `relay`, started with `flags`, know something in every state.
+
+    with_oddities: whether some labels are such as no page would expect.
+    """
+    moment = time.time()
+    told = stories(moment) + ([ODD_STORY] if with_oddities else [])
     with ThreadPoolExecutor(4) as threads:
         ids = list(threads.map(lambda story: _tell(relay, story, moment), told))
-    for path, body, headers in PUSHED:
+    for path, body, headers in PUSHED + (ODD_PUSHED if with_oddities else []):
         _expect(200, relay.post(path, body, headers))
     for path, body in REFUSED:
         assert relay.post(path, body).status == 400

@@ -86,9 +86,12 @@ PUSHED: list[tuple[str, str | bytes, dict[str, str] | None]] = [
     ("/metrics/job/backup-postgres/instance/db1?stale_after=26h", BACKUP, None),
     ("/metrics/job/latency-probe/zone/a", LATENCY, HEADERS),
     ("/metrics/job/crm-sync", "# TYPE crm_rows gauge\ncrm_rows 12\n", None),
-    ("/metrics/job@base64/PHVuZGVyPiAvIG92ZXI/x@base64/Lw", ODD, None),
 ]
 """Path, body and headers of each push."""
+
+ODD_PUSHED: list[tuple[str, str | bytes, dict[str, str] | None]] = [
+    ("/metrics/job@base64/PHVuZGVyPiAvIG92ZXI/x@base64/Lw", ODD, None),
+]
 
 REFUSED = [
     ("/metrics/job/crm-sync", _REFUSED_TIME),

@@ -20,7 +20,7 @@ MOST_BYTES = 200_000
 BOARD = "/"
 JOB = "/job?job=billing-export&instance=eu"
 
-WIDE = {"viewport": {"width": 1400, "height": 900}}
+WIDE = {"viewport": {"width": 1400, "height": 850}}
 PHONE = {
     "viewport": {"width": 390, "height": 780},
     "device_scale_factor": 2,
@@ -54,7 +54,7 @@ def main() -> int:
         directory = Path(name)
         relay = RelayProcess(directory, *page_data.flags(directory))
         with relay, chromium() as browser:
-            page_data.fill(relay)
+            page_data.fill(relay, with_oddities=False)
             for shot, (path, options) in SHOTS.items():
                 image = images / f"{shot}.png"
                 with Visitor(browser, timezone_id="UTC", **options) as visitor:

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 
 import pytest
 from board_use import group, rows_at
-from builders import key_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushrelay.board_pages import (
     RowFilter,
-    covered_rows,
     cursor_of,
     page_of_rows,
     read_cursor,
@@ -22,8 +20,6 @@ from pushrelay.board_rows import BoardRow, RowState, place_of
 from pushrelay.errors import InvalidRequest
 from pushrelay.expectations import JobExpectation
 from pushrelay.freshness import Policy
-from pushrelay.grouping_key import GroupingKey
-from pushrelay.rights import ALL_RIGHTS, SCOPES, Grant
 from pushrelay.selector_parser import parse_selector
 
 NOW = 20
@@ -218,56 +214,3 @@ def test_a_cursor_that_was_cut_is_refused() -> None:
     for length in range(len(CURSOR)):
         with pytest.raises(InvalidRequest):
             read_cursor(CURSOR[:length])
-
-
-# --- rights ---
-
-KEYS = [
-    key_of("a", instance="i", team="x"),
-    key_of("a", instance="i", team="y"),
-    key_of("a", instance="j", team="x"),
-    key_of("b"),
-    key_of("b", instance=""),
-]
-HELD = ordered(row("a", "i"), row("a", "j"), row("b"), row("c"))
-
-
-def keys_of(row: BoardRow) -> list[GroupingKey]:
-    place = (row.job, row.instance)
-    return [key for key in KEYS if (key.job, key.value_of("instance")) == place]
-
-
-def grant(*selectors: str) -> Grant:
-    return Grant(frozenset(SCOPES), tuple(map(parse_selector, selectors)))
-
-
-@pytest.mark.parametrize(
-    ("selectors", "shown"),
-    [
-        ([], ["a i", "a j", "b", "c"]),
-        (["{}"], ["a i", "a j", "b", "c"]),
-        (['{job="a"}'], ["a i", "a j"]),
-        (['{job="a",instance="i"}'], ["a i"]),
-        (['{job=~"b|c"}'], ["b", "c"]),
-        (['{job="b",instance=""}'], ["b"]),
-        (['{team="x"}'], ["a j"]),
-        (['{team="x"}', '{team="y"}'], ["a i", "a j"]),
-        (['{job="a",team="y"}', '{job="a",team="x",instance="i"}'], ["a i"]),
-        (['{team=""}'], ["b"]),
-        (['{job="c",team=""}'], []),
-        (['{job="nobody"}'], []),
-    ],
-)
-def test_a_row_is_shown_only_to_who_may_see_all_of_it(
-    selectors: list[str], shown: list[str]
-) -> None:
-    assert names(covered_rows(HELD, grant(*selectors), keys_of)) == shown
-
-
-def test_of_what_has_gone_meanwhile_nothing_is_known() -> None:
-    bounded = grant('{team="x"}', '{job="c"}')
-    assert names(covered_rows(HELD, bounded, lambda _: None)) == ["c"]
-
-
-def test_who_may_see_all_pays_nothing() -> None:
-    assert covered_rows(HELD, ALL_RIGHTS, lambda _: pytest.fail("asked")) is HELD

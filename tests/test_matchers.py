@@ -352,6 +352,26 @@ def test_a_matcher_may_say_which_value_a_label_has(
     assert parse_selector(selector).value_of("job") == value
 
 
+@pytest.mark.parametrize(
+    ("selector", "may", "must"),
+    [
+        ("{}", True, True),
+        ('{job="a"}', True, True),
+        ('{job=~"a|b"}', True, True),
+        ('{job="a",team="x"}', True, False),
+        ('{team=""}', True, False),
+        ('{job="b"}', False, False),
+        ('{job!="a",team="x"}', False, False),
+    ],
+)
+def test_some_labels_may_say_enough_whatever_the_others_are(
+    selector: str, may: bool, must: bool
+) -> None:
+    parsed, labels = parse_selector(selector), {"job": "a"}
+    assert parsed.may_match_with(labels) is may
+    assert parsed.matches_all_with(labels) is must
+
+
 def test_other_threads_go_on_while_very_many_values_are_matched() -> None:
     """Measured in values that are matched between two turns, not in seconds."""
     matcher = Matcher("job", MatchType.REGEXP, "e.*")

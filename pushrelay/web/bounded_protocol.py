@@ -19,6 +19,10 @@ HEADERS_BYTES = 256 * 1024
 class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
     """A connection that counts, and may have to make room for others."""
 
+    _callback_parser: Any
+    _body_receiver: Any
+    _current_request: Any
+
     def __init__(self, worker: Any) -> None:
         super().__init__(worker)
         self._limits: Limits = worker.app.settings.limits
@@ -44,6 +48,16 @@ class BoundedProtocol(protocol.ASGIProtocol):  # type: ignore[misc]  # gunicorn 
         self.app.incoming.release(self)
         self._stop_reading_timer()
         super().connection_lost(exc)
+        # Who still waits for a request need not do so until gunicorn's patience ends.
+        self._request_ready.set()
+
+    async def _handle_connection(self) -> None:
+        try:
+            await super()._handle_connection()
+        finally:
+            # They know this connection, too: with what its client has sent, all of it
+            # would stay until somebody looks for garbage.
+            self._callback_parser = self._body_receiver = self._current_request = None
 
     @property
     def waits_for_client(self) -> bool:

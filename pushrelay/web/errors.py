@@ -188,3 +188,13 @@ def _field_of(error: Exception) -> str:
     if isinstance(error, InvalidExpectation):
         return f"expectation.{error.field}".removesuffix(".")
     return error.field if isinstance(error, InvalidRun) else ""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let `error` not keep what it passed by. Some of those frames know the error, and
+    some the body of the request: both would stay until somebody looks for garbage."""
+    cause: BaseException | None = error
+    # One may be its own cause.
+    while cause is not None and cause.__traceback__ is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__

@@ -60,8 +60,8 @@ class Exchange:
     is_admitted: whether they have the right that the route asks for.
     about: what it is about, such as a grouping key; its text is for people, and empty
         if that is not known.
-    status: of the answer, 0 until it began; on_status is called when it is known, and
-        before the client can know it.
+    status: of the answer, 0 until it began; on_status is called with it when it is
+        known, and before the client can know it.
     page_of_error: makes the page that tells a browser of an error, where it sent the
         form of a page.
     started_at: monotonic clock, seconds.
@@ -86,7 +86,7 @@ class Exchange:
         self.about: object = ""
         self.status = 0
         self.started_at = time.monotonic()
-        self.on_status: Callable[[], None] | None = None
+        self.on_status: Callable[[int], None] | None = None
         self.page_of_error: Callable[[Exception], tuple[bytes, Headers]] | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_body = RequestBody(
@@ -197,7 +197,7 @@ class Exchange:
         """Send the head of an answer."""
         self.status = status
         if self.on_status is not None:
-            self.on_status()
+            self.on_status(status)
         if status >= 400 and self._waits_for_body and not self._asked_to_close:
             # Else the next request could be taken for the body of this one.
             headers = (*headers, ("Connection", "close"))

@@ -18,16 +18,20 @@ def end_soon(transport: asyncio.Transport, is_over: Callable[[], bool]) -> None:
     """End a connection that is being closed, when its client has all that was sent;
     is_over: whether it has ended by itself."""
     loop = asyncio.get_running_loop()
+    loop.call_later(FAREWELL_SECONDS, _part, loop, transport, is_over)
 
-    def part() -> None:
-        if is_over():
-            return
-        if has_unsent(transport.get_extra_info("socket")):
-            loop.call_later(FAREWELL_SECONDS, part)
-        else:
-            transport.abort()
 
-    loop.call_later(FAREWELL_SECONDS, part)
+def _part(
+    loop: asyncio.AbstractEventLoop,
+    transport: asyncio.Transport,
+    is_over: Callable[[], bool],
+) -> None:
+    if is_over():
+        return
+    if has_unsent(transport.get_extra_info("socket")):
+        loop.call_later(FAREWELL_SECONDS, _part, loop, transport, is_over)
+    else:
+        transport.abort()
 
 
 def has_unsent(connected: socket.socket) -> bool:

@@ -27,7 +27,7 @@ from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.crowd import Crowd
 from pushrelay.web.elsewhere import redirect, refuse
-from pushrelay.web.errors import HTTPError, limit_of
+from pushrelay.web.errors import HTTPError, forget_frames, limit_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
 from pushrelay.web.failures import Failures
 from pushrelay.web.flask_bridge import call_flask
@@ -239,7 +239,7 @@ class Gateway:
                 name = found.name
                 if compatible := _COMPATIBLE.get(name):
                     exchange.on_status = partial(
-                        self._count_compatible, exchange, compatible
+                        self._telemetry.compatible_request, compatible, exchange.method
                     )
                 await self._handlers[name](exchange, found.rest)
             finally:
@@ -252,6 +252,7 @@ class Gateway:
                 await self._login.invite(exchange)
             else:
                 await self._answer_error(exchange, error)
+            forget_frames(error)
         self._note(exchange, found, error)
         return name
 
@@ -270,9 +271,6 @@ class Gateway:
         if self._settings.log_writes == "auto":
             return self._authentication.is_required
         return self._settings.log_writes == "on"
-
-    def _count_compatible(self, exchange: Exchange, name: str) -> None:
-        self._telemetry.compatible_request(name, exchange.method, exchange.status)
 
     async def _answer_error(self, exchange: Exchange, error: Exception) -> None:
         if not isinstance(error, PushrelayError):

@@ -103,7 +103,7 @@ class RelayProtocol(BoundedProtocol):
         # Without the task that lets an application go on after its answer.
         keepalive = await self._handle_http_request(request, sockname, peername)
         self._note_answered()
-        if self._callback_parser.remaining():
+        if self._is_ahead:
             # Requests that are there already come without a turn for others.
             await asyncio.sleep(0)
         return bool(keepalive)

@@ -14,6 +14,7 @@ import pytest
 from browsers import Visitor
 from canned_server import Canned, CannedServer
 from logging_in import new_token
+from page_data import group_query
 from playwright.sync_api import Browser
 from relay_process import RelayProcess, StartRelay
 from run_http import new_id
@@ -35,6 +36,8 @@ FORMS = [
     *("/metrics/job/stolen", "/metrics/job/kept", "/api/v1/groups?by=job"),
     *("/api/v1/ping?job=kept&status=fail", "/api/v1/jobs/kept/pause?until=2h"),
     *("/api/v1/admin/import", "/-/reload", "/-/quit", "/login", "/logout"),
+    *(f"/delete?{group_query(job='kept')}", "/retire?job=kept", "/wipe?confirm=all"),
+    *("/pause?job=kept&until=2h", "/resume?job=kept"),
 ]
 FETCHES = [
     *(("POST", path) for path in FORMS),
@@ -49,6 +52,7 @@ READS = [
     *("/-/reload", "/login", "/logout", "/metrics/job/kept", "/api/v1/admin/wipe"),
     *("/api/v1/status", "/api/v1/metrics", "/api/v1/groups", "/api/v1/runs"),
     *("/api/v1/jobs", "/api/v1/jobs/kept", "/api/v1/ping?job=kept&status=fail"),
+    *("/groups", "/job?job=kept", "/retire?job=kept", "/pause?job=kept", "/wipe"),
 ]
 
 ATTACK = """
@@ -157,7 +161,7 @@ class Site:
             if self.kind == "session":
                 visitor.page.fill("#password", self.token)
                 visitor.page.press("#password", "Enter")
-            visitor.page.wait_for_selector("#status")
+            visitor.page.wait_for_selector("nav [aria-current=page]")
             yield visitor
 
 
@@ -198,7 +202,7 @@ def test_a_foreign_page_changes_nothing(
         assert "a page of another origin" in visitor.text
         assert site.known() == before
         visitor.open(f"{site.url(host)}/")
-        assert visitor.page.locator(".session").count() == (kind == "session")
+        assert visitor.page.locator(".session button").count() == (kind == "session")
 
 
 @pytest.mark.parametrize(("kind", "host"), [each[:2] for each in ATTACKED[1:]])
@@ -208,17 +212,21 @@ def test_the_relays_own_page_does_what_its_buttons_say(
     site = sites[kind]
     site.begin()
     with site.visitor(browser, host) as visitor:
-        visitor.accepts_dialogs = True
-        visitor.page.click("text=Delete Group")
-        visitor.wait_until(lambda: b'"kept"' not in site.known()[0])
+        visitor.open(f"{site.url(host)}/group?{group_query(job='kept')}")
+        visitor.page.click("text=Delete…")
+        visitor.page.click("button:has-text('Delete 1 group')")
         visitor.page.wait_for_selector("text=Nothing has been pushed yet")
+        assert b'"kept"' not in site.known()[0]
         site.begin()
-        visitor.open(f"{site.url(host)}/")
-        visitor.page.click("text=Delete All Groups")
-        visitor.wait_until(lambda: b'"kept"' not in site.known()[0])
+        visitor.open(f"{site.url(host)}/groups")
+        visitor.page.click("text=Delete all groups")
+        visitor.page.fill("#confirm", "all")
+        visitor.page.press("#confirm", "Enter")
+        visitor.page.wait_for_selector("text=Nothing has been pushed yet")
+        assert b'"kept"' not in site.known()[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/status", "/login"])
+@pytest.mark.parametrize("path", ["/", "/wipe", "/login"])
 def test_no_other_page_frames_it(
     browser: Browser, sites: dict[str, Site], foreign: CannedServer, path: str
 ) -> None:
@@ -235,7 +243,7 @@ def test_no_other_page_frames_it(
             f"{site.url()}{path}",
         )
         [frame] = visitor.page.frames[1:]
-        assert frame.locator("h1:has-text('pushrelay')").count() == 0
+        assert frame.locator("main").count() == 0
         visitor.wait_until(lambda: "frame-ancestors" in "".join(visitor.complaints))
 
 

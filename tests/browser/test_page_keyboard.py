@@ -16,13 +16,13 @@ FOCUS = """
   const one = document.activeElement;
   const box = one.getBoundingClientRect();
   const style = getComputedStyle(one);
-  const isOutlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
   return {
     text: (one.innerText || one.value || one.getAttribute("aria-label") || "").trim(),
     tag: one.tagName,
     isSeen: box.width > 0 && box.height > 0 && box.top >= -1 && box.left >= -1
       && box.bottom <= innerHeight + 1,
-    isMarked: isOutlined || style.boxShadow !== "none",
+    isMarked: width > 0 || style.boxShadow !== "none",
   };
 }
 """
@@ -59,18 +59,19 @@ def test_the_first_key_offers_the_way_to_the_content(
 
 @pytest.mark.parametrize("path", ["/", "/job?job=billing-export", "/groups", "/status"])
 def test_whatever_has_the_focus_is_seen_and_marked(
-    visitor: Visitor, shown: Shown, path: str
+    browser: Browser, shown: Shown, path: str
 ) -> None:
-    visitor.open(shown.url(path))
     seen = []
-    for _ in range(25):
-        visitor.page.keyboard.press("Tab")
-        focus = visitor.page.evaluate(FOCUS)
-        if focus["tag"] == "BODY":
-            break  # once around
-        assert focus["isSeen"], focus
-        assert focus["isMarked"], focus
-        seen.append(focus["text"])
+    with Visitor(browser) as visitor:
+        visitor.open(shown.url(path))
+        for _ in range(25):
+            visitor.page.keyboard.press("Tab")
+            focus = visitor.page.evaluate(FOCUS)
+            if focus["tag"] == "BODY":
+                break  # once around
+            assert focus["isSeen"], focus
+            assert focus["isMarked"], focus
+            seen.append(focus["text"])
     assert len(seen) > 5
 
 

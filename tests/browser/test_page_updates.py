@@ -18,7 +18,8 @@ A_WHILE = 15_000
 
 HIDE = """
 (isHidden) => {
-  Object.defineProperty(document, "hidden", { get: () => isHidden, configurable: true });
+  const hidden = { get: () => isHidden, configurable: true };
+  Object.defineProperty(document, "hidden", hidden);
   document.dispatchEvent(new Event("visibilitychange"));
 }
 """

@@ -1,4 +1,4 @@
-"""What holds for every page: anybody can use it, and it needs nothing from elsewhere."""
+"""What holds for every page: everybody can use it, and all of it comes from here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from browsers import Visitor
 from page_data import Shown, group_query
 from page_pushes import ODD_GROUP
-from playwright.sync_api import Browser, Response
+from playwright.sync_api import Browser, Response, ViewportSize
 
 pytestmark = pytest.mark.system
 
@@ -40,12 +40,16 @@ PAGES = {
     "deletion": f"/delete?{group_query(job='crm-sync')}",
     "pause": "/pause?job=billing-export",
     "end of a pause": "/pause?job=ldap-sync",
+    "pause, refused": "/pause?job=billing-export&problem=until",
     "retirement": "/retire?job=billing-export",
     "wipe": "/wipe",
     "status": "/status",
     "error": "/job?job=nobody-knows-it",
 }
 MAIN = ("board", "job", "run", "groups", "group", "status")
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+TABLET: ViewportSize = {"width": 820, "height": 1180}
 
 TOO_WIDE = """
 () => [...document.querySelectorAll("body *")]
@@ -64,9 +68,8 @@ def reader(browser: Browser) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="module")
 def walker(browser: Browser) -> Iterator[Visitor]:
-    """Somebody with a phone."""
-    size = {"width": 360, "height": 740}
-    with Visitor(browser, viewport=size, is_mobile=True, has_touch=True) as visitor:
+    """Somebody without a desk."""
+    with Visitor(browser, viewport=PHONE, is_mobile=True, has_touch=True) as visitor:
         yield visitor
 
 
@@ -91,14 +94,16 @@ def test_everybody_can_use_it_in_light_and_dark(
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_fits_a_phone(walker: Visitor, shown: Shown, page: str) -> None:
-    walker.open(shown.url(PAGES[page]))
+def test_it_fits_a_phone_and_a_tablet(walker: Visitor, shown: Shown, page: str) -> None:
     evaluate = walker.page.evaluate
+    walker.open(shown.url(PAGES[page]))
     evaluate(OPEN_ALL)
-    width = evaluate("document.documentElement.scrollWidth")
-    assert width <= 360, evaluate(TOO_WIDE)
-    # A phone would zoom out for what is wider.
-    assert evaluate("window.innerWidth") == 360
+    for size in PHONE, TABLET:
+        walker.page.set_viewport_size(size)
+        width = evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], evaluate(TOO_WIDE)
+        # They would zoom out for what is wider.
+        assert evaluate("window.innerWidth") == size["width"]
 
 
 @pytest.mark.parametrize("page", PAGES)

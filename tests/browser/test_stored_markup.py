@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from browsers import Visitor
 from canned_server import Canned, CannedServer
+from page_data import group_query
 from playwright.sync_api import Browser
 from relay_process import RelayProcess, StartRelay
 from run_http import finish, new_id, report
@@ -52,16 +53,36 @@ def soiled(start_relay: StartRelay) -> RelayProcess:
     return relay
 
 
-def paths() -> list[str]:
-    """Return where what was pushed can be seen."""
-    sought = [f"/?search={quote(markup)}" for markup in MARKUP]
+def pages() -> list[str]:
+    """Return the pages for people that what was pushed is on, or what was asked."""
+    searches = [f"search={quote(markup)}" for markup in MARKUP]
+    jobs = [f"job={quote(markup)}" for markup in MARKUP]
+    keys = [
+        group_query(**{"job": markup, "instance": markup, markup: markup})
+        for markup in MARKUP
+    ]
+    return [
+        *("/", "/groups", "/status", "/wipe"),
+        *(f"{page}?{query}" for page in ("/", "/groups") for query in searches),
+        *(f"/job?{job}&instance={job.partition('=')[2]}" for job in jobs),
+        *(f"/group?{key}" for key in keys),
+        *(f"{page}?{job}" for page in ("/pause", "/retire") for job in jobs[:4]),
+        *(f"/delete?{key}" for key in keys[:4]),
+        *(f"/run?id={run}" for run in RUNS),
+        *(f"/?state={quote(markup)}" for markup in MARKUP[:3]),
+        *(f"/?after={quote(markup)}" for markup in MARKUP[:3]),
+    ]
+
+
+def others() -> list[str]:
+    """Return where else it can be seen."""
     jobs = [
         f"/api/v1/jobs@base64/{GroupingKey.of({'job': markup}).path.split('/')[1]}"
         for markup in MARKUP
     ]
     return [
-        *("/", "/status", "/metrics", "/api/v1/metrics", "/api/v1/groups"),
-        *("/api/v1/runs", "/api/v1/jobs", *sought, *jobs),
+        *("/metrics", "/api/v1/metrics", "/api/v1/groups"),
+        *("/api/v1/runs", "/api/v1/jobs", *jobs),
         *(f"/api/v1/runs/{run}" for run in RUNS),
         # Errors and redirects tell what was asked for.
         *(f"/{quote(markup)}" for markup in MARKUP[:3]),
@@ -73,7 +94,7 @@ def paths() -> list[str]:
 
 def test_nothing_of_it_runs(browser: Browser, soiled: RelayProcess) -> None:
     with Visitor(browser) as visitor:
-        for path in paths():
+        for path in [*pages(), *others()]:
             visitor.open(f"http://{soiled.address}{path}")
             visitor.page.evaluate(
                 "document.querySelectorAll('details').forEach((one) => one.open = true)"
@@ -82,11 +103,14 @@ def test_nothing_of_it_runs(browser: Browser, soiled: RelayProcess) -> None:
             assert visitor.page.url.startswith(f"http://{soiled.address}/")
 
 
-def test_it_is_shown_as_it_is(browser: Browser, soiled: RelayProcess) -> None:
+@pytest.mark.parametrize("path", ["/", "/groups"])
+def test_it_is_shown_as_it_is(
+    browser: Browser, soiled: RelayProcess, path: str
+) -> None:
     with Visitor(browser) as visitor:
-        visitor.open(f"http://{soiled.address}/")
-        shown = visitor.page.locator(".job").all_inner_texts()
-        assert {f'job="{markup}"' for markup in MARKUP[:-1]} <= set(shown)
+        visitor.open(f"http://{soiled.address}{path}")
+        shown = visitor.page.locator("tbody th a").all_inner_texts()
+        assert set(MARKUP[:-1]) <= set(shown)
 
 
 @pytest.mark.parametrize("markup", [MARKUP[0], MARKUP[4], MARKUP[6]])

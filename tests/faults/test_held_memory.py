@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from contextlib import ExitStack, suppress
@@ -13,11 +14,12 @@ from crowd_use import (
     check_service,
     exceeded,
     gauge,
+    own_page,
     push,
     wait_for_requests,
 )
 from raw_clients import PATIENCE, Clients, is_waiting, received, statuses
-from relay_process import StartRelay
+from relay_process import RelayProcess, StartRelay
 from waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -144,6 +146,40 @@ def test_heads_that_are_too_large_are_refused(
         client.sendall(fields + b"\r\n")
     assert statuses(received(client)) == [status]
     check_service(relay)
+
+
+def _memory(relay: RelayProcess) -> float:
+    found = re.search(r"^process_resident_memory_bytes (\S+)$", own_page(relay), re.M)
+    assert found
+    return float(found[1])
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "status"),
+    [
+        ("PUT /metrics/job/a", b"#" * 999_999 + b"\n", 200),
+        ("PUT /metrics/job/a", b"#" * 999_999 + b"\nbad", 400),
+        ("GET /-/healthy", b"#" * 200_000, 200),
+        ("GET / HTTP/1.1\r\n" + f"X: {'y' * 120_000}\r\n" * 2 + "bad", b"", 400),
+    ],
+    ids=["a push", "a refused push", "a body that nobody reads", "a bad head"],
+)
+def test_nothing_is_left_of_connections_that_have_ended(
+    start_relay: StartRelay, head: str, body: bytes, status: int
+) -> None:
+    relay = start_relay()
+    fields = f"Host: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = f"{head} HTTP/1.1\r\n{fields}".encode() + body
+
+    def send(times: int) -> None:
+        for _ in range(times):
+            assert relay.send(request).status == status
+
+    send(20)
+    before = _memory(relay)
+    send(200)
+    # Of each, a fifth of what it sent at most.
+    assert _memory(relay) < before + 200 * len(request) / 5
 
 
 def test_bodies_that_are_hardly_more_than_chunk_sizes_are_refused(
