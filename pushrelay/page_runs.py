@@ -12,7 +12,7 @@ from pushrelay.listed_runs import ListedRun, judge
 from pushrelay.run_marks import RunMark
 from pushrelay.runs import Run
 from pushrelay.store.engine import Database
-from pushrelay.store.run_list import RunFilter, find_run, list_runs
+from pushrelay.store.run_list import RunFilter, find_run, find_runs, list_runs
 from pushrelay.store.run_marks import find_marks, last_marks
 from pushrelay.view.view import View
 
@@ -63,6 +63,10 @@ class PageRuns:
         """Return the run with this id, if its document is kept."""
         return self._calls.make(self._find, id_)
 
+    def find_all(self, ids: Iterable[bytes]) -> dict[bytes, ListedRun]:
+        """Return those of the runs with these ids whose documents are kept, by id."""
+        return self._calls.make(self._find_all, list(ids))
+
     def listed(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, whatever their state, the last to start
         first."""
@@ -85,6 +89,11 @@ class PageRuns:
         run = find_run(self._database, id_)
         found = self._judged_runs([] if run is None else [run])
         return found[0] if found else None
+
+    def _find_all(self, ids: Sequence[bytes]) -> dict[bytes, ListedRun]:
+        self._catch_up()
+        found = self._judged_runs(list(find_runs(self._database, ids).values()))
+        return {each.run.id: each for each in found}
 
     def _listed(self, wanted: RunFilter) -> list[ListedRun]:
         self._catch_up()

@@ -161,6 +161,10 @@ class RunCases:
         """Do what `find` does, for a page: as `PageRuns.find`."""
         return self._of_pages.find(id_)
 
+    def find_all_blocking(self, ids: Iterable[bytes]) -> dict[bytes, ListedRun]:
+        """Return the runs with these ids, by id, for a page: as `PageRuns.find_all`."""
+        return self._of_pages.find_all(ids)
+
     def listed_blocking(self, wanted: RunFilter) -> list[ListedRun]:
         """Return the runs that are `wanted`, for a page: as `PageRuns.listed`."""
         return self._of_pages.listed(wanted)

@@ -236,3 +236,13 @@ async def test_pages_do_not_ask_a_server_that_is_known_not_to_answer(
         await asyncio.to_thread(wait_until, relay.refresh_blocking, "an answer")
         assert numbers(await marks_of(relay)) == [1]
         await asyncio.to_thread(relay.stop)
+
+
+@on_loop
+async def test_many_runs_are_found_at_once(tmp_path: Path, clock: Clock) -> None:
+    async with open_relay(tmp_path, clock=clock) as relay:
+        await report(relay, begun(1, clock()))
+        await report(relay, ended(2, clock(), clock() + SECOND))
+        ids = [run_id(number) for number in (1, 2, 3)]
+        found = await asyncio.to_thread(relay.runs.find_all_blocking, ids)
+        assert found == {id_: await relay.runs.find(id_) for id_ in ids[:2]}

@@ -200,6 +200,21 @@ def test_runs_far_behind_others_are_found_all_the_same(
     assert ids_on(told.follow(older[1].replace("&amp;", "&"))) == [mine]
 
 
+def test_runs_are_looked_for_no_longer_than_a_page_takes(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_page, "LOOKED_AT", 4)
+    monkeypatch.setattr(job_page, "LOOK_SECONDS", -1.0)
+    mine = told.ended(job, HOUR, labels={"instance": "x"})
+    for number in range(6):
+        told.ended(job, MINUTE * number, labels={"instance": "y"})
+    html = page_of(told, job, instance="x")
+    assert ids_on(html) == []
+    older = re.search(r'rel="next" href="(.*?)"', html)
+    assert older is not None
+    assert ids_on(told.follow(older[1].replace("&amp;", "&"))) == [mine]
+
+
 def test_of_very_many_runs_the_last_ones_are_drawn(
     told: Told, job: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pages_use import HOUR, MARKUP, MINUTE, Told, links_on, reader, words_of
 
+from pushrelay.errors import StoreUnavailable
+from pushrelay.listed_runs import ListedRun
 from pushrelay.web.pages import run as run_page
 
 
@@ -146,6 +148,38 @@ def test_attempts_are_shown_together(told: Told, job: str) -> None:
 def test_a_run_that_was_tried_once_has_no_attempts(told: Told, job: str) -> None:
     told.ended(job, HOUR)
     assert "Attempt" not in page_of(told, told.ended(job))
+
+
+def test_a_run_is_shown_though_what_is_beside_it_takes_too_long(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.ended(job, HOUR, "failure")
+    id_ = told.ended(job, attempt=2)
+
+    def hang(*_: object) -> None:
+        raise StoreUnavailable("the database did not answer")
+
+    monkeypatch.setattr(told.relay.relay.runs, "find_all_blocking", hang)
+    said = words_of(page_of(told, id_))
+    assert "the runs beside this one are not known" in said
+    assert "succeeded" in said
+
+
+def test_all_attempts_are_asked_for_at_once(
+    told: Told, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [told.ended(job, 60 - n, "failure", attempt=n) for n in range(1, 16)]
+    runs, asked = told.relay.relay.runs, []
+
+    def find_all(ids: list[bytes]) -> dict[bytes, ListedRun]:
+        asked.append(ids)
+        return found_by(ids)
+
+    found_by = runs.find_all_blocking
+    monkeypatch.setattr(runs, "find_all_blocking", find_all)
+    table = page_of(told, ids[12]).partition("Attempts</h2>")[2]
+    assert re.findall(r"\./run\?id=([0-9a-f-]{36})", table) == ids[2:]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

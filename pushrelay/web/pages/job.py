@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from time import monotonic
 from urllib.parse import urlencode
 
 from flask import Response, g, request
@@ -34,7 +35,9 @@ from pushrelay.web.run_places import cursor_at, place_of_run, read_run_cursor
 RUNS_PER_PAGE = 50
 MOST_LOOKS = 10
 LOOKED_AT = 500
-"""So many times, so many runs are looked at for those that belong on the page."""
+LOOK_SECONDS = 2.0
+"""So many times, so many runs are looked at for those that belong on the page, as long
+as that has not taken so long."""
 
 MOST_ROWS = 50
 GROUPS_LISTED = 20
@@ -133,7 +136,7 @@ def _runs(
     wanted = RunFilter(job=seen.job, after=after, limit=LOOKED_AT)
     if seen.is_whole and seen.instance is None:
         wanted = replace(wanted, limit=RUNS_PER_PAGE + 1)
-    found, end = [], None
+    found, end, until = [], None, monotonic() + LOOK_SECONDS
     try:
         for _ in range(MOST_LOOKS):
             runs = relay.runs.listed_blocking(wanted)
@@ -147,6 +150,8 @@ def _runs(
             # Seldom there are so many of others before the next one.
             end = place_of_run(runs[-1])
             wanted = replace(wanted, after=end)
+            if monotonic() > until:
+                break
     except StoreUnavailable:
         return None
     entries = [run_entry(each) for each in found[:RUNS_PER_PAGE]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 
 from flask import Response, request
 
+from pushrelay.errors import StoreUnavailable
 from pushrelay.listed_runs import ListedRun
 from pushrelay.run_cases import RunCases
 from pushrelay.run_fields import parse_uuid
@@ -71,12 +72,17 @@ class Beside:
     """The runs of the same key around a run.
 
     before, after: ids, None if there is none, or none that is known. attempts: of what
-    it is an attempt to do, with itself; empty if it is the only one.
+    it is an attempt to do, with itself; empty if it is the only one. is_known: whether
+    the database said so.
     """
 
     before: bytes | None
     after: bytes | None
     attempts: list[RunEntry]
+    is_known: bool = True
+
+
+_ALONE = Beside(None, None, [])
 
 
 @pages.route("/run", methods=["GET"], provide_automatic_options=False)
@@ -155,17 +161,22 @@ def _id_of(written: str) -> uuid.UUID:
 
 
 def _beside(runs: RunCases, listed: ListedRun) -> Beside:
+    """Return what is around the run."""
     key = listed.run.key
-    marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
-    # Others have no page any more.
-    ids = [mark.id for mark in marks if mark.is_listed]
-    if listed.run.id not in ids:
-        return Beside(None, None, [])
-    at = ids.index(listed.run.id)
+    try:
+        marks = runs.marks_of_keys([key.id], NEIGHBOURS).get(key.id, [])
+        # Others have no page any more.
+        ids = [mark.id for mark in marks if mark.is_listed]
+        if listed.run.id not in ids:
+            return _ALONE
+        at = ids.index(listed.run.id)
+        attempts = _attempts(runs, listed, ids[:at], ids[at + 1 :])
+    except StoreUnavailable:
+        return replace(_ALONE, is_known=False)
     return Beside(
         ids[at - 1] if at else None,
         ids[at + 1] if at + 1 < len(ids) else None,
-        _attempts(runs, listed, ids[:at], ids[at + 1 :]),
+        attempts,
     )
 
 
@@ -176,16 +187,17 @@ def _attempts(
     after: list[bytes],
 ) -> list[RunEntry]:
     """Return the attempts of which the run is one, those of them that are kept."""
+    earlier = min(listed.run.attempt - 1, MOST_ATTEMPTS)
+    before, after = before[max(len(before) - earlier, 0) :], after[:MOST_ATTEMPTS]
+    around = runs.find_all_blocking([*before, *after])
     found = [listed]
-    for id_ in reversed(before[-MOST_ATTEMPTS:]):
-        if found[0].run.attempt == 1:
-            break
-        one = runs.find_blocking(id_)
+    for id_ in reversed(before):
+        one = around.get(id_)
         if one is None or one.run.attempt != found[0].run.attempt - 1:
             break
         found.insert(0, one)
-    for id_ in after[:MOST_ATTEMPTS]:
-        one = runs.find_blocking(id_)
+    for id_ in after:
+        one = around.get(id_)
         if one is None or one.run.attempt != found[-1].run.attempt + 1:
             break
         found.append(one)

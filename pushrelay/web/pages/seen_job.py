@@ -52,8 +52,7 @@ def see_job(
     HTTPError where there is nothing."""
     grant, now = identity.grant, relay.now()
     evidences, expected = relay.runs.known_now(job)
-    groups = groups_of_job(relay.groups(), job)
-    known = JobPart(job, evidences, groups, expected)
+    known = JobPart(job, evidences, groups_of_job(relay.groups(), job), expected)
     part, all_rows = part_for(grant, known), relay.overview.rows_of(job, grant)
     rows = [row for row in all_rows if instance in (None, row.instance)]
     if not rows:
