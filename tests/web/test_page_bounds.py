@@ -160,3 +160,13 @@ def test_pages_of_a_job_do_not_look_at_the_schedule_of_each_instance_again(
     monkeypatch.setattr("pushrelay.view.board.job_state", look)
     for page in ("job", "retire", "pause"):
         assert "many" in told.page(page, job="many")
+
+
+def test_the_page_of_a_job_with_many_long_labels_stays_small(told: Told) -> None:
+    labels = {f"l{number}": "<" * 200 for number in range(50)}
+    for number in range(60):
+        told.ended("j", number, labels={**labels, "n": f"{number}"})
+    path = "".join([f"/{name}/{'%3C' * 200}" for name in labels])
+    for number in range(20):
+        told.push(f"job/j/n/{number}{path}")
+    assert len(told.page("job", job="j").encode()) < PAGE_BYTES

@@ -26,6 +26,10 @@ NAME_CHARACTERS = 200
 HELP_CHARACTERS = 2_000
 LABELS_SHOWN = 50
 
+ROW_CHARACTERS = 100
+LABELS_IN_ROW = 12
+"""The same where it is but one of many rows."""
+
 READ_BYTES = 1024 * 1024
 MARKUP_BYTES = 384 * 1024
 """So much is read of all families of a page, and so much is written of their values."""
@@ -76,6 +80,14 @@ def other_labels(key: GroupingKey) -> list[tuple[str, str]]:
     return [
         (cut(name, NAME_CHARACTERS), cut(value, NAME_CHARACTERS))
         for name, value in key.labels[1 : 1 + LABELS_SHOWN]
+    ]
+
+
+def row_labels(key: GroupingKey) -> list[tuple[str, str]]:
+    """Return the labels of `key` but the job, as much as a row of many shows."""
+    return [
+        (cut(name, ROW_CHARACTERS), cut(value, ROW_CHARACTERS))
+        for name, value in key.labels[1 : 1 + LABELS_IN_ROW]
     ]
 
 

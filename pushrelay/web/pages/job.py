@@ -15,7 +15,7 @@ from pushrelay.rights import Grant, Right
 from pushrelay.store.run_list import RunFilter
 from pushrelay.web.pages.addresses import job_address, run_address
 from pushrelay.web.pages.expected_words import expected_words
-from pushrelay.web.pages.families import NAME_CHARACTERS, Room
+from pushrelay.web.pages.families import NAME_CHARACTERS, Room, row_labels
 from pushrelay.web.pages.group import GroupStatus, group_status
 from pushrelay.web.pages.history import DAYS, History, history_of
 from pushrelay.web.pages.layout import (
@@ -160,9 +160,14 @@ def _runs(
 
 def _groups(seen: SeenJob) -> list[GroupStatus]:
     room = Room()
-    return [
+    listed = seen.groups[:GROUPS_LISTED]
+    statuses = [
         group_status(group, FAMILIES_READ if at < GROUPS_READ else 0, room)
-        for at, group in enumerate(seen.groups[:GROUPS_LISTED])
+        for at, group in enumerate(listed)
+    ]
+    return [
+        replace(status, labels=row_labels(group.key))
+        for status, group in zip(statuses, listed, strict=True)
     ]
 
 

@@ -17,7 +17,11 @@ from pushrelay.runs import End
 from pushrelay.shown import shown
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.pages.addresses import job_address, run_address
-from pushrelay.web.pages.families import NAME_CHARACTERS, other_labels
+from pushrelay.web.pages.families import (
+    NAME_CHARACTERS,
+    other_labels,
+    row_labels,
+)
 from pushrelay.web.pages.layout import (
     cut,
     moment,
@@ -106,6 +110,7 @@ def run() -> Response:
         now=moment(the_relay().now()),
         run=run_entry(listed),
         id=str(id_),
+        labels=other_labels(found.key),
         job=cut(found.key.job, NAME_CHARACTERS),
         job_address=job_address(found.key.job, labels.get("instance", "")),
         outputs=_outputs(end),
@@ -145,7 +150,7 @@ def run_entry(listed: ListedRun) -> RunEntry:
         code_of(end),
         found.attempt,
         cut(found.host or "", NAME_CHARACTERS),
-        other_labels(found.key),
+        row_labels(found.key),
     )
 
 
