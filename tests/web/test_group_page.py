@@ -231,3 +231,22 @@ def test_only_who_may_delete_is_offered_to(
     key = written_key(key_of(job))
     html = told.page_for(reader(f'{{job="{job}"}}', right), "group", key=key)
     assert links_on(html, "delete") == ([f"./delete?key={key}"] if offered else [])
+
+
+@pytest.mark.parametrize(
+    ("right", "match", "offered"),
+    [
+        (Right.ADMIN, "{{job={job}}}", True),
+        # Not for all groups that the job could have.
+        (Right.ADMIN, '{{job={job},l=""}}', False),
+        (Right.PUSH, "{{job={job}}}", False),
+    ],
+)
+def test_the_job_is_managed_from_here_by_who_may(
+    told: Told, job: str, right: Right, match: str, offered: bool
+) -> None:
+    told.push(f"job/{job}")
+    visitor = reader(match.format(job=f'"{job}"'), right)
+    html = told.page_for(visitor, "group", key=written_key(key_of(job)))
+    for action in ("pause", "retire"):
+        assert links_on(html, action) == ([f"./{action}?job={job}"] if offered else [])

@@ -6,11 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from flask import Response, request
 
 from pushrelay.freshness import Policy
 from pushrelay.groups import Group
+from pushrelay.rights import Right
 from pushrelay.web.errors import HTTPError
 from pushrelay.web.pages.addresses import group_address, job_address
 from pushrelay.web.pages.families import (
@@ -65,15 +67,17 @@ def group() -> Response:
     refresh()
     relay = the_relay()
     found = _found(request.args.get("key", ""))
-    labels = dict(found.key.labels)
+    labels, job, grant = dict(found.key.labels), found.key.job, who_asks().grant
     return show(
         "group.html",
         now=moment(relay.now()),
         group=group_status(found, FAMILIES_PER_GROUP, Room()),
         key=written_key(found.key),
         path=found.key.path,
-        job=cut(found.key.job, NAME_CHARACTERS),
-        job_address=job_address(found.key.job, labels.get("instance", "")),
+        job=cut(job, NAME_CHARACTERS),
+        job_address=job_address(job, labels.get("instance", "")),
+        job_query=urlencode({"job": job}),
+        may_manage_job=grant.allows(Right.ADMIN) and grant.covers_job(job),
     )
 
 
