@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from pushrelay.web.charts.svg import WIDTH, joined, path, text
+from pushrelay.web.charts.svg import WIDTH, element, joined, path, text
 from pushrelay.web.charts.words import moment
 from pushrelay.web.spoken import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 
 AXIS = 18
 """Pixels of the line of text below a chart."""
+GUTTER = 58
+"""Pixels to the left of a plane, for words. charts.css leaves some more there, the same
+for all charts with an axis of time: so the same moment has the same place in them."""
 
 # Both in ascending order, none more than 2.5 times the one before, so that there are
 # always several ticks.
@@ -29,12 +32,10 @@ _MOST_DURATIONS = 3
 # The first Monday of Unix time; steps of weeks begin on Mondays.
 _MONDAY = 4 * DAY
 _WITH_YEAR = 300 * DAY
-# So close to an edge, in units, a label would be cut.
+# So close to the right edge, in units, a label would be cut; the left has a gutter.
 _EDGE = 50
 # If there are more, charts.css shows every other one on a phone.
 _MOST_ON_PHONE = 4
-# So close to `now`, a label would touch it on a phone.
-_BESIDE_NOW = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +77,38 @@ def duration_ticks(longest: int) -> list[int]:
     return list(range(0, longest + 1, step))
 
 
-def draw_times(
-    scale: TimeScale, height: int, base: int, now: int | None = None
-) -> tuple[Markup, Markup]:
+def draw_times(scale: TimeScale, height: int, base: int) -> tuple[Markup, Markup]:
     """Return the lines of the ticks, for a plane of some height, and their names, for a
-    chart, on the line of text at `base`; the same of `now`, if it is given."""
+    chart, on the line of text at `base`."""
     ticks = list(scale.ticks())
     lines = path("grid", "".join([f"M{place:.1f} 0v{height}" for place, _ in ticks]))
-    names = [tick for tick in ticks if _EDGE <= tick[0] <= WIDTH - _EDGE]
     written = []
-    if now is not None and scale.begin <= now <= scale.end:
-        place = scale.place(now)
-        lines += path("now", f"M{place:.1f} 0v{height}")
-        written.append(text("now", place, base, _anchor(place), "now"))
-        names = [tick for tick in names if abs(tick[0] - place) > _BESIDE_NOW]
-    for n, (at, name) in enumerate(_zoned(names)):
-        look = "tick minor" if n % 2 and len(names) > _MOST_ON_PHONE else "tick"
-        written.append(text(name, at, base, "middle", look))
+    for n, (at, name) in enumerate(_zoned(ticks), 1):
+        # The last one, today as a rule, is not left out.
+        is_minor = len(ticks) > _MOST_ON_PHONE and (len(ticks) - n) % 2
+        look = "tick minor" if is_minor else "tick"
+        written.append(text(name, at, base, _anchor(at), look))
     return lines, joined(written)
+
+
+def draw_now(
+    scale: TimeScale, height: int, base: int, now: int
+) -> tuple[Markup, Markup]:
+    """Return the same of `now`, nothing if it is outside. Its name does not fit among
+    those of the ticks, which are often close to it."""
+    if not scale.begin <= now <= scale.end:
+        return Markup(""), Markup("")
+    place = scale.place(now)
+    line = path("now", f"M{place:.1f} 0v{height}")
+    return line, text("now", place, base, _anchor(place), "now")
+
+
+def at_the_left(words: str, base: int, look: str = "") -> Markup:
+    """Return words that begin in the gutter, at `base` pixels of a chart."""
+    attributes: dict[str, str | float] = {"x": -GUTTER, "y": base}
+    if look:
+        attributes["class"] = look
+    return element("text", attributes, words)
 
 
 def _zoned(names: list[tuple[float, str]]) -> list[tuple[float, str]]:
@@ -105,8 +120,6 @@ def _zoned(names: list[tuple[float, str]]) -> list[tuple[float, str]]:
 
 
 def _anchor(place: float) -> str:
-    if place < _EDGE:
-        return "start"
     return "end" if place > WIDTH - _EDGE else "middle"
 
 

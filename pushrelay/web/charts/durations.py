@@ -9,7 +9,13 @@ from uuid import UUID
 from markupsafe import Markup
 
 from pushrelay.run_marks import RunMark
-from pushrelay.web.charts.axis import AXIS, TimeScale, draw_times, duration_ticks
+from pushrelay.web.charts.axis import (
+    AXIS,
+    GUTTER,
+    TimeScale,
+    draw_times,
+    duration_ticks,
+)
 from pushrelay.web.charts.looks import LOOKS, SKIPPED, dot, duration_of, look_of, told
 from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
 from pushrelay.web.charts.svg import text as words_at
@@ -74,7 +80,7 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     lines.append(path("high", f"M0 {top_of(high):.1f}h{WIDTH}"))
     lines.append(path("median", f"M0 {top_of(median):.1f}h{WIDTH}"))
     shown = plane(_KEYS, _HEIGHT, grid, *lines) + times
-    shown += _key("median", f"median {in_words(median)}", -58)
+    shown += _key("median", f"median {in_words(median)}", -GUTTER)
     shown += _key("high", f"95th percentile {in_words(high)}", "34%")
     shown += joined([_tick_name(tick, _KEYS + top_of(tick)) for tick in ticks])
     dots = [

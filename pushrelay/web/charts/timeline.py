@@ -9,7 +9,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from pushrelay.run_marks import RunMark
-from pushrelay.web.charts.axis import AXIS, TimeScale, draw_times
+from pushrelay.web.charts.axis import AXIS, TimeScale, at_the_left, draw_now, draw_times
 from pushrelay.web.charts.looks import (
     BAR,
     LOOKS,
@@ -21,13 +21,14 @@ from pushrelay.web.charts.looks import (
     word_of,
 )
 from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
-from pushrelay.web.charts.svg import text as words_at
 from pushrelay.web.charts.thinning import told_apart
 from pushrelay.web.charts.words import counted, tally, utc
 
 MOST_LANES = 40
 """How many are drawn; the others are counted below."""
 
+# Pixels of the line of text above all lanes, and of that above each with a name.
+_NOW = 14
 _NAME = 18
 _GAP = 2
 _MOST_TRACKS = 6
@@ -95,20 +96,21 @@ def timeline(lanes: Sequence[Lane], begin: int, end: int, now: int) -> Markup:
     missed = _merged([piece for piece in single if not piece.runs])
     names = [] if _needs_no_names(lanes) else [lane.name for lane in drawn]
     tops, height = _tops(tracks, bool(names))
-    lines, times = draw_times(scale, height, height + AXIS - 4, now)
-    shown = [plane(0, height, lines), times]
+    bottom = _NOW + height + AXIS
+    lines, times = draw_times(scale, height, bottom - 4)
+    line_now, name_now = draw_now(scale, height, _NOW - 4, now)
+    shown = [plane(_NOW, height, lines, line_now), times, name_now]
     for name, top in zip(names, tops, strict=False):
-        shown.append(_heading(name, top))
+        shown.append(_heading(name, _NOW + top))
     if len(lanes) > MOST_LANES:
         more = counted(len(lanes) - MOST_LANES, "more instance", "more instances")
-        shown.append(words_at(f"and {more}", 0, height + 2 * AXIS - 4))
-        height += AXIS
+        bottom += AXIS
+        shown.append(at_the_left(f"and {more}", bottom - 4))
     bars = [_bar(piece, tops[piece.lane]) for piece in runs]
     rings = _rings(missed, tops)
     label = _label(lanes, scale, now)
-    return chart(
-        "timeline", height + AXIS, label, joined(shown), plane(0, height, *bars, *rings)
-    )
+    links = plane(_NOW, height, *bars, *rings)
+    return chart("timeline", bottom, label, joined(shown), links)
 
 
 def _merged(single: list[_Piece]) -> list[_Piece]:
@@ -191,7 +193,7 @@ def _tops(tracks: list[int], has_names: bool) -> tuple[list[int], int]:
 def _heading(name: str, top: int) -> Markup:
     if len(name) > _LONGEST_NAME:
         name = name[: _LONGEST_NAME - 1] + "…"
-    return words_at(name or "no instance", 0, top - 5, look="" if name else "tick")
+    return at_the_left(name or "no instance", top - 5, "" if name else "tick")
 
 
 def _bar(piece: _Piece, lane_top: int) -> Markup:

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 from pushrelay.run_marks import RunMark
 from pushrelay.runs import Outcome
-from pushrelay.web.charts import Lane, legend, timeline
+from pushrelay.web.charts import Lane, durations, legend, timeline
 from pushrelay.web.charts.looks import LOOKS
 from pushrelay.web.charts.thinning import MOST_MARKS
 
@@ -196,16 +196,41 @@ def test_now_is_a_line_if_it_is_there() -> None:
     assert not all_of(drawn(now=NOON + 1), "path", "now")
 
 
+@pytest.mark.parametrize("before", [0, MINUTE, HOUR, 6 * HOUR, 12 * HOUR])
+def test_the_last_day_has_its_name_however_close_now_is(before: int) -> None:
+    now = NOON - DAY // 2 + before
+    root = parsed(timeline([Lane("", [])], now - 7 * DAY, now, now))
+    (day,) = [text for text in root.iter("text") if text.text == "Nov 26"]
+    assert day.get("class") == "tick"
+    assert day.get("text-anchor") == ("end" if before < 8 * HOUR else "middle")
+    (name,) = all_of(root, "text", "now")
+    assert float(day.get("y", "0")) - float(name.get("y", "0")) > 12
+
+
+def test_a_run_is_above_its_duration() -> None:
+    mark = mark_of(1, NOON - DAY, HOUR)
+    of_time = parsed(timeline([Lane("db1", [mark])], BEGIN, NOON, NOON))
+    of_durations = parsed(durations([mark], BEGIN, NOON))
+    (bar,), (dot,) = [
+        all_of(root, "a")[0].iter("path") for root in (of_time, of_durations)
+    ]
+    assert next(corners(bar.get("d", "")))[0] == next(corners(dot.get("d", "")))[0]
+
+
 def test_the_first_time_of_day_has_its_zone() -> None:
     root = drawn(begin=NOON - DAY, now=0)
-    assert [text.text for text in root.iter("text")] == ["18:00 UTC", "Nov 26", "06:00"]
+    assert [text.text for text in root.iter("text")] == [
+        *("12:00 UTC", "18:00", "Nov 26", "06:00", "12:00")
+    ]
 
 
 def test_every_other_of_many_ticks_can_be_left_out_on_a_phone() -> None:
     root = drawn(begin=NOON - 7 * DAY, now=0)
     minor = [text.text for text in all_of(root, "text", "minor")]
     assert minor == ["Nov 21", "Nov 23", "Nov 25"]
-    assert not all_of(drawn(begin=NOON - DAY, now=0), "text", "minor")
+    few = parsed(timeline([], BEGIN + HOUR, BEGIN + HOUR + DAY, 0))
+    assert len(all_of(few, "text", "tick")) == 4
+    assert not all_of(few, "text", "minor")
 
 
 def test_a_thousand_runs_are_few_enough_marks_and_a_failed_one_is_among_them() -> None:
