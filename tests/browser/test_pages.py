@@ -56,6 +56,12 @@ TOO_WIDE = """
   .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
   .map((each) => each.outerHTML.slice(0, 120)).slice(0, 5)
 """
+PLACES = """
+(selector) => [...document.querySelectorAll(selector)]
+  .map((each) => each.getBoundingClientRect())
+  .filter((box) => box.width).map((box) => [box.left, box.right])
+"""
+CHARTS = ".timeline, .durations"
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => one.open = true)"
 
 
@@ -104,6 +110,20 @@ def test_it_fits_a_phone_and_a_tablet(walker: Visitor, shown: Shown, page: str) 
         assert width <= size["width"], evaluate(TOO_WIDE)
         # They would zoom out for what is wider.
         assert evaluate("window.innerWidth") == size["width"]
+
+
+@pytest.mark.parametrize("page", ["job", "job with gaps", "job as a whole"])
+def test_a_moment_is_at_the_same_place_in_both_charts_of_a_job(
+    walker: Visitor, shown: Shown, page: str
+) -> None:
+    walker.open(shown.url(PAGES[page]))
+    for size in PHONE, TABLET:
+        walker.page.set_viewport_size(size)
+        grids = walker.page.evaluate(PLACES, f":is({CHARTS}) path.grid:first-child")
+        assert len(grids) == 2
+        assert grids[0] == pytest.approx(grids[1], abs=0.5)
+        for words in walker.page.evaluate(PLACES, f":is({CHARTS}) text"):
+            assert 0 <= words[0] <= words[1] <= size["width"]
 
 
 @pytest.mark.parametrize("page", PAGES)
