@@ -27,9 +27,11 @@ from pushrelay.web.charts.words import counted, tally, utc
 MOST_LANES = 40
 """How many are drawn; the others are counted below."""
 
-# Pixels of the line of text above all lanes, and of that above each with a name.
+# Pixels of the line of text above all lanes, and of that above each with a name; that
+# is closer to its own lane than to the one before.
 _NOW = 14
-_NAME = 18
+_NAME = 14
+_APART = 14
 _GAP = 2
 _MOST_TRACKS = 6
 _LONGEST_NAME = 44
@@ -183,8 +185,11 @@ def _needs_no_names(lanes: Sequence[Lane]) -> bool:
 def _tops(tracks: list[int], has_names: bool) -> tuple[list[int], int]:
     """Return where the first track of each lane is, and the height of all lanes."""
     tops, below = [], _GAP
-    for count in tracks:
-        below += _NAME if has_names else _GAP
+    for number, count in enumerate(tracks):
+        if has_names:
+            below += _NAME + (_APART if number else 0)
+        else:
+            below += _GAP
         tops.append(below)
         below += count * (BAR + _GAP) + _GAP
     return tops, below + _GAP
@@ -193,7 +198,7 @@ def _tops(tracks: list[int], has_names: bool) -> tuple[list[int], int]:
 def _heading(name: str, top: int) -> Markup:
     if len(name) > _LONGEST_NAME:
         name = name[: _LONGEST_NAME - 1] + "…"
-    return at_the_left(name or "no instance", top - 5, "" if name else "tick")
+    return at_the_left(name or "no instance", top - 3, "" if name else "tick")
 
 
 def _bar(piece: _Piece, lane_top: int) -> Markup:

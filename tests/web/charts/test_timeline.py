@@ -166,6 +166,20 @@ def test_each_lane_has_its_name() -> None:
     assert {"db1", "no instance", '<b>"&\ufffd\ufffd', "x" * 43 + "…"} <= set(words)
 
 
+def test_a_name_is_closer_to_its_own_lane_than_to_the_one_before() -> None:
+    mark = mark_of(1, NOON - DAY, HOUR, Outcome.FAILURE)
+    lanes = [Lane(name, [mark]) for name in ("db1", "db2", "db3")]
+    root = parsed(timeline(lanes, BEGIN, NOON, NOON))
+    bases = [float(t.get("y", "0")) for t in root.iter("text") if t.text in "db1db2db3"]
+    # In the chart, where the plane of the bars is below the name of now.
+    down = float(list(root.iter("svg"))[-1].get("y", "0"))
+    bars = [down + top for top in tops(root, "failure")]
+    letters, high = 9, 12
+    for base, own, before in zip(bases[1:], bars[1:], bars, strict=False):
+        assert 0 < own - base < 5
+        assert base - letters - (before + high) > 3 * (own - base)
+
+
 def test_lanes_beyond_what_is_drawn_are_counted() -> None:
     lanes = [Lane(f"i{n}", [mark_of(n, NOON - DAY)]) for n in range(41)]
     root = parsed(timeline(lanes, BEGIN, NOON, NOON))
