@@ -104,6 +104,16 @@ def test_durations_have_a_median_and_a_95th_percentile(told: Told, job: str) -> 
     assert "95th percentile" in said
 
 
+def test_without_an_end_there_are_words_instead_of_durations(
+    told: Told, job: str
+) -> None:
+    told.began(job, 5 * MINUTE)
+    html = page_of(told, job)
+    assert "<p>No run that began in this time has ended.</p>" in html
+    assert "chart timeline" in html
+    assert "chart durations" not in html
+
+
 # --- runs ---
 
 

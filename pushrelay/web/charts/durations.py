@@ -18,7 +18,6 @@ from pushrelay.web.charts.axis import (
 )
 from pushrelay.web.charts.looks import LOOKS, SKIPPED, dot, duration_of, look_of, told
 from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
-from pushrelay.web.charts.svg import text as words_at
 from pushrelay.web.charts.thinning import told_apart
 from pushrelay.web.charts.words import counted, utc
 from pushrelay.web.spoken import duration as in_words
@@ -53,7 +52,8 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     """Return a dot for each run that began from `begin` to `end` and has ended, however
     it did, but none for skipped ones, which never ran.
 
-    Lines are at the median and at the 95th percentile of them all, by nearest rank.
+    Lines are at the median and at the 95th percentile of them all, by nearest rank. If
+    there is no such run, nothing is returned.
     """
     scale = TimeScale(begin, end)
     lasted = {
@@ -62,16 +62,10 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
         if begin <= mark.started_at <= end and look_of(mark) != SKIPPED
         if (duration := duration_of(mark)) is not None
     }
+    if not lasted:
+        return Markup("")
     bottom = _KEYS + _HEIGHT
     grid, times = draw_times(scale, _HEIGHT, bottom + AXIS - 4)
-    span = f"from {utc(begin)} to {utc(end)}"
-    if not lasted:
-        nothing = words_at(
-            "No run has ended.", WIDTH / 2, bottom - 70, "middle", "tick"
-        )
-        shown = plane(_KEYS, _HEIGHT, grid) + times + nothing
-        label = f"no run has ended {span}"
-        return chart("durations", bottom + AXIS, label, shown, Markup(""))
     ordered = sorted(lasted.values())
     median, high = nearest_rank(ordered, 50), nearest_rank(ordered, 95)
     ticks = duration_ticks(ordered[-1])
@@ -88,9 +82,9 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
         for mark, duration in lasted.items()
     ]
     label = (
-        f"durations of {counted(len(lasted), 'run', 'runs')} {span}: median "
-        f"{in_words(median)}, 95th percentile {in_words(high)}, longest "
-        f"{in_words(ordered[-1])}"
+        f"durations of {counted(len(lasted), 'run', 'runs')} "
+        f"from {utc(begin)} to {utc(end)}: median {in_words(median)}, "
+        f"95th percentile {in_words(high)}, longest {in_words(ordered[-1])}"
     )
     over = plane(_KEYS, _HEIGHT, *_links(dots))
     return chart("durations", bottom + AXIS, label, shown, over)

@@ -40,9 +40,10 @@ class History:
     """The runs of `days` days, up to now.
 
     lanes: how many instances are drawn. outcomes: how many runs by how they ended, the
-    most first. missed: the last moments at which a run was expected and did not come,
-    with the instance where each must run; missed_count counts all. is_cut: whether
-    older runs of these days are left out, as there are too many.
+    most first. durations: empty if none has ended. missed: the last moments at which a
+    run was expected and did not come, with the instance where each must run;
+    missed_count counts all. is_cut: whether older runs of these days are left out, as
+    there are too many.
     """
 
     days: int
