@@ -27,11 +27,13 @@ def mark_of(
     started_at: int,
     duration: int | None = SECOND,
     outcome: Outcome = Outcome.SUCCESS,
+    *,
+    is_abandoned: bool = False,
 ) -> RunMark:
     """Return a run, without an end if its duration is None."""
     id_, key = number.to_bytes(16, "big"), b"k"
     if duration is None:
-        return RunMark(id_, key, started_at, None, None)
+        return RunMark(id_, key, started_at, None, None, is_abandoned=is_abandoned)
     return RunMark(id_, key, started_at, started_at + duration, outcome)
 
 
@@ -53,6 +55,7 @@ def any_mark(draw: st.DrawFn) -> RunMark:
         draw(TIMES),
         finished_at,
         outcome,
+        is_abandoned=outcome is None and draw(st.booleans()),
     )
 
 

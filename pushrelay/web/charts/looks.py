@@ -15,7 +15,9 @@ from pushrelay.web.charts.svg import element, joined, number, path
 from pushrelay.web.spoken import duration as in_words
 
 RUNNING = "running"
-"""The look of a run whose end is not known."""
+"""The look of a run whose end is awaited."""
+ABANDONED = "abandoned"
+"""The look of a run whose end is not awaited any more."""
 MISSED = "missed"
 """The look of a slot that no run satisfied."""
 SKIPPED = "skipped"
@@ -28,6 +30,7 @@ _STRIPES = {
     SKIPPED: ((5, 2),),
     "success": ((3, 6),),
     RUNNING: ((1, 10),),
+    ABANDONED: ((1, 10),),
     "timeout": ((0, 4), (8, 4)),
     "signal": ((0, 2), (5, 2), (10, 2)),
     "failure": ((0, 12),),
@@ -41,7 +44,9 @@ _HOLED = frozenset({"signal", MISSED})
 
 def look_of(mark: RunMark) -> str:
     """Return the look of a run."""
-    return RUNNING if mark.outcome is None else mark.outcome.value
+    if mark.outcome is not None:
+        return mark.outcome.value
+    return ABANDONED if mark.is_abandoned else RUNNING
 
 
 def word_of(look: str) -> str:
@@ -108,7 +113,7 @@ def _key(look: str) -> Markup:
     if look != MISSED:
         drawn.append(bar(look, 1, 1, 14))
         width = 18
-    if look not in (RUNNING, SKIPPED):
+    if look not in (RUNNING, ABANDONED, SKIPPED):
         drawn.append(dot(look, width + 5, 7))
         width += 12
     return element(

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from pushrelay.run_marks import RunMark
 from pushrelay.web.charts.looks import (
+    ABANDONED,
     RUNNING,
     SKIPPED,
     duration_of,
@@ -35,7 +36,7 @@ def sparkline(marks: Sequence[RunMark]) -> Markup:
     """Return bars of the last 30 runs, the newest at the right.
 
     Their height is their duration, compared with the longest of them. A run without an
-    end is as high as can be, and hollow.
+    end is as high as can be, and hollow; dashed if it was abandoned.
     """
     shown = sorted(marks, key=attrgetter("started_at"))[-MOST_RUNS:]
     looks = [look_of(mark) for mark in shown]
@@ -75,8 +76,8 @@ def _label(looks: list[str], lasted: list[int | None]) -> str:
 
 
 def _how_it_went(look: str, duration: int | None) -> str:
-    if look == SKIPPED:
-        return "was skipped"
+    if look in (SKIPPED, ABANDONED):
+        return f"was {word_of(look)}"
     if look == RUNNING or duration is None:
         return f"is {word_of(RUNNING)}"
     return f"took {in_words(duration)}"

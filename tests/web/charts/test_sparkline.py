@@ -77,6 +77,10 @@ def test_what_went_wrong_reaches_below_the_line(outcome: Outcome) -> None:
             "last 30 runs: 27 success, 2 failure, 1 unfinished; the last is unfinished",
         ),
         (
+            [mark_of(1, NOON, None), mark_of(2, NOON + 1, None, is_abandoned=True)],
+            "last 2 runs: 1 unfinished, 1 abandoned; the last was abandoned",
+        ),
+        (
             [mark_of(1, NOON), mark_of(2, NOON + 1, 0, Outcome.SKIPPED)],
             "last 2 runs: 1 success, 1 skipped; the last was skipped",
         ),

@@ -77,6 +77,10 @@ def test_a_run_links_to_its_page_but_is_no_tab_stop() -> None:
         ),
         (mark_of(1, NOON - HOUR, None), "2026-11-26 11:00:00 UTC: unfinished"),
         (
+            mark_of(1, NOON - HOUR, None, is_abandoned=True),
+            "2026-11-26 11:00:00 UTC: abandoned",
+        ),
+        (
             mark_of(1, NOON - HOUR, 0, Outcome.SKIPPED),
             "2026-11-26 11:00:00 UTC: skipped",
         ),
@@ -140,7 +144,8 @@ def test_failed_runs_are_on_top_of_others_and_missed_slots_on_top_of_all() -> No
     marks = [
         mark_of(n, NOON - DAY, SECOND, outcome) for n, outcome in enumerate(Outcome)
     ]
-    marks.append(mark_of(9, NOON - DAY, None))
+    marks.append(mark_of(8, NOON - DAY, None))
+    marks.append(mark_of(9, NOON - DAY, None, is_abandoned=True))
     root = drawn(*marks, missed=[NOON - DAY])
     looks = [path.get("class", "").removeprefix("dot ") for path in root.iter("path")]
     assert [look for look in looks if look in LOOKS] == list(LOOKS)
@@ -284,6 +289,7 @@ def test_all_is_inside(lanes: list[Lane], begin: int, end: int, now: int) -> Non
 def test_the_legend_has_what_is_there() -> None:
     marks = [mark_of(1, NOON), mark_of(2, NOON, 1, Outcome.FAILURE)]
     marks.append(mark_of(3, NOON, None))
+    marks.append(mark_of(4, NOON, None, is_abandoned=True))
     words = [item.tail for item in parsed(legend(marks, True)).iter("svg")]
-    assert words == [" missed", " failure", " unfinished", " success"]
+    assert words == [" missed", " failure", " abandoned", " unfinished", " success"]
     assert not list(parsed(legend([])))
