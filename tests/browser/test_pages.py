@@ -126,6 +126,20 @@ def test_a_moment_is_at_the_same_place_in_both_charts_of_a_job(
             assert 0 <= words[0] <= words[1] <= size["width"]
 
 
+def test_states_of_groups_are_below_each_other_and_boxes_of_one_size(
+    walker: Visitor, shown: Shown
+) -> None:
+    walker.open(shown.url(PAGES["groups"]))
+    for size in PHONE, TABLET:
+        walker.page.set_viewport_size(size)
+        states = walker.page.evaluate(PLACES, ".groups .what")
+        assert len(states) > 4
+        assert len({round(right) for _, right in states}) == 1
+        boxes = walker.page.evaluate(PLACES, "input[type=checkbox]")
+        assert len(boxes) == len(states) + 1
+        assert len({round(right - left) for left, right in boxes}) == 1
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_it_needs_no_script(scriptless: Visitor, shown: Shown, page: str) -> None:
     scriptless.complaints.clear()

@@ -38,7 +38,7 @@ def test_when_it_goes_stale_and_is_forgotten_is_told(told: Told, job: str) -> No
     said = words_of(page_of(told, job))
     assert "Stale since 2026" in said
     assert "Scrapes do not show any of it" in said
-    assert "stale: not shown to scrapers" in said
+    assert "untyped; stale: not shown to scrapers" in said
 
 
 def test_of_a_group_in_parts_fresh_the_rest_is_told(told: Told, job: str) -> None:

@@ -127,6 +127,9 @@ def test_groups_are_chosen_by_those_who_may_delete() -> None:
     form = page[page.index('id="chosen"') :].partition("</form>")[0]
     hidden = re.findall(r'type="hidden" name="(.*?)" value="(.*?)"', form)
     assert hidden == [("search", "a"), ("state", "fresh")]
+    assert "hidden" not in re.findall('<form class="chosen".*?>', page)[0]
+    for empty in (page_of(), page_of(*groups, query="?search=nothing-such")):
+        assert "hidden" in re.findall('<form class="chosen".*?>', empty)[0]
     page = page_of(*groups, identity=reader(Right.READ))
     assert jobs_on(page) == ["a", "b"]
     assert not re.search("delete|checkbox|groups.js", page, re.I)
