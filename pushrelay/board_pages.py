@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pushrelay.board_rows import BoardRow, RowPlace, RowState, place_of, rank_of
 from pushrelay.errors import InvalidRequest
 from pushrelay.matchers import Selector
+from pushrelay.url_base64 import from_base64, to_base64
 
 _CURSOR = re.compile(rb"row ([0-9]) ([^\xff]+)\xff([^\xfe]*)\xfe", re.DOTALL)
 
@@ -106,17 +105,16 @@ def cursor_of(row: BoardRow) -> str:
     """Return what stands for the place behind `row`."""
     rank, job, instance = place_of(row)
     written = b"row %d %s\xff%s\xfe" % (rank, job.encode(), instance.encode())
-    return base64.urlsafe_b64encode(written).decode().rstrip("=")
+    return to_base64(written)
 
 
 def read_cursor(cursor: str) -> RowPlace:
     """Return the place that `cursor` stands for. Raises InvalidRequest."""
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        match = _CURSOR.fullmatch(base64.b64decode(padded, b"-_", validate=True))
+        match = _CURSOR.fullmatch(from_base64(cursor))
         if match is not None:
             return int(match[1]), match[2].decode(), match[3].decode()
-    except (binascii.Error, ValueError):
+    except ValueError:
         pass
     raise InvalidRequest(
         "the cursor is none that a page of the jobs board gave as its next; begin "

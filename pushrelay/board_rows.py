@@ -44,6 +44,11 @@ class RowState(Enum):
     OK = "ok"
     PAUSED = "paused"
 
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody should look at it."""
+        return _RANKS[self] <= _RANKS[RowState.STALE]
+
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.matchers import Selector
+from pushrelay.url_base64 import from_base64, to_base64
 
 _canonical = attrgetter("key.canonical")
 
@@ -128,14 +127,13 @@ class Order(Enum):
         """Return what stands for the place behind `group`."""
         at, canonical = self.place(group)
         written = f"{self.value} {at} ".encode() + canonical
-        return base64.urlsafe_b64encode(written).decode().rstrip("=")
+        return to_base64(written)
 
     def read_cursor(self, cursor: str) -> Place:
         """Return the place that `cursor` stands for. Raises InvalidRequest."""
         try:
-            padded = cursor + "=" * (-len(cursor) % 4)
-            written = base64.b64decode(padded, b"-_", validate=True)
-        except (binascii.Error, ValueError):
+            written = from_base64(cursor)
+        except ValueError:
             written = b""
         match = _CURSOR.fullmatch(written)
         if match is None or match[1].decode() != self.value:

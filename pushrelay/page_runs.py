@@ -13,7 +13,7 @@ from pushrelay.run_marks import RunMark
 from pushrelay.runs import Run
 from pushrelay.store.engine import Database
 from pushrelay.store.run_list import RunFilter, find_run, find_runs, list_runs
-from pushrelay.store.run_marks import find_marks, last_marks, marks_of_job
+from pushrelay.store.run_marks import find_marks, last_marks
 from pushrelay.view.view import View
 
 ANSWER_SECONDS = 2.0
@@ -59,11 +59,6 @@ class PageRuns:
         oldest first; none of a key that is not known."""
         return self._calls.make(self._marks_of_keys, list(keys), most)
 
-    def marks_of_job(self, job: str, since: int, most: int) -> list[RunMark]:
-        """Return the runs of `job` that started at `since` or later, oldest first: the
-        last `most` of them."""
-        return self._calls.make(self._marks_of_job, job, since, most)
-
     def find(self, id_: bytes) -> ListedRun | None:
         """Return the run with this id, if its document is kept."""
         return self._calls.make(self._find, id_)
@@ -88,14 +83,6 @@ class PageRuns:
         every = [mark for marks in found.values() for mark in marks]
         judged = {mark.id: mark for mark in self._judged(every)}
         return {id_: [judged[mark.id] for mark in found.get(id_, ())] for id_ in ids}
-
-    def _marks_of_job(self, job: str, since: int, most: int) -> list[RunMark]:
-        self._catch_up()
-        evidences, now = self._view.board.evidences, self._clock()
-        held = evidences.of_job(job)
-        keys = {each.key.id for each in held if evidences.lives(each, now)}
-        marks = marks_of_job(self._database, job, keys, since, most)
-        return self._judged([mark for mark in marks if mark.key in keys])
 
     def _find(self, id_: bytes) -> ListedRun | None:
         self._catch_up()

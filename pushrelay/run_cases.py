@@ -157,10 +157,6 @@ class RunCases:
         """Do `PageRuns.marks_of_keys`; for a page."""
         return self._of_pages.marks_of_keys(keys, most)
 
-    def marks_of_job(self, job: str, since: int, most: int) -> list[RunMark]:
-        """Do `PageRuns.marks_of_job`; for a page."""
-        return self._of_pages.marks_of_job(job, since, most)
-
     def find_blocking(self, id_: bytes) -> ListedRun | None:
         """Do what `find` does, for a page: as `PageRuns.find`."""
         return self._of_pages.find(id_)

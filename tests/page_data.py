@@ -21,6 +21,7 @@ from page_pushes import ODD_PUSHED, PUSHED, REFUSED, SENSOR
 from relay_process import HTTPClient
 
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.web.pages.keys import written_key
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
@@ -281,5 +282,4 @@ def fill_with_groups(relay: HTTPClient, groups: int, each: int = 10_000) -> None
 
 def group_query(**labels: str) -> str:
     """Return what the page of a group is asked with."""
-    canonical = GroupingKey.of(labels).canonical
-    return f"key={base64.urlsafe_b64encode(canonical).decode().rstrip('=')}"
+    return f"key={written_key(GroupingKey.of(labels))}"

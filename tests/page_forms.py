@@ -10,7 +10,7 @@ from builders import key_of
 from relay_process import HTTPClient, Response
 from run_http import FORM
 
-from pushrelay.web.pages.addresses import written_key
+from pushrelay.web.pages.keys import written_key
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 

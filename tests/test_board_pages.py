@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 
 import pytest
@@ -21,6 +20,7 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.expectations import JobExpectation
 from pushrelay.freshness import Policy
 from pushrelay.selector_parser import parse_selector
+from pushrelay.url_base64 import to_base64
 
 NOW = 20
 OK, FAILED, STALE = RowState.OK, RowState.FAILED, RowState.STALE
@@ -182,10 +182,6 @@ def test_a_cursor_gives_back_its_place(
 CURSOR = cursor_of(row("backup", "db1", FAILED))
 
 
-def written(text: bytes) -> str:
-    return base64.urlsafe_b64encode(text).decode()
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -195,14 +191,14 @@ def written(text: bytes) -> str:
         "!" + CURSOR,
         CURSOR + "A",
         CURSOR[1:],
-        written(b"row 10 a\xff\xfe"),
-        written(b"row -1 a\xff\xfe"),
-        written(b"row 1 \xff\xfe"),
-        written(b"row 1 a\xfe"),
-        written(b"row 1 a\xffb"),
-        written(b"row 1 a\xffb\xfe\xfe"),
-        written(b"row 1 \x80\xffb\xfe"),
-        written(b"key 1 a\xffb\xfe"),
+        to_base64(b"row 10 a\xff\xfe"),
+        to_base64(b"row -1 a\xff\xfe"),
+        to_base64(b"row 1 \xff\xfe"),
+        to_base64(b"row 1 a\xfe"),
+        to_base64(b"row 1 a\xffb"),
+        to_base64(b"row 1 a\xffb\xfe\xfe"),
+        to_base64(b"row 1 \x80\xffb\xfe"),
+        to_base64(b"key 1 a\xffb\xfe"),
     ],
 )
 def test_a_broken_cursor_is_refused(broken: str) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from pushrelay.group_list import (
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
 from pushrelay.selector_parser import parse_selector
+from pushrelay.url_base64 import to_base64
 
 EVERYTHING = Condition()
 
@@ -278,10 +278,6 @@ def test_a_cursor_gives_back_its_position(
 CURSOR = Order.PUSHED.cursor(pushed("backup", 1_795_378_800_000_000_000))
 
 
-def written(text: bytes) -> str:
-    return base64.urlsafe_b64encode(text).decode()
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -293,11 +289,11 @@ def written(text: bytes) -> str:
         CURSOR[1:],
         Order.KEY.cursor(pushed("backup", 1)),
         Order.LAST_PUSHED.cursor(pushed("backup", 1)),
-        written(b"pushed -1 job\xffa\xfe"),
-        written(b"pushed %s job\xffa\xfe" % (b"9" * 5000)),
-        written(b"pushed  job\xffa\xfe"),
-        written(b"pushed 1 a\xffb\xfe"),
-        written(b"other 1 job\xffa\xfe"),
+        to_base64(b"pushed -1 job\xffa\xfe"),
+        to_base64(b"pushed %s job\xffa\xfe" % (b"9" * 5000)),
+        to_base64(b"pushed  job\xffa\xfe"),
+        to_base64(b"pushed 1 a\xffb\xfe"),
+        to_base64(b"other 1 job\xffa\xfe"),
     ],
 )
 def test_a_broken_cursor_is_refused(broken: str) -> None:

@@ -29,7 +29,7 @@ from pushrelay.run_marks import RunMark
 from pushrelay.runs import Outcome, Run
 from pushrelay.schedule import Expectation
 from pushrelay.store.run_list import find_run
-from pushrelay.store.run_marks import last_marks, marks_of_job
+from pushrelay.store.run_marks import last_marks
 from pushrelay.store.run_pruning import prune_runs
 from pushrelay.telemetry import Telemetry
 
@@ -61,12 +61,10 @@ async def test_pages_are_told_which_runs_are_abandoned(
         await report(relay, begun(3, clock()))
         told = [(1, None, True), (2, Outcome.FAILURE, False), (3, None, False)]
         marks = await marks_of(relay)
-        of_job = await asyncio.to_thread(relay.runs.marks_of_job, "a", 0, 30)
-        for found in (marks, of_job):
-            assert told == [
-                (number, mark.outcome, mark.is_abandoned)
-                for number, mark in zip(numbers(found), found, strict=True)
-            ]
+        assert told == [
+            (number, mark.outcome, mark.is_abandoned)
+            for number, mark in zip(numbers(marks), marks, strict=True)
+        ]
         for mark in marks:
             found_run = await asyncio.to_thread(relay.runs.find_blocking, mark.id)
             assert found_run == await relay.runs.find(mark.id)
@@ -84,10 +82,6 @@ async def test_the_last_runs_are_told_oldest_first(
         for number in range(1, 6):
             await report(relay, ended(number, start + number, start + 10))
         assert numbers(await marks_of(relay, most=3)) == [3, 4, 5]
-        last = await asyncio.to_thread(relay.runs.marks_of_job, "a", start + 2, 3)
-        assert numbers(last) == [3, 4, 5]
-        since = await asyncio.to_thread(relay.runs.marks_of_job, "a", start + 4, 3)
-        assert numbers(since) == [4, 5]
 
 
 @on_loop
@@ -116,34 +110,12 @@ async def test_nothing_is_told_of_what_is_forgotten_or_was_never_known(
         clock.go(23 * 3600)
         assert await marks_of(relay) == []
         assert numbers(await marks_of(relay, B.id)) == [2]
-        assert await asyncio.to_thread(relay.runs.marks_of_job, "a", 0, 9) == []
         assert await marks_of(relay, b"?" * 32) == []
 
 
-def after_reading(
-    monkeypatch: pytest.MonkeyPatch, name: str, reads: Any, then: Callable[[], None]
-) -> None:
-    """Have `then` done once a page has read what it asks for by `name`."""
-
-    def read_and_do(*asked: Any) -> Any:
-        found = reads(*asked)
-        then()
-        return found
-
-    monkeypatch.setattr(page_runs, name, read_and_do)
-
-
-READINGS = [("last_marks", last_marks), ("marks_of_job", marks_of_job)]
-
-
-@pytest.mark.parametrize(("name", "reads"), READINGS)
 @on_loop
 async def test_a_run_that_ends_while_a_page_reads_is_not_taken_for_abandoned(
-    tmp_path: Path,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    reads: Any,
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loop = asyncio.get_running_loop()
     async with open_relay(tmp_path, clock=clock) as relay:
@@ -154,11 +126,13 @@ async def test_a_run_that_ends_while_a_page_reads_is_not_taken_for_abandoned(
             asyncio.run_coroutine_threadsafe(report(relay, run), loop).result(30)
             assert relay.refresh_blocking()
 
-        after_reading(monkeypatch, name, reads, end)
-        if name == "last_marks":
-            [mark] = await marks_of(relay)
-        else:
-            [mark] = await asyncio.to_thread(relay.runs.marks_of_job, "a", 0, 9)
+        def read_and_end(*asked: Any) -> Any:
+            found = last_marks(*asked)
+            end()
+            return found
+
+        monkeypatch.setattr(page_runs, "last_marks", read_and_end)
+        [mark] = await marks_of(relay)
         assert mark == RunMark(run_id(1), A.id, clock(), clock() + 1, Outcome.SUCCESS)
 
 
@@ -253,7 +227,6 @@ async def test_pages_do_not_ask_a_server_that_is_known_not_to_answer(
         proxy.refuses = True
         asks: list[Callable[[], object]] = [
             lambda: relay.runs.marks_of_keys([A.id], 1),
-            lambda: relay.runs.marks_of_job("a", 0, 1),
             lambda: relay.runs.find_blocking(run_id(1)),
         ]
         for ask in asks:

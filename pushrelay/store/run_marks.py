@@ -8,7 +8,7 @@ last runs of their job that have their documents.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,10 +30,6 @@ LOOKED_THROUGH = 1000
 """So many of the last runs of a job, or twice those that are asked for, are looked
 through for those without an end and those that were skipped: 2 ms."""
 
-MOST_ROWS = 10_000
-"""So many are read for one job, in 60 ms. Where it might be more, for it has many keys,
-only runs that have their documents are."""
-
 _COLUMNS = (
     runs.c.id,
     runs.c.key,
@@ -42,14 +38,13 @@ _COLUMNS = (
     runs.c.outcome,
     LISTED.label("is_listed"),
 )
-_SINCE = runs.c.started_at >= bindparam("since")
 
 
 def _last(*some: Any) -> Any:
     """Return the query for the last runs to start that are `some`."""
     return (
         select(*_COLUMNS)
-        .where(*some, _SINCE)
+        .where(*some)
         .order_by(runs.c.started_at.desc(), runs.c.id.desc())
         .limit(bindparam("most"))
         # Else the dialect writes a parameter of its own.
@@ -58,9 +53,9 @@ def _last(*some: Any) -> Any:
 
 
 _RAN_OF_KEY = sql(_last(RAN, runs.c.key == bindparam("key")))
-_LAST_OF_JOB = _last(LISTED, runs.c.job == bindparam("job"))
-_LISTED_OF_JOB = sql(_LAST_OF_JOB)
-_LOOKED_AT = _LAST_OF_JOB.subquery("looked_at")
+_LOOKED_AT = _last(
+    LISTED, runs.c.job == bindparam("job"), runs.c.started_at >= bindparam("since")
+).subquery("looked_at")
 _OTHERS_OF_JOB = sql(
     select(_LOOKED_AT).where(
         or_(
@@ -80,36 +75,16 @@ def last_marks(
     asked = {key.id: key for key in keys}
     found: dict[bytes, Marks] = {id_: {} for id_ in asked}
     with _reading(database) as session:
-        for id_, marks in zip(asked, _ran(session, asked, 0, most), strict=True):
+        for id_, marks in zip(asked, _ran(session, asked, most), strict=True):
             found[id_] |= marks
         firsts: defaultdict[str, list[int]] = defaultdict(list)
         for id_, key in asked.items():
-            firsts[key.job].append(_first(_latest(found[id_], most), most, 0))
+            firsts[key.job].append(_first(_latest(found[id_], most), most))
         since = {job: (min(each), most * len(each)) for job, each in firsts.items()}
         for mark in _others(session, since):
             if mark.key in found:
                 found[mark.key][mark.id] = mark
     return {id_: _latest(marks, most) for id_, marks in found.items()}
-
-
-def marks_of_job(
-    database: Database, job: str, keys: Collection[bytes], since: int, most: int
-) -> list[RunMark]:
-    """Return the runs of `job`, whose `keys` have these ids, that started at `since` or
-    later, oldest first: the last `most` of them. Of many keys, only those that have
-    their documents. Raises StoreUnavailable."""
-    found: Marks = {}
-    with _reading(database) as session:
-        if len(keys) * most > MOST_ROWS:
-            values = {"job": job_id(job), "since": since, "most": most}
-            found = _marks(session.all(_LISTED_OF_JOB, values))
-        else:
-            for marks in _ran(session, keys, since, most):
-                found |= marks
-            first = _first(_latest(found, most), most, since)
-            for mark in _others(session, {job: (first, most)}):
-                found[mark.id] = mark
-    return _latest(found, most)
 
 
 def find_marks(database: Database, ids: Iterable[bytes]) -> Marks:
@@ -130,11 +105,9 @@ def _reading(database: Database) -> Iterator[Session]:
         raise unavailable(database, error) from error
 
 
-def _ran(
-    session: Session, keys: Iterable[bytes], since: int, most: int
-) -> Iterator[Marks]:
+def _ran(session: Session, keys: Iterable[bytes], most: int) -> Iterator[Marks]:
     """Give, for each of `keys`, its last runs that ended and were not skipped."""
-    values = [{"key": key, "since": since, "most": most} for key in keys]
+    values = [{"key": key, "most": most} for key in keys]
     return _all_of(session, _RAN_OF_KEY, values)
 
 
@@ -180,8 +153,6 @@ def _latest(marks: Marks, most: int) -> list[RunMark]:
     return sorted(marks.values(), key=_place)[max(0, len(marks) - most) :]
 
 
-def _first(latest: list[RunMark], most: int, since: int) -> int:
+def _first(latest: list[RunMark], most: int) -> int:
     """Return from when on others belong to the last `most`, beside the `latest`."""
-    if not latest or len(latest) < most:
-        return since
-    return latest[0].started_at
+    return latest[0].started_at if latest and len(latest) >= most else 0

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pushrelay.errors import InvalidRequest
 from pushrelay.exposition.evidence import NANOSECONDS
+from pushrelay.url_base64 import from_base64, to_base64
 from pushrelay.web.exchange import Exchange, Headers
 from pushrelay.web.query_api import READ_CORS_HEADERS
 
@@ -52,15 +51,14 @@ def seconds(nanoseconds: int | None) -> float | None:
 
 def cursor_of(place: bytes) -> str:
     """Return what stands for `place` in a URL."""
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
+    return to_base64(place)
 
 
 def place_of(cursor: str) -> bytes:
     """Return what `cursor` stands for. Raises InvalidRequest."""
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        return base64.b64decode(padded, b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        return from_base64(cursor)
+    except ValueError:
         raise bad_cursor() from None
 
 

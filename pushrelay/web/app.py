@@ -1,4 +1,4 @@
-"""Flask behind the gateway: the page and the query API."""
+"""Flask behind the gateway: the pages and the query API."""
 
 from __future__ import annotations
 

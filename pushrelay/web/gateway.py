@@ -1,7 +1,7 @@
 """The ASGI application: everything that is hot or has the Pushgateway's exact grammar.
 
 Pushes, scrapes and probes are answered here, on the event loop; work that takes long
-goes to a few threads. The page and the query API are Flask's, behind it.
+goes to a few threads. The pages and the query API are Flask's, behind it.
 """
 
 from __future__ import annotations

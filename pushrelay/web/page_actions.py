@@ -27,10 +27,11 @@ from pushrelay.web.jobs import end_of_pause
 from pushrelay.web.noting import note
 from pushrelay.web.page_forms import read_page_form
 from pushrelay.web.pages import HEADERS
+from pushrelay.web.pages.addresses import job_address
 from pushrelay.web.pages.groups import Wanted
 from pushrelay.web.pages.keys import group_in, read_key
 from pushrelay.web.pages.layout import frame_of, told
-from pushrelay.web.pages.messages import query_of
+from pushrelay.web.pages.messages import fields_of
 from pushrelay.web.parameters import Parameters
 from pushrelay.web.query_api import rfc3339
 from pushrelay.web.streaming import Streamer
@@ -104,15 +105,15 @@ class PageActions:
         note("deleted groups", exchange, {"count": str(len(deleted)), **asked})
         left = len(found) - len(deleted)
         gone = len(keys) - len(found)
-        done = query_of("deleted", count=len(deleted), changed=left, gone=gone)
-        return f"./groups?{urlencode(wanted.fields)}&{done}".replace("?&", "?")
+        done = fields_of("deleted", count=len(deleted), changed=left, gone=gone)
+        return wanted.address(**done)
 
     async def _retire(self, exchange: Exchange, form: Parameters) -> str:
         """Forget a job."""
         job = _job_of(exchange, form)
         keys = await self._relay.endings.retire(job)
         note("retired a job", exchange, {"count": str(len(keys)), "job": job})
-        return f"./?{query_of('retired', count=len(keys))}"
+        return f"./?{urlencode(fields_of('retired', count=len(keys)))}"
 
     async def _pause(self, exchange: Exchange, form: Parameters) -> str:
         """Let nothing be expected of a job until a moment."""
@@ -125,14 +126,14 @@ class PageActions:
             return f"./pause?{urlencode({'job': job, 'problem': 'until'})}"
         change = ChangeExpectation(job, lambda expected: expected.paused(until))
         await self._change(exchange, change, f"pause until {rfc3339(until)}")
-        return f"{_page_of_job(job)}&{query_of('paused')}"
+        return job_address(job, **fields_of("paused"))
 
     async def _resume(self, exchange: Exchange, form: Parameters) -> str:
         """End the pause of a job."""
         job, now = _job_of(exchange, form), self._relay.now()
         change = ChangeExpectation(job, lambda expected: expected.resumed(now))
         await self._change(exchange, change, "resume")
-        return f"{_page_of_job(job)}&{query_of('resumed')}"
+        return job_address(job, **fields_of("resumed"))
 
     async def _wipe(self, exchange: Exchange, form: Parameters) -> str:
         """Delete all groups."""
@@ -143,7 +144,7 @@ class PageActions:
         note("deleting all groups", exchange, {})
         await self._relay.endings.wipe()
         note("deleted all groups", exchange, {})
-        return f"./groups?{query_of('wiped')}"
+        return f"./groups?{urlencode(fields_of('wiped'))}"
 
     async def _change(
         self, exchange: Exchange, change: ChangeExpectation, told: str
@@ -184,7 +185,3 @@ def _job_of(exchange: Exchange, form: Parameters) -> str:
     exchange.about = GroupingKey.of({"job": job})
     require_job(exchange.identity, job)
     return job
-
-
-def _page_of_job(job: str) -> str:
-    return f"./job?{urlencode({'job': job})}"

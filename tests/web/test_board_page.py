@@ -71,15 +71,15 @@ STATES = {
 """Of the rows, in the order in which they need attention."""
 
 CELLS = {
-    "report": ("success 2 d ago", "42 s", "2 d ago, 2 missed", ""),
-    "backup db1": ("failure, exit code 3 1 h ago", "15 min 30 s", "", "3 for 2 d"),
-    "backup db2": ("success 1 h ago", "410 ms", "", ""),
+    "report": ("succeeded 2 d ago", "42 s", "2 d ago, 2 missed", ""),
+    "backup db1": ("exited with 3 1 h ago", "15 min 30 s", "", "3 for 2 d"),
+    "backup db2": ("succeeded 1 h ago", "410 ms", "", ""),
     "refused": ("push refused 1 s ago pushed 2 s ago", "", "", ""),
     "thumbs": ("1 run without an end", "", "", ""),
     "cache fra": ("pushed 2 s ago", "", "stale for 1 s", ""),
     "scores ml1": ("pushed 2 s ago", "", "goes stale in 25 h", ""),
-    "etl": ("running for 30 min timeout 5 h ago", "1 h 30 min", "", "1 for 5 h"),
-    "vacuum": ("success 59 min ago", "1 min", "paused, ends in 47 h", ""),
+    "etl": ("running for 30 min timed out 5 h ago", "1 h 30 min", "", "1 for 5 h"),
+    "vacuum": ("succeeded 59 min ago", "1 min", "paused, ends in 47 h", ""),
 }
 """Last run, duration, what is next, and failures."""
 
@@ -221,7 +221,7 @@ def test_a_bad_selector_is_told_and_kept(relay: InProcessRelay, search: str) -> 
     ("query", "told"),
     [
         ("state=broken", 'there is no state "broken": the states are overdue, failed'),
-        ("after=zzz", "the cursor is none"),
+        ("cursor=zzz", "the cursor is none"),
     ],
 )
 def test_other_nonsense_is_told_too(

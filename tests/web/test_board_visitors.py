@@ -69,7 +69,7 @@ def test_what_it_says_works_as_it_stands(
     page = read_board(relay.get("/in/", fields))
     pushed, run = sorted(page.rows, key=lambda row: row.name)
     assert pushed.last_run.startswith("pushed ")
-    assert run.last_run.startswith("success ")
+    assert run.last_run.startswith("succeeded ")
 
 
 # --- rights ---

@@ -73,7 +73,7 @@ def test_retiring_says_what_is_known_of_the_job(relay: HTTPClient) -> None:
     assert "102 groups with 102 series" in text
     assert "3 runs that ended; the last one began 1 h ago" in text
     assert "1 run is going on now" in text
-    assert "What is expected of it: every 1h, grace 5m ." in text
+    assert "What is expected of it: every 1 h, grace 5 min ." in text
     assert "And 2 more" in text
     assert "A job rule names it" not in text
 
@@ -106,7 +106,7 @@ def test_a_pause_says_what_it_means_and_when_it_ends(relay: HTTPClient) -> None:
     relay.post("/api/v1/jobs/a/pause?until=2h1m")
     page = shown(relay, "/pause?job=a")
     text = words(page)
-    assert "cron schedule 0 3 * * *, time zone UTC, grace 5m" in text
+    assert "cron schedule 0 3 * * *, time zone UTC, grace 5 min" in text
     assert "nobody is told if it does not run" in text
     assert re.search(r"It is paused until 20[0-9: -]+ UTC", text)
     assert 'action="./resume"' in page

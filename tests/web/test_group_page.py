@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Iterator
-from itertools import count
 
 import pytest
 from builders import key_of
 from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
-from pages_use import HOUR, MARKUP, Told, links_on, reader, told_relay, words_of
+from pages_use import HOUR, MARKUP, Told, links_on, reader, words_of
 
-from pushrelay.grouping_key import GroupingKey
 from pushrelay.recent_rejections import RecentRejections
 from pushrelay.rights import Right
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
-
-
-def address_of(key: GroupingKey) -> str:
-    return base64.urlsafe_b64encode(key.canonical).decode().rstrip("=")
+from pushrelay.web.pages.keys import written_key
 
 
 def page_of(told: Told, job: str, **labels: str) -> str:
-    return told.page("group", key=address_of(key_of(job, **labels)))
+    return told.page("group", key=written_key(key_of(job, **labels)))
 
 
 def test_its_labels_and_times_are_told(told: Told, job: str) -> None:
@@ -98,7 +77,7 @@ def test_a_reason_that_nobody_remembers_is_not_told(
 def test_a_reason_tells_nothing_of_groups_of_others(told: Told, job: str) -> None:
     told.push("job/secret", "# TYPE shared counter\nshared 1\n")
     told.push(f"job/{job}", "# TYPE shared gauge\nshared 1\n", 400)
-    key = address_of(key_of(job))
+    key = written_key(key_of(job))
     theirs = told.page_for(reader(f'{{job="{job}"}}'), "group", key=key)
     assert "secret" not in theirs
     assert 'class="reason"' in theirs
@@ -231,8 +210,8 @@ def test_what_is_not_theirs_is_not_found_as_what_is_not_there(
 ) -> None:
     told.push(f"job/{job}")
     mine = reader('{job="other"}')
-    theirs = told.page_for(mine, "group", 404, key=address_of(key_of(job)))
-    unknown = told.page_for(mine, "group", 404, key=address_of(key_of("nothing")))
+    theirs = told.page_for(mine, "group", 404, key=written_key(key_of(job)))
+    unknown = told.page_for(mine, "group", 404, key=written_key(key_of("nothing")))
     assert theirs == unknown
     assert "no such group is known" in theirs
 
@@ -249,6 +228,6 @@ def test_only_who_may_delete_is_offered_to(
     told: Told, job: str, right: Right, offered: bool
 ) -> None:
     told.push(f"job/{job}")
-    key = address_of(key_of(job))
+    key = written_key(key_of(job))
     html = told.page_for(reader(f'{{job="{job}"}}', right), "group", key=key)
     assert links_on(html, "delete") == ([f"./delete?key={key}"] if offered else [])

@@ -19,8 +19,7 @@ from group_pages import (
 
 from pushrelay.config import Settings
 from pushrelay.rights import Right
-from pushrelay.web.pages.addresses import written_key
-from pushrelay.web.pages.keys import read_key
+from pushrelay.web.pages.keys import read_key, written_key
 
 
 def test_a_row_has_labels_times_and_numbers() -> None:

@@ -57,7 +57,7 @@ def test_a_page_goes_on_where_a_deleted_group_was() -> None:
 
 
 def test_what_can_be_chosen_on_a_page_fits_into_an_address() -> None:
-    groups = [group_named(f"{number}", l="v" * 200_000) for number in range(5)]
+    groups = [group_named(f"{number}", l="v" * 100_000) for number in range(5)]
     client = client_of(*groups)
     first = client.get("/groups").text
     keys = re.findall(r'name="key" value="(.*?)"', first)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,25 +13,10 @@ from pages_use import (
     Told,
     links_on,
     reader,
-    told_relay,
     words_of,
 )
 
 from pushrelay.rights import Right
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
 
 
 def page_of(told: Told, job: str, **asked: str) -> str:
@@ -46,6 +30,12 @@ def _failed(told: Told, job: str) -> None:
     told.ended(job, 3 * HOUR)
     told.ended(job, 2 * HOUR, "failure", exit_code=1)
     told.ended(job, HOUR, "failure", exit_code=3)
+
+
+def _failed_with_other_labels(told: Told, job: str) -> None:
+    told.ended(job, 3 * HOUR, "failure", labels={"table": "users"})
+    told.ended(job, 2 * HOUR, "failure", labels={"table": "users"})
+    told.ended(job, HOUR, labels={"table": "orders"})
 
 
 def _overdue(told: Told, job: str) -> None:
@@ -91,6 +81,12 @@ def _refused(told: Told, job: str) -> None:
             "failed",
             "The last run exited with 3 1 h ago. See what it said. 2 runs in a row did "
             "not succeed, the first of them 2 h ago.",
+        ),
+        (
+            _failed_with_other_labels,
+            "failed",
+            "2 runs with other labels did not succeed, the first of them 3 h ago. The "
+            "last run of all succeeded 1 h ago.",
         ),
         (_overdue, "overdue", "and none has come; 2 runs are missed by now."),
         (
@@ -140,16 +136,17 @@ def test_of_a_job_that_failed_two_clicks_lead_to_what_the_run_said(
     [
         (
             {"schedule": "0 3 * * *", "tz": "Europe/Berlin", "grace": "30m"},
-            "Cron schedule 0 3 * * * Time zone Europe/Berlin Grace 30m Said at the API",
+            "Cron schedule 0 3 * * * Time zone Europe/Berlin Grace 30 min Said at the "
+            "API",
         ),
         (
             {"every": "1h30m", "per_instance": True},
-            "Every 1h30m Grace 5m Must run each",
+            "Every 1 h 30 min Grace 5 min Must run each",
         ),
         ({"on_calendar": "Mon *-*-* 03:00"}, "On calendar Mon *-*-* 03:00"),
         (
             {"max_runtime": "2h", "min_interval": "1m"},
-            "Longest run 2h Least time between",
+            "Longest run 2 h Least time between",
         ),
     ],
 )
@@ -228,7 +225,7 @@ def test_what_is_not_known_and_what_is_not_theirs_look_alike(
 
 
 def test_of_a_job_only_what_is_theirs_is_shown(told: Told, job: str) -> None:
-    told.expect(job, every="1h", max_runtime="2h")
+    told.expect(job, every="7h", max_runtime="2h")
     told.ended(job, HOUR, labels={"instance": "x", "env": "prod"}, host="host-mine")
     told.ended(job, 60, "failure", labels={"instance": "x"}, host="host-other")
     told.ended(job, 60, "failure", labels={"instance": "y"}, host="host-other")
@@ -238,9 +235,9 @@ def test_of_a_job_only_what_is_theirs_is_shown(told: Told, job: str) -> None:
     said = words_of(html)
     assert "mine 1" in said
     assert "host-mine" in said
-    for secret in ("theirs", "host-other", "exited", "failed", "every", "1h", '="y"'):
+    for secret in ("theirs", "host-other", "exited", "failed", "every", "7 h", '="y"'):
         assert secret not in said, secret
-    assert "2h" in said
+    assert "2 h" in said
     assert '"timeline"' in html or "timeline" in html
 
 
@@ -254,7 +251,7 @@ def test_an_instance_that_is_theirs_has_its_own_expectation(
     told.ended(job, labels={"instance": "y"})
     said = words_of(told.page_for(reader('{instance="x"}'), "job", job=job))
     assert "A run was expected" in said
-    assert "Every 1h" in said
+    assert "Every 1 h" in said
     assert "y" not in re.findall(r"instance (\w)", said)
 
 

@@ -10,8 +10,7 @@ from group_pages import (
     page_of,
 )
 
-from pushrelay.web.pages.addresses import written_key
-from pushrelay.web.pages.keys import read_key
+from pushrelay.web.pages.keys import read_key, written_key
 
 
 @pytest.mark.parametrize(

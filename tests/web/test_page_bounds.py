@@ -15,7 +15,7 @@ from builders import key_of
 from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
 from pages_use import Told, links_on, told_relay, words_of
 
-from pushrelay.web.pages.addresses import written_key
+from pushrelay.web.pages.keys import written_key
 
 PAGE_BYTES = 1024 * 1024
 FORM = {

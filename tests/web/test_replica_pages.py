@@ -12,6 +12,7 @@ from metric_messages import HEADERS
 from relay_process import RelayProcess, Response
 from replica_process import Replica
 from run_http import FORM, finish, send
+from sqlalchemy import make_url
 
 from pushrelay.telemetry import OWN_FAMILIES
 
@@ -32,7 +33,7 @@ grace = "0s"
 @pytest.fixture(scope="module")
 def replicas(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[RelayProcess, RelayProcess]]:
+) -> Iterator[tuple[Replica, Replica]]:
     """Two relays of one database, to which all kinds of things were pushed."""
     rules = tmp_path_factory.mktemp("rules") / "rules.toml"
     rules.write_text(RULES)
@@ -114,3 +115,14 @@ def test_own_metrics_may_be_wanted_on_the_page_all_the_same(
         page = relay.page()
     assert "\npushrelay_store_up 1\n" in page
     assert 'done_total{instance="",job="sum"} 40\n' in page
+
+
+def test_the_password_of_the_database_is_not_shown(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    relay, _ = replicas
+    url = make_url(relay.url)
+    page = relay.get("/status").text
+    assert url.password
+    assert url.password not in page
+    assert f"//{url.username}:***@" in page

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import pytest
-from pages_use import HOUR, MARKUP, MINUTE, Told, links_on, reader, told_relay, words_of
+from pages_use import HOUR, MARKUP, MINUTE, Told, links_on, reader, words_of
 
 from pushrelay.errors import StoreUnavailable
 from pushrelay.listed_runs import ListedRun
 from pushrelay.web.pages import run as run_page
-
-_NUMBERS = count(1)
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    with told_relay(tmp_path_factory.mktemp("relay")) as relay:
-        yield relay
-
-
-@pytest.fixture
-def job() -> str:
-    """A name that no other test has."""
-    return f"job-{next(_NUMBERS)}"
 
 
 def page_of(told: Told, id_: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pushrelay.web.charts.svg import WIDTH, joined, path, text
-from pushrelay.web.charts.words import DAY, HOUR, MILLISECOND, MINUTE, SECOND, moment
+from pushrelay.web.charts.words import moment
+from pushrelay.web.spoken import DAY, HOUR, MILLISECOND, MINUTE, SECOND
 
 AXIS = 18
 """Pixels of the line of text below a chart."""

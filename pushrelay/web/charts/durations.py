@@ -14,7 +14,8 @@ from pushrelay.web.charts.looks import LOOKS, SKIPPED, dot, duration_of, look_of
 from pushrelay.web.charts.svg import WIDTH, chart, element, joined, link, path, plane
 from pushrelay.web.charts.svg import text as words_at
 from pushrelay.web.charts.thinning import told_apart
-from pushrelay.web.charts.words import counted, in_words, utc
+from pushrelay.web.charts.words import counted, utc
+from pushrelay.web.spoken import duration as in_words
 
 _KEYS = 22
 _HEIGHT = 150
@@ -73,7 +74,7 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     lines.append(path("high", f"M0 {top_of(high):.1f}h{WIDTH}"))
     lines.append(path("median", f"M0 {top_of(median):.1f}h{WIDTH}"))
     shown = plane(_KEYS, _HEIGHT, grid, *lines) + times
-    shown += _key("median", f"median {in_words(median)}", -48)
+    shown += _key("median", f"median {in_words(median)}", -58)
     shown += _key("high", f"95th percentile {in_words(high)}", "34%")
     shown += joined([_tick_name(tick, _KEYS + top_of(tick)) for tick in ticks])
     dots = [

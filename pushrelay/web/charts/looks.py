@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pushrelay.run_marks import RunMark
 from pushrelay.web.charts.svg import element, joined, number, path
-from pushrelay.web.charts.words import in_words
+from pushrelay.web.spoken import duration as in_words
 
 RUNNING = "running"
 """The look of a run whose end is not known."""

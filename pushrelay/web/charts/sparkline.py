@@ -17,7 +17,8 @@ from pushrelay.web.charts.looks import (
     word_of,
 )
 from pushrelay.web.charts.svg import element, path
-from pushrelay.web.charts.words import in_words, tally
+from pushrelay.web.charts.words import tally
+from pushrelay.web.spoken import duration as in_words
 
 MOST_RUNS = 30
 

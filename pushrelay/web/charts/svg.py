@@ -86,12 +86,19 @@ def number(value: float) -> str:
     return written[:-2] if written.endswith(".0") else written
 
 
+def printable(text: str) -> str:
+    """Return `text` with something else for control characters, which XML does not take
+    in any form, and their like."""
+    if text.isprintable():
+        return text
+    return "".join(
+        [c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text]
+    )
+
+
 def _escaped(value: str | float) -> str:
     if not isinstance(value, str):
         return number(value)
     if isinstance(value, Markup):
         return value
-    if not value.isprintable():
-        # Control characters, which XML does not take in any form, and their like.
-        value = "".join([c if c.isprintable() else "\ufffd" for c in value])
-    return escape(value)
+    return escape(printable(value))

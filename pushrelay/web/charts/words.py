@@ -1,36 +1,12 @@
-"""What charts say in words: durations, moments, how many."""
+"""What charts say in words: moments, how many."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from pushrelay.durations import format_duration
-
-MILLISECOND = 10**6
-SECOND = 10**9
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-
-_BETWEEN_UNITS = re.compile(r"(?<=[a-z])(?=\d)")
-_ROUNDED = ((10 * DAY, DAY), (DAY, HOUR), (HOUR, MINUTE), (10 * SECOND, SECOND))
-
-
-def in_words(duration: int) -> str:
-    """Return a duration as a person would say it: `3m 2s`, `1.5s`, `2d 3h`.
-
-    No more than two units; what is smaller is rounded.
-    """
-    for least, unit in _ROUNDED:
-        if duration >= least:
-            exact = format_duration((duration + unit // 2) // unit * unit)
-            return _BETWEEN_UNITS.sub(" ", exact)
-    if duration >= SECOND:
-        return f"{duration / SECOND:.1f}".removesuffix(".0") + "s"
-    return format_duration(max(duration, 0))
+from pushrelay.web.spoken import SECOND
 
 
 def utc(at: int) -> str:

@@ -15,7 +15,6 @@ from pushrelay.web.pages import (
     groups,
     job,
     run,
-    spoken,
     status,
 )
 from pushrelay.web.pages.layout import HEADERS, pages
@@ -31,6 +30,5 @@ __all__ = [
     "job",
     "pages",
     "run",
-    "spoken",
     "status",
 ]

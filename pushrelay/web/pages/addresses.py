@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
 from urllib.parse import urlencode
 
 from pushrelay.board_rows import BoardRow
 from pushrelay.grouping_key import GroupingKey
+from pushrelay.web.pages.keys import written_key
 
 
 def job_address(job: str, instance: str | None = None, **more: str) -> str:
@@ -31,8 +31,3 @@ def run_address(id_: bytes) -> str:
 def group_address(key: GroupingKey) -> str:
     """Return that of a group."""
     return f"./group?key={written_key(key)}"
-
-
-def written_key(key: GroupingKey) -> str:
-    """Return what stands for a grouping key in an address."""
-    return base64.urlsafe_b64encode(key.canonical).decode().rstrip("=")

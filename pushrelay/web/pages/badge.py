@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from flask import Response, render_template, request
 
 from pushrelay.board_rows import BoardRow, RowState
+from pushrelay.web.charts.svg import printable
 from pushrelay.web.pages.layout import cut, pages, refresh, the_relay, who_asks
 
 UNKNOWN = "unknown"
@@ -63,22 +64,13 @@ def badge() -> Response:
 
 def badge_of(name: str, rows: list[BoardRow]) -> Badge:
     """Return the badge called `name` of what needs attention most of `rows`."""
-    # XML has no control characters.
-    printed = [
-        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name
-    ]
-    shown = cut("".join(printed), _NAME_CHARACTERS)
+    shown = cut(printable(name), _NAME_CHARACTERS)
     width = 2 * _PADDING + sum(map(_width, shown))
     if not rows:
         return Badge(shown, UNKNOWN, _NO_COLOUR, width)
     # The first row is the one that needs attention most.
     state = rows[0].state
     return Badge(shown, state.value, _COLOURS[state], width)
-
-
-def _printed(character: str) -> str:
-    """Return what stands for it: XML has no control characters."""
-    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
 def _width(character: str) -> int:

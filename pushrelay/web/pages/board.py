@@ -18,7 +18,7 @@ from pushrelay.shown import shown
 from pushrelay.web.errors import status_of
 from pushrelay.web.pages import examples
 from pushrelay.web.pages.addresses import row_size
-from pushrelay.web.pages.board_entries import ATTENTION, MARKS, board_entry
+from pushrelay.web.pages.board_entries import MARKS, board_entry
 from pushrelay.web.pages.fitting import fitting
 from pushrelay.web.pages.layout import (
     moment,
@@ -52,15 +52,15 @@ class StateCount:
 def board() -> Response:
     """Show a part of the rows that are wanted, first what needs attention."""
     search = bounded_search(request.args.get("search", ""))
-    after = request.args.get("after")
+    cursor = request.args.get("cursor")
     refresh()
     rows = the_relay().overview.rows(who_asks().grant)
     try:
         wanted = _wanted(search, request.args.get("state", ""))
-        page = page_of_rows(rows, wanted, ROWS_PER_PAGE, after)
+        page = page_of_rows(rows, wanted, ROWS_PER_PAGE, cursor)
         most = len(fitting(page.rows, row_size))
         if most < len(page.rows):
-            page = page_of_rows(rows, wanted, most, after)
+            page = page_of_rows(rows, wanted, most, cursor)
     except InvalidRequest as error:
         return _show_refusal(error, search)
     marks = _marks(page.rows)
@@ -70,10 +70,10 @@ def board() -> Response:
         search=search,
         state=wanted.state,
         counts=_counts(page, wanted, search),
-        attention=sum([page.counts.get(state, 0) for state in ATTENTION]),
+        attention=sum([n for s, n in page.counts.items() if s.needs_attention]),
         page=page,
         entries=[board_entry(row, marks) for row in page.rows],
-        is_first=after is None,
+        is_first=cursor is None,
         first=_address(search, wanted.state),
         next=_address(search, wanted.state, page.next) if page.next else "",
         examples=examples,
@@ -124,10 +124,14 @@ def _counts(page: RowPage, wanted: RowFilter, search: str) -> list[StateCount]:
 
 
 def _address(
-    search: str, state: RowState | None = None, after: str | None = None
+    search: str, state: RowState | None = None, cursor: str | None = None
 ) -> str:
     """Return a link to a part of the board."""
-    query = {"search": search, "state": state.value if state else "", "after": after}
+    query = {
+        "search": search,
+        "state": state.value if state else "",
+        "cursor": cursor,
+    }
     given = {name: value for name, value in query.items() if value}
     return f"./?{urlencode(given)}" if given else "./"
 

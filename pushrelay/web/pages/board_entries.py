@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 
 from pushrelay.board_rows import BoardRow, RowState
 from pushrelay.run_evidence import LastRun
 from pushrelay.run_marks import RunMark
-from pushrelay.runs import Outcome
 from pushrelay.web.charts import sparkline
+from pushrelay.web.pages.addresses import job_address, run_address
 from pushrelay.web.pages.layout import cut, moment
+from pushrelay.web.pages.run_words import Ending, last_words
 
 NAME_CHARACTERS = 200
 """How much of the name of a job or of an instance is shown."""
 
 MARKS = 30
 """So many runs are in the sparkline of a row."""
-
-ATTENTION = frozenset(
-    [RowState.OVERDUE, RowState.FAILED, RowState.ABANDONED, RowState.STALE]
-)
-"""What somebody should look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +30,7 @@ class LastRunEntry:
     it is not known."""
 
     address: str
-    outcome: str
-    is_success: bool
+    ending: Ending
     ended_at: datetime | None
     duration: int | None
 
@@ -69,11 +62,6 @@ class BoardEntry:
     stale_at: datetime | None
     sparkline: Markup | None
 
-    @property
-    def needs_attention(self) -> bool:
-        """Whether somebody should look at it."""
-        return self.state in ATTENTION
-
 
 def board_entry(row: BoardRow, marks: Mapping[bytes, Sequence[RunMark]]) -> BoardEntry:
     """Return what is shown of `row`; marks: of its last runs, by key, by start."""
@@ -82,7 +70,7 @@ def board_entry(row: BoardRow, marks: Mapping[bytes, Sequence[RunMark]]) -> Boar
     return BoardEntry(
         job=cut(row.job, NAME_CHARACTERS),
         instance=cut(row.instance, NAME_CHARACTERS),
-        address="./job?" + urlencode({"job": row.job, "instance": row.instance}),
+        address=job_address(row.job, row.instance),
         state=row.state,
         last_run=_last_run(row.last_run) if row.last_run else None,
         running=row.running,
@@ -105,13 +93,9 @@ def _last_of(marks: Iterable[Sequence[RunMark]]) -> list[RunMark]:
 
 
 def _last_run(run: LastRun) -> LastRunEntry:
-    outcome = run.outcome.value
-    if run.outcome is Outcome.FAILURE and run.exit_code is not None:
-        outcome += f", exit code {run.exit_code}"
     return LastRunEntry(
-        address="./run?" + urlencode({"id": str(uuid.UUID(bytes=run.id))}),
-        outcome=outcome,
-        is_success=run.outcome is Outcome.SUCCESS,
+        address=run_address(run.id),
+        ending=Ending(run.outcome.value, last_words(run)),
         ended_at=moment(run.finished_at),
         duration=run.duration,
     )

@@ -20,6 +20,7 @@ from pushrelay.web.authorisation import (
     require_job,
     require_right,
 )
+from pushrelay.web.pages.addresses import job_address
 from pushrelay.web.pages.expected_words import expected_words
 from pushrelay.web.pages.fitting import fitting
 from pushrelay.web.pages.groups import Wanted, key_size, row_of
@@ -83,8 +84,9 @@ def retire() -> Response:
         raise unknown_job(job)
     return show(
         "confirm_retire.html",
-        now=moment(the_relay().now()),
+        now=moment(relay.now()),
         job=job,
+        address=job_address(job),
         rows=[row_of(group) for group in shown],
         groups=len(groups),
         series=sum([group.payload.layout.size for group in groups]),
@@ -108,8 +110,9 @@ def pause() -> Response:
     paused_until = expected.paused_until
     return show(
         "confirm_pause.html",
-        now=moment(the_relay().now()),
+        now=moment(relay.now()),
         job=job,
+        address=job_address(job),
         expected=_in_words(expected),
         paused_until=moment(paused_until) if paused_until > relay.now() else None,
         pauses=PAUSES,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pushrelay.durations import format_duration
 from pushrelay.expectations import JobExpectation, Source
 from pushrelay.schedule import Expectation
 from pushrelay.web.pages.layout import cut, moment
+from pushrelay.web.spoken import exact_duration
 
 MOST_CHARACTERS = 300
 
@@ -56,4 +56,4 @@ def _facts(expectation: Expectation) -> list[tuple[str, str]]:
 
 
 def _duration(nanoseconds: int | None) -> str:
-    return "" if nanoseconds is None else format_duration(nanoseconds)
+    return "" if nanoseconds is None else exact_duration(nanoseconds)

@@ -12,7 +12,7 @@ from flask import Response, request
 from pushrelay.freshness import Policy
 from pushrelay.groups import Group
 from pushrelay.web.errors import HTTPError
-from pushrelay.web.pages.addresses import group_address, job_address, written_key
+from pushrelay.web.pages.addresses import group_address, job_address
 from pushrelay.web.pages.families import (
     FAMILIES_PER_GROUP,
     NAME_CHARACTERS,
@@ -21,7 +21,7 @@ from pushrelay.web.pages.families import (
     family_entries,
     other_labels,
 )
-from pushrelay.web.pages.keys import group_in, read_key
+from pushrelay.web.pages.keys import group_in, read_key, written_key
 from pushrelay.web.pages.layout import (
     cut,
     moment,

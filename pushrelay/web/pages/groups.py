@@ -14,9 +14,9 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.group_list import Condition, Order, page_of
 from pushrelay.groups import Group
 from pushrelay.web.authorisation import covered
-from pushrelay.web.pages.addresses import written_key
 from pushrelay.web.pages.examples import first_push
 from pushrelay.web.pages.fitting import fitting
+from pushrelay.web.pages.keys import written_key
 from pushrelay.web.pages.layout import (
     cut,
     moment,

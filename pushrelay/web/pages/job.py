@@ -63,7 +63,7 @@ class RunsPage:
 def job() -> Response:
     """Show a job, or one instance of it."""
     name, instance = request.args.get("job", ""), request.args.get("instance")
-    cursor, days = request.args.get("runs", ""), _days(request.args.get("days", ""))
+    cursor, days = request.args.get("cursor", ""), _days(request.args.get("days", ""))
     refresh()
     relay, identity = the_relay(), who_asks()
     seen, grant = see_job(relay, identity, name, instance), identity.grant
@@ -108,12 +108,12 @@ def _days(written: str) -> int:
     return known.get(written, USUAL_DAYS)
 
 
-def _address(seen: SeenJob, days: int, runs: str = "") -> str:
-    """Return that of the page of what is `seen`, over so many days and from so many
-    runs on."""
+def _address(seen: SeenJob, days: int, cursor: str = "") -> str:
+    """Return that of the page of what is `seen`, over so many days and with the runs
+    behind `cursor`."""
     more = {} if days == USUAL_DAYS else {"days": str(days)}
-    if runs:
-        more["runs"] = runs
+    if cursor:
+        more["cursor"] = cursor
     return job_address(seen.job, seen.instance, **more)
 
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from bisect import bisect_left
 from collections.abc import Sequence
 
 from pushrelay.errors import InvalidRequest
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
+from pushrelay.url_base64 import from_base64, to_base64
+
+
+def written_key(key: GroupingKey) -> str:
+    """Return what stands for a grouping key in an address."""
+    return to_base64(key.canonical)
 
 
 def read_key(written: str) -> GroupingKey:
     """Return the key that `written` stands for. Raises InvalidRequest."""
     try:
-        padded = written + "=" * (-len(written) % 4)
-        canonical = base64.b64decode(padded, b"-_", validate=True)
-        key = GroupingKey.from_canonical(canonical)
+        key = GroupingKey.from_canonical(from_base64(written))
         labels = dict(key.labels)
         # Only one form of each key is the name of a group.
         if labels.get("job") and GroupingKey.of(labels) == key:
             return key
-    except (binascii.Error, ValueError):
+    except ValueError:
         pass
     raise InvalidRequest(
         "the key in the address is none of a group; follow a link from the list of "

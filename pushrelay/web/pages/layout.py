@@ -18,6 +18,7 @@ from pushrelay.rights import Identity, Right
 from pushrelay.web.errors import quiet_headers_of, status_of, text_of
 from pushrelay.web.flask_bridge import HAS_SESSION, IDENTITY
 from pushrelay.web.pages.messages import message_of
+from pushrelay.web.spoken import duration, exact_duration, relative, size, span
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -44,6 +45,9 @@ ERROR_CHARACTERS = 2_000
 pages = Blueprint(
     "pages", __name__, template_folder=str(Path(__file__).parents[1] / "templates")
 )
+
+for _filter in (duration, exact_duration, relative, size, span):
+    pages.add_app_template_filter(_filter, _filter.__name__)
 
 
 @pages.after_request

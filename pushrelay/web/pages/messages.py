@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import urlencode
 
 DONE = "done"
 
 _NUMBER = re.compile("[0-9]{1,9}")
 
 
-def query_of(done: str, **numbers: int) -> str:
-    """Return the query string that has a page say what was `done`."""
-    shown = {name: number for name, number in numbers.items() if number}
-    return urlencode({DONE: done, **shown})
+def fields_of(done: str, **numbers: int) -> dict[str, str]:
+    """Return what an address asks with for a page that says what was `done`."""
+    return {DONE: done} | {name: str(n) for name, n in numbers.items() if n}
 
 
 def message_of(query: Mapping[str, str]) -> str:

@@ -8,9 +8,7 @@ from signal import Signals
 from pushrelay.listed_runs import ListedRun
 from pushrelay.run_evidence import LastRun
 from pushrelay.runs import End, Outcome, Usage
-from pushrelay.web.pages.spoken import duration
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+from pushrelay.web.spoken import duration, size
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def usage_facts(usage: Usage) -> list[tuple[str, str]]:
             "CPU time",
             _joined(user=_length(usage.user), system=_length(usage.system)),
         ),
-        ("Memory", "" if memory is None else f"{bytes_words(memory)} at most"),
+        ("Memory", "" if memory is None else f"{size(memory)} at most"),
         (
             "Blocks",
             _joined(read=_count(usage.block_reads), written=_count(usage.block_writes)),
@@ -99,14 +97,6 @@ def usage_facts(usage: Usage) -> list[tuple[str, str]]:
         ),
     ]
     return [(name, told) for name, told in facts if told]
-
-
-def bytes_words(number: float) -> str:
-    """Return a number of bytes, rounded."""
-    rank = 0
-    while number >= 1000 and rank < len(_UNITS) - 1:
-        number, rank = number / 1024, rank + 1
-    return f"{number:.3g} {_UNITS[rank]}"
 
 
 def _joined(**values: str | None) -> str:

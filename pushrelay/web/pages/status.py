@@ -28,8 +28,6 @@ _LIMITS = {
     "database_bytes": "Database",
 }
 
-_STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
-
 
 @pages.route("/status", methods=["GET"], provide_automatic_options=False)
 def status() -> Response:
@@ -53,24 +51,5 @@ def status() -> Response:
         rejections=relay.rejections.all() if sees_all else [],
         examples=examples,
         moment=moment,
+        second=NANOSECONDS,
     )
-
-
-@pages.app_template_filter("size")
-def size(number: int) -> str:
-    """Return a number of bytes as people read it."""
-    shown, unit = float(number), _STEPS[0]
-    for unit in _STEPS:
-        if shown < 1024 or unit == _STEPS[-1]:
-            break
-        shown /= 1024
-    return (
-        f"{shown:.0f} {unit}" if unit == "B" or shown >= 100 else f"{shown:.1f} {unit}"
-    )
-
-
-@pages.app_template_filter("milliseconds")
-def milliseconds(seconds: float) -> str:
-    """Return a short time."""
-    shown = seconds * 1000
-    return f"{shown:.1f} ms" if shown < 100 else f"{shown:,.0f} ms"

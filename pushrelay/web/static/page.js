@@ -2,9 +2,9 @@
 // All of it is there without this script, as it was when the page was asked for.
 "use strict";
 
-const EVERY = 10_000; // ms between two looks at whether there is something new
-const AT_LEAST = 300_000; // between two of them, however often they failed
-const PATIENCE = 30_000;
+const EVERY = 10_000; // ms from one look at whether there is something new to the next
+const AT_MOST = 300_000; // the same, however often looks failed: they back off
+const PATIENCE = 30_000; // ms until a look has failed
 const BOXES = "[type=checkbox], [type=radio]";
 const FOCUSABLE = "a, button, input, summary, [tabindex]";
 const FORM_FIELDS = "textarea, select, input:not([type=checkbox], [type=radio])";
@@ -220,7 +220,7 @@ async function look() {
 function wait() {
   window.clearTimeout(timer);
   if (!document.hidden) {
-    timer = window.setTimeout(look, Math.min(EVERY * 2 ** failures, AT_LEAST));
+    timer = window.setTimeout(look, Math.min(EVERY * 2 ** failures, AT_MOST));
   }
 }
 

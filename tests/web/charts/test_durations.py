@@ -1,3 +1,5 @@
+"""The chart of how long runs took."""
+
 from __future__ import annotations
 
 from uuid import UUID
@@ -62,11 +64,11 @@ def test_lines_are_at_the_median_and_the_95th_percentile_and_say_so() -> None:
     marks = [mark_of(n, BEGIN + n * HOUR, n * MINUTE) for n in range(1, 21)]
     root = parsed(durations(marks, BEGIN, NOON))
     words = [text.text for text in root.iter("text")]
-    assert "median 10m" in words
-    assert "95th percentile 19m" in words
+    assert "median 10 min" in words
+    assert "95th percentile 19 min" in words
     assert label_of(root) == (
         "durations of 20 runs from 2026-11-24 12:00:00 UTC to 2026-11-26 12:00:00 UTC: "
-        "median 10m, 95th percentile 19m, longest 20m"
+        "median 10 min, 95th percentile 19 min, longest 20 min"
     )
     line, dots = all_of(root, "path", "median")[0], all_of(root, "path", "dot")
     heights = [next(corners(dot.get("d", "")))[1] for dot in dots]
@@ -79,7 +81,7 @@ def test_dots_are_at_the_start_of_runs_and_link_to_them() -> None:
     (link,) = all_of(root, "a")
     assert link.get("href") == f"./run?id={UUID(int=7)}"
     assert link.get("tabindex") == "-1"
-    assert titles_of(root) == ["2026-11-25 12:00:00 UTC: success, took 1m"]
+    assert titles_of(root) == ["2026-11-25 12:00:00 UTC: success, took 1 min"]
     (dot,) = all_of(root, "path", "dot")
     assert next(corners(dot.get("d", "")))[0] == 500
 
@@ -111,7 +113,7 @@ def test_dots_at_one_place_are_one_of_the_last_of_them() -> None:
     marks = [mark_of(n, NOON - DAY + n * SECOND, MINUTE) for n in range(5)]
     root = parsed(durations(marks[::-1], BEGIN, NOON))
     assert titles_of(root) == [
-        "2026-11-25 12:00:04 UTC: success, took 1m; the last of 5 here"
+        "2026-11-25 12:00:04 UTC: success, took 1 min; the last of 5 here"
     ]
 
 

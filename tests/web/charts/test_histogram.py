@@ -1,3 +1,5 @@
+"""Histograms as drawn."""
+
 from __future__ import annotations
 
 from math import inf, nan, nextafter

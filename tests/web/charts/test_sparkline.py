@@ -1,3 +1,5 @@
+"""The last runs of a row, as bars."""
+
 from __future__ import annotations
 
 from xml.etree.ElementTree import Element
@@ -69,7 +71,7 @@ def test_what_went_wrong_reaches_below_the_line(outcome: Outcome) -> None:
     ("marks", "label"),
     [
         ([], "no runs"),
-        ([mark_of(1, NOON, 1500 * 10**6)], "1 run: 1 success; the last took 1.5s"),
+        ([mark_of(1, NOON, 1500 * 10**6)], "1 run: 1 success; the last took 1.5 s"),
         (
             [*hourly(28), *hourly(2, Outcome.FAILURE), mark_of(9, 2 * NOON, None)],
             "last 30 runs: 27 success, 2 failure, 1 unfinished; the last is unfinished",
@@ -80,7 +82,7 @@ def test_what_went_wrong_reaches_below_the_line(outcome: Outcome) -> None:
         ),
         (
             [mark_of(1, NOON, 182 * SECOND, Outcome.TIMEOUT)] * 2,
-            "last 2 runs: 2 timeout; the last took 3m 2s",
+            "last 2 runs: 2 timeout; the last took 3 min 2 s",
         ),
     ],
 )

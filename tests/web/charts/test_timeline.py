@@ -1,3 +1,5 @@
+"""Runs and missed slots over days."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -71,7 +73,7 @@ def test_a_run_links_to_its_page_but_is_no_tab_stop() -> None:
     [
         (
             mark_of(1, NOON - HOUR, 182 * SECOND, Outcome.FAILURE),
-            "2026-11-26 11:00:00 UTC: failure, took 3m 2s",
+            "2026-11-26 11:00:00 UTC: failure, took 3 min 2 s",
         ),
         (mark_of(1, NOON - HOUR, None), "2026-11-26 11:00:00 UTC: unfinished"),
         (
@@ -130,7 +132,7 @@ def test_the_same_that_cannot_be_told_apart_is_one_mark_of_the_last_of_them() ->
     assert titles_of(root) == [
         "5 runs from 2026-11-25 12:00:00 UTC to 2026-11-25 12:00:40 UTC: success; "
         "this is the last of them",
-        "2026-11-25 12:00:05 UTC: failure, took 1s",
+        "2026-11-25 12:00:05 UTC: failure, took 1 s",
     ]
 
 
