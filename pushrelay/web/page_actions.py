@@ -96,13 +96,12 @@ class PageActions:
             require_group(exchange.identity, key)
         await self._relay.require_refresh()
         found = await self._streamer.run(self._find, keys)
-        asked = {"groups": " ".join(map(str, keys))}
-        note("deleting groups", exchange, {"count": str(len(found)), **asked})
+        note("deleting groups", exchange, _named([group.key for group in found]))
         # Each change of a group has a later revision than all there was before.
         deleted = await self._relay.endings.delete_groups(
             found, lambda group: group.revision <= revision
         )
-        note("deleted groups", exchange, {"count": str(len(deleted)), **asked})
+        note("deleted groups", exchange, _named(deleted))
         left = len(found) - len(deleted)
         gone = len(keys) - len(found)
         done = fields_of("deleted", count=len(deleted), changed=left, gone=gone)
@@ -167,6 +166,10 @@ class PageActions:
             **frame_of(exchange.identity, self._settings),
         )
         return html.encode(), (*HEADERS.items(), *_PRIVATE, *quiet_headers_of(error))
+
+
+def _named(keys: Sequence[GroupingKey]) -> dict[str, str]:
+    return {"count": str(len(keys)), "groups": " ".join(map(str, keys))}
 
 
 def _revision(form: Parameters) -> int:

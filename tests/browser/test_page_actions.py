@@ -107,12 +107,12 @@ def test_who_thinks_better_of_it_loses_nothing(
 
 def test_a_job_is_paused_and_resumed(visitor: Visitor, relay: RelayProcess) -> None:
     visitor.open(url_of(relay, "/job?job=nightly"))
-    visitor.page.click("text=Pause…")
+    visitor.page.click("text=Pause the job…")
     visitor.page.click("button:has-text('8 hours')")
     visitor.page.wait_for_selector("[role=status]:has-text('The job is paused.')")
     visitor.page.wait_for_selector(".verdict .state:has-text('paused')")
     assert job_of(relay, "nightly")["state"] == "paused"
-    visitor.page.click("text=Resume…")
+    visitor.page.click("text=Resume the job…")
     visitor.page.click("text=End the pause now")
     visitor.page.wait_for_selector("[role=status]:has-text('no longer paused')")
     visitor.page.wait_for_selector(".verdict .state:has-text('ok')")
@@ -136,7 +136,7 @@ def test_a_job_is_retired_with_all_that_is_known_of_it(
     visitor: Visitor, relay: RelayProcess
 ) -> None:
     visitor.open(url_of(relay, "/job?job=nightly"))
-    visitor.page.click("text=Retire…")
+    visitor.page.click("text=Retire the job…")
     assert "1 run that ended" in visitor.text
     visitor.page.click("button:has-text('Retire the job')")
     visitor.page.wait_for_selector("[role=status]:has-text('The job is retired')")

@@ -194,6 +194,7 @@ def test_times_are_in_the_readers_zone_and_in_utc_on_hover(
         moment, in_utc = time.get_attribute("datetime"), time.inner_text()
         assert moment is not None
         assert in_utc == f"{moment[:10]} {moment[11:19]} UTC"
+        assert "Times are in UTC." in visitor.text
     with Visitor(browser, **zone) as visitor:
         visitor.open(url)
         time = visitor.page.locator(f"time[datetime='{moment}']").first
@@ -201,3 +202,5 @@ def test_times_are_in_the_readers_zone_and_in_utc_on_hover(
         # Kathmandu is 5:45 ahead, as no other place is.
         minutes = (int(moment[14:16]) + 45) % 60
         assert f":{minutes:02}:{moment[17:19]}" in time.inner_text()
+        # The browser has its older name.
+        assert "Times are in Asia/Kat" in visitor.text

@@ -79,7 +79,7 @@ def _refused(told: Told, job: str) -> None:
         (
             _failed,
             "failed",
-            "The last run exited with 3 1 h ago. See what it said. 2 runs in a row did "
+            "The last run exited with 3 1 h ago. See that run. 2 runs in a row did "
             "not succeed, the first of them 2 h ago.",
         ),
         (

@@ -9,6 +9,7 @@ from logging_in import new_token
 from page_forms import BROWSER, chosen, fields_of, said, shown, submit
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import finish, job_of, jobs_of, report, runs_of
+from waiting import wait_until
 
 A = {"job": "a"}
 AI = {"job": "a", "instance": "i/é"}
@@ -232,11 +233,15 @@ def test_what_was_done_is_in_the_log(closed: RelayProcess) -> None:
     address = chosen({"job": "logged"})
     fields = fields_of(shown(closed, address, **boss), "./delete")
     submit(closed, "/delete", fields, **boss)
-    lines = [line for line in closed.log.splitlines() if "logged" in line]
-    done = [line for line in lines if 'msg="deleted groups"' in line]
-    assert len(done) == 1
-    assert "token=chief" in done[0]
-    assert "count=1" in done[0]
-    written = [line for line in lines if "msg=write" in line and "POST" in line]
-    assert len(written) == 1
-    assert "status=303" in written[0]
+
+    def lines(*parts: str) -> list[str]:
+        told = [line for line in closed.log.splitlines() if "logged" in line]
+        return [line for line in told if all(part in line for part in parts)]
+
+    # The last one comes after the answer.
+    wait_until(lambda: lines("msg=write", "POST") != [])
+    [done] = lines('msg="deleted groups"')
+    assert "token=chief" in done
+    assert "count=1" in done
+    [written] = lines("msg=write", "POST")
+    assert "status=303" in written

@@ -3,7 +3,9 @@ thread, which nobody may keep for long."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlencode
@@ -11,9 +13,9 @@ from urllib.parse import urlencode
 import pytest
 from builders import key_of
 from compat.metric_messages import HEADERS, HISTOGRAM, delimited, family
-from pages_use import Told, told_relay, words_of
+from pages_use import Told, links_on, told_relay, words_of
 
-from pushrelay.web.pages.addresses import written_key
+from pushrelay.web.pages.keys import written_key
 
 PAGE_BYTES = 1024 * 1024
 FORM = {
@@ -170,3 +172,22 @@ def test_the_page_of_a_job_with_many_long_labels_stays_small(told: Told) -> None
     for number in range(20):
         told.push(f"job/j/n/{number}{path}")
     assert len(told.page("job", job="j").encode()) < PAGE_BYTES
+
+
+def test_pages_of_jobs_with_long_names_stay_small(told: Told) -> None:
+    for number in range(12):
+        told.push(f"job/{number}{'%3C' * 60_000}")
+    html = told.page("")
+    assert len(html.encode()) < PAGE_BYTES
+    seen = set()
+    while older := re.search(r'rel="next" href="(.*?)"', html):
+        seen |= set(links_on(html, "job"))
+        html = told.follow(unescape(older[1]))
+    assert len(seen | set(links_on(html, "job"))) == 12
+
+
+def test_pages_of_a_job_with_long_names_of_instances_stay_small(told: Told) -> None:
+    for number in range(12):
+        told.push(f"job/j/instance/{number}{'%3C' * 60_000}")
+    for page in ("job", "retire"):
+        assert len(told.page(page, job="j").encode()) < PAGE_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from urllib.parse import urlencode
 
+from pushrelay.board_rows import BoardRow
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.web.pages.keys import written_key
 
@@ -15,6 +16,11 @@ def job_address(job: str, instance: str | None = None, **more: str) -> str:
     if instance is not None:
         asked["instance"] = instance
     return "./job?" + urlencode({**asked, **more})
+
+
+def row_size(row: BoardRow) -> int:
+    """Return how much a page takes to lead to the job and the instance of `row`."""
+    return len(job_address(row.job, row.instance))
 
 
 def run_address(id_: bytes) -> str:

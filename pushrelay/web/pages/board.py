@@ -17,7 +17,9 @@ from pushrelay.run_marks import RunMark
 from pushrelay.shown import shown
 from pushrelay.web.errors import status_of
 from pushrelay.web.pages import examples
+from pushrelay.web.pages.addresses import row_size
 from pushrelay.web.pages.board_entries import MARKS, board_entry
+from pushrelay.web.pages.fitting import fitting
 from pushrelay.web.pages.layout import (
     moment,
     pages,
@@ -56,6 +58,9 @@ def board() -> Response:
     try:
         wanted = _wanted(search, request.args.get("state", ""))
         page = page_of_rows(rows, wanted, ROWS_PER_PAGE, cursor)
+        most = len(fitting(page.rows, row_size))
+        if most < len(page.rows):
+            page = page_of_rows(rows, wanted, most, cursor)
     except InvalidRequest as error:
         return _show_refusal(error, search)
     marks = _marks(page.rows)

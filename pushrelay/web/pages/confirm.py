@@ -22,7 +22,8 @@ from pushrelay.web.authorisation import (
 )
 from pushrelay.web.pages.addresses import job_address
 from pushrelay.web.pages.expected_words import expected_words
-from pushrelay.web.pages.groups import Wanted, row_of
+from pushrelay.web.pages.fitting import fitting
+from pushrelay.web.pages.groups import Wanted, key_size, row_of
 from pushrelay.web.pages.keys import group_in, read_key
 from pushrelay.web.pages.layout import (
     moment,
@@ -77,6 +78,7 @@ def retire() -> Response:
     refresh()
     relay = the_relay()
     groups, rows = relay.endings.groups_of(job), relay.overview.rows_of(job)
+    shown = fitting(groups[:GROUPS_SHOWN], key_size)
     evidences, expected = relay.runs.known_now(job)
     if not (groups or evidences or expected.effective or relay.endings.remembers(job)):
         raise unknown_job(job)
@@ -85,7 +87,7 @@ def retire() -> Response:
         now=moment(relay.now()),
         job=job,
         address=job_address(job),
-        rows=[row_of(group) for group in groups[:GROUPS_SHOWN]],
+        rows=[row_of(group) for group in shown],
         groups=len(groups),
         series=sum([group.payload.layout.size for group in groups]),
         runs=sum([sum(each.runs.values()) for each in evidences]),

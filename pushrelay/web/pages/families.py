@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nsmallest
 
 from markupsafe import escape
 
@@ -96,8 +97,10 @@ def family_entries(
 ) -> list[FamilyEntry]:
     """Return `most` of the families of `group` by name, with their values as long as
     there is `room`; those that are too large as text."""
-    families = sorted(group.families.values(), key=lambda family: family.name)
-    return [_entry(group, family, is_timestamp, room) for family in families[:most]]
+    payload = group.payload
+    # There may be 200,000 of them.
+    first = nsmallest(most, payload.layout.index.items())
+    return [_entry(group, payload.family(at), is_timestamp, room) for _, at in first]
 
 
 def _entry(

@@ -15,6 +15,7 @@ from pushrelay.group_list import Condition, Order, page_of
 from pushrelay.groups import Group
 from pushrelay.web.authorisation import covered
 from pushrelay.web.pages.examples import first_push
+from pushrelay.web.pages.fitting import fitting
 from pushrelay.web.pages.keys import written_key
 from pushrelay.web.pages.layout import (
     cut,
@@ -39,10 +40,6 @@ SHOWN_CHARACTERS = 100
 """How much of a name or of a label's value is shown."""
 
 SHOWN_LABELS = 12
-
-PAGE_BYTES = 256 * 1024
-"""A page ends with the group whose key takes it beyond this: all that are chosen on a
-page are named in one address, and each is named twice on the page."""
 
 
 class State(Enum):
@@ -158,7 +155,7 @@ def groups() -> Response:
     chosen = [group for group in found if state is None or state.holds_for(group)]
     after = None if cursor is None else order.read_cursor(cursor)
     page = page_of(chosen, Condition(), order, GROUPS_PER_PAGE, after)
-    shown = _fitting(page.groups)
+    shown = fitting(page.groups, key_size)
     is_last = page.next is None and len(shown) == len(page.groups)
     next_ = "" if is_last else wanted.address(cursor=order.cursor(shown[-1]))
     return show(
@@ -187,14 +184,9 @@ def find(groups: Sequence[Group], search: Search) -> Sequence[Group]:
     return [g for g in groups if wanted in text_of(g.key.labels).casefold()]
 
 
-def _fitting(groups: list[Group]) -> list[Group]:
-    """Return as many of the first as a page takes, and one at least."""
-    size = 0
-    for number, group in enumerate(groups):
-        size += len(group.key.canonical)
-        if size > PAGE_BYTES:
-            return groups[: number or 1]
-    return groups
+def key_size(group: Group) -> int:
+    """Return the size of its key, which addresses carry."""
+    return len(group.key.canonical)
 
 
 def _states(found: Sequence[Group], wanted: Wanted) -> list[Choice]:

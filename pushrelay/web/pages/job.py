@@ -13,10 +13,12 @@ from pushrelay.quoting import quote
 from pushrelay.relay import Relay
 from pushrelay.rights import Grant, Right
 from pushrelay.store.run_list import RunFilter
-from pushrelay.web.pages.addresses import job_address, run_address
+from pushrelay.web.pages.addresses import job_address, row_size, run_address
 from pushrelay.web.pages.expected_words import expected_words
 from pushrelay.web.pages.families import NAME_CHARACTERS, Room, row_labels
+from pushrelay.web.pages.fitting import fitting
 from pushrelay.web.pages.group import GroupStatus, group_status
+from pushrelay.web.pages.groups import key_size
 from pushrelay.web.pages.history import DAYS, History, history_of
 from pushrelay.web.pages.layout import (
     cut,
@@ -71,7 +73,7 @@ def job() -> Response:
         job=cut(name, NAME_CHARACTERS),
         instance=None if instance is None else cut(instance, NAME_CHARACTERS),
         is_all=seen.is_all,
-        rows=seen.rows[:MOST_ROWS],
+        rows=fitting(seen.rows[:MOST_ROWS], row_size),
         row_count=len(seen.rows),
         expected=expected_words(seen.expected),
         history=_history(relay, seen, days),
@@ -160,7 +162,7 @@ def _runs(
 
 def _groups(seen: SeenJob) -> list[GroupStatus]:
     room = Room()
-    listed = seen.groups[:GROUPS_LISTED]
+    listed = fitting(seen.groups[:GROUPS_LISTED], key_size)
     statuses = [
         group_status(group, FAMILIES_READ if at < GROUPS_READ else 0, room)
         for at, group in enumerate(listed)

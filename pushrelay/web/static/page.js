@@ -48,6 +48,12 @@ function keepTime() {
   }
 }
 
+function tellZone() {
+  const { timeZone } = local.resolvedOptions();
+  const others = document.querySelector("svg.chart") ? "those of charts in UTC" : "in UTC on hover";
+  document.getElementById("zone").textContent = `Times are in ${timeZone}, ${others}.`;
+}
+
 // For times as the server wrote them, once.
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
@@ -227,6 +233,7 @@ function wait() {
 for (const region of liveRegions(document)) {
   shown.set(region.id, region.innerHTML);
 }
+tellZone();
 localise(document);
 keepTime();
 window.setInterval(keepTime, 1000);
