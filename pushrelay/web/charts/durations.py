@@ -75,7 +75,7 @@ def durations(marks: Sequence[RunMark], begin: int, end: int) -> Markup:
     lines.append(path("median", f"M0 {top_of(median):.1f}h{WIDTH}"))
     shown = plane(_KEYS, _HEIGHT, grid, *lines) + times
     shown += _key("median", f"median {in_words(median)}", -GUTTER)
-    shown += _key("high", f"95th percentile {in_words(high)}", "34%")
+    shown += _key("high", f"95th percentile {in_words(high)}", "33%")
     shown += joined([_tick_name(tick, _KEYS + top_of(tick)) for tick in ticks])
     dots = [
         _Dot(mark, duration, scale.place(mark.started_at), top_of(duration))
@@ -126,6 +126,6 @@ def _key(look: str, words: str, left: str | float) -> Markup:
     return element(
         "svg",
         {"x": left, "overflow": "visible"},
-        path(look, "M0 9h20"),
-        element("text", {"x": 26, "y": 13}, words),
+        path(look, "M0 9h16"),
+        element("text", {"x": 20, "y": 13}, words),
     )
