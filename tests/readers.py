@@ -25,7 +25,7 @@ from pushrelay.token_book import TokenBook
 from pushrelay.web.exchange import Exchange
 from pushrelay.web.failures import Failures
 from pushrelay.web.head import check_head
-from pushrelay.web.jobs import _end_of_pause
+from pushrelay.web.jobs import end_of_pause
 from pushrelay.web.origin import is_foreign
 from pushrelay.web.parameters import Parameters, pairs_of
 from pushrelay.web.proxies import Proxies
@@ -137,7 +137,7 @@ def read_ping(form: str) -> object:
 
 
 def read_pause(form: str) -> object:
-    return _end_of_pause(Parameters(form), NOW)
+    return end_of_pause(Parameters(form), NOW)
 
 
 def read_runs_query(query: str) -> object:

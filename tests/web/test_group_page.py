@@ -247,6 +247,13 @@ def test_the_job_is_managed_from_here_by_who_may(
 ) -> None:
     told.push(f"job/{job}")
     visitor = reader(match.format(job=f'"{job}"'), right)
-    html = told.page_for(visitor, "group", key=written_key(key_of(job)))
-    for action in ("pause", "retire"):
-        assert links_on(html, action) == ([f"./{action}?job={job}"] if offered else [])
+
+    def offers(action: str) -> list[str]:
+        html = told.page_for(visitor, "group", key=written_key(key_of(job)))
+        return links_on(html, action)
+
+    assert offers("retire") == ([f"./retire?job={job}"] if offered else [])
+    # What only pushes has nothing to pause.
+    assert offers("pause") == []
+    told.ended(job)
+    assert offers("pause") == ([f"./pause?job={job}"] if offered else [])

@@ -68,6 +68,7 @@ def group() -> Response:
     relay = the_relay()
     found = _found(request.args.get("key", ""))
     labels, job, grant = dict(found.key.labels), found.key.job, who_asks().grant
+    evidences, expected = relay.runs.known_now(job)
     return show(
         "group.html",
         now=moment(relay.now()),
@@ -77,6 +78,8 @@ def group() -> Response:
         job=cut(job, NAME_CHARACTERS),
         job_address=job_address(job, labels.get("instance", "")),
         job_query=urlencode({"job": job}),
+        # What only pushes has nothing to pause.
+        has_runs=bool(evidences) or expected.effective is not None,
         may_manage_job=grant.allows(Right.ADMIN) and grant.covers_job(job),
     )
 
