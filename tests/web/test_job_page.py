@@ -79,24 +79,24 @@ def _refused(told: Told, job: str) -> None:
         (
             _failed,
             "failed",
-            "The last run exited with 3 1 h ago. See that run. 2 runs in a row did "
+            "The last run exited with 3, 1 h ago. See that run. 2 runs in a row did "
             "not succeed, the first of them 2 h ago.",
         ),
         (
             _failed_with_other_labels,
             "failed",
             "2 runs with other labels did not succeed, the first of them 3 h ago. The "
-            "last run of all succeeded 1 h ago.",
+            "last run of all succeeded, 1 h ago.",
         ),
         (_overdue, "overdue", "and none has come; 2 runs are missed by now."),
         (
             _abandoned,
             "abandoned",
             "1 run began and has reported no end in the time that a run may take. "
-            "The last one to end succeeded 3 h ago.",
+            "The last one to end succeeded, 3 h ago.",
         ),
         (_running, "running", "A run is at work for 5 min. The run before succeeded"),
-        (_paused, "paused", "in 2 h. The last run succeeded 1 min ago."),
+        (_paused, "paused", "in 2 h. The last run succeeded, 1 min ago."),
         (_stale, "stale", "and scrapes do not show them. The last push was 2 h ago."),
         (_refused, "failed", "must not have timestamps"),
         (
@@ -107,7 +107,7 @@ def _refused(told: Told, job: str) -> None:
         (
             lambda told, job: told.ended(job, 90),
             "ok",
-            "The last run succeeded 1 min ago.",
+            "The last run succeeded, 1 min ago.",
         ),
         (lambda told, job: told.push(f"job/{job}"), "ok", "The last push was 0 s ago."),
     ],
@@ -181,7 +181,7 @@ def test_all_instances_are_links_the_worst_first(told: Told, job: str) -> None:
         f"./job?job={job}&instance=",
         f"./job?job={job}&instance=good",
     ]
-    assert "The last run timed out 1 h ago" in words_of(html)
+    assert "The last run timed out, 1 h ago" in words_of(html)
 
 
 def test_the_page_of_an_instance_is_about_nothing_else(told: Told, job: str) -> None:
