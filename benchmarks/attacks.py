@@ -11,7 +11,7 @@ or took longer than it may.
 
 Conclusion (2026-11-26, two CPUs, which the attackers shared; RESULTS-attacks.md has
 the table): no attack keeps a push waiting for the second that is owed, not even when
-it begins; the slowest took 0.5 s. Measured for the first time, pushes took 5 s beside
+it begins; the slowest took 0.7 s. Measured for the first time, pushes took 5 s beside
 chunks of a byte, 6 s beside endless heads of 1.2 MB, 12 s beside pages and scrapes that
 500 clients ask for without a pause. That is why heads and chunks have a parser of ours,
 what is sent ahead waits outside, large requests are read by turns, those who scrape at
