@@ -87,7 +87,7 @@ class Exchange:
         self.status = 0
         self.started_at = time.monotonic()
         self.on_status: Callable[[int], None] | None = None
-        self.page_of_error: Callable[[Exception], tuple[bytes, Headers]] | None = None
+        self.page_of_error: PageOfError | None = None
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_body = RequestBody(
             receive,
@@ -177,7 +177,7 @@ class Exchange:
         if self.page_of_error is not None and "text/html" in (
             self.header("accept") or ""
         ):
-            page, headers = self.page_of_error(error)
+            page, headers = self.page_of_error(error, self)
             await self.answer(status, page, HTML, headers)
             return
         # Only who is on the way to a page can be asked.
@@ -235,6 +235,9 @@ def _raw_path(scope: Scope) -> str:
 def _unknown() -> bool:
     return False
 
+
+PageOfError = Callable[[Exception, Exchange], tuple[bytes, Headers]]
+"""Makes the page, and its headers, that tells of an error in an exchange."""
 
 Handler = Callable[[Exchange, str], Awaitable[None]]
 """Answers a request; the text is the variable part of its path."""

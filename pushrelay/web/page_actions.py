@@ -78,7 +78,7 @@ class PageActions:
 
     def _handler(self, act: _Act) -> Handler:
         async def handle(exchange: Exchange, _rest: str) -> None:
-            exchange.page_of_error = lambda error: self._page_of(error, exchange)
+            exchange.page_of_error = self._page_of
             most = self._settings.limits.target_bytes
             location = await act(
                 exchange, await read_page_form(exchange, most, _ADVICE)

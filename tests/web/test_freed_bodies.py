@@ -12,6 +12,8 @@ from in_process import InProcessRelay
 from relay_use import Clock
 from waiting import wait_until
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "23"}
+
 
 class Body(bytes):
     """Counts those that are still somewhere."""
@@ -52,6 +54,8 @@ def no_garbage_collection() -> Iterator[None]:
         ("POST", "/api/v1/groups", b"{", {}, 400),
         ("POST", "/api/v1/admin/import", b"x", {}, 400),
         ("POST", "/login", b"token=x", {}, 400),
+        ("POST", "/delete", b"key=am9i_2H-&revision=x", FORM, 400),
+        ("POST", "/delete", b"key=am9i_2H-&revision=0", FORM, 303),
     ],
 )
 def test_bodies_are_freed_with_the_answer(
