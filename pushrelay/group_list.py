@@ -32,8 +32,7 @@ class State(Enum):
     @staticmethod
     def of(group: Group) -> State:
         """Return the state of `group`; one without a policy is fresh."""
-        standing = group.standing
-        return State.STALE if standing and standing.is_stale else State.FRESH
+        return State.STALE if group.is_stale else State.FRESH
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,11 @@ class Group:
         """Whether nobody shall see it any more."""
         return self.standing is not None and self.standing.is_forgotten
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether no family of it is fresh."""
+        return self.standing is not None and self.standing.is_stale
+
     def with_standing(self, standing: Standing | None) -> Group:
         """Return the same group with another standing."""
         return Group(

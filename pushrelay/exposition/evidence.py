@@ -52,7 +52,7 @@ HELP = {
 _GROUP_VALUES: dict[str, Callable[[Group], float]] = {
     PUSH_TIME: lambda group: group.pushed_at / NANOSECONDS,
     PUSH_FAILURE_TIME: lambda group: group.failed_at / NANOSECONDS,
-    GROUP_STALE: lambda group: bool(group.standing and group.standing.is_stale),
+    GROUP_STALE: lambda group: group.is_stale,
     GROUP_STALE_TIME: lambda group: (
         ((group.standing and group.standing.stale_at) or 0) / NANOSECONDS
     ),

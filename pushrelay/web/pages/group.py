@@ -101,7 +101,7 @@ def group_status(group: Group, most: int, room: Room) -> GroupStatus:
         policy=standing.policy if standing else None,
         stale_at=moment(standing.stale_at) if standing else None,
         forget_at=moment(standing.forget_at) if standing else None,
-        is_stale=bool(standing and standing.is_stale),
+        is_stale=group.is_stale,
         withheld=len(group.withheld),
         families=families,
         family_count=len(group.payload.layout.families),

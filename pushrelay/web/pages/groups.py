@@ -53,9 +53,7 @@ class State(Enum):
         """Whether `group` is so; one that never goes stale is fresh."""
         if self is State.FAILED:
             return not group.last_push_successful
-        standing = group.standing
-        is_stale = standing is not None and standing.is_stale
-        return is_stale is (self is State.STALE)
+        return group.is_stale is (self is State.STALE)
 
 
 _STATE_NAMES = {
@@ -223,7 +221,6 @@ def row_of(group: Group) -> GroupRow:
     """Return what a list shows of `group`."""
     labels, layout = group.key.labels, group.payload.layout
     standing = group.standing
-    is_stale = standing is not None and standing.is_stale
     return GroupRow(
         written_key(group.key),
         _short(labels),
@@ -231,7 +228,7 @@ def row_of(group: Group) -> GroupRow:
         moment(group.pushed_at),
         moment(group.failed_at),
         not group.last_push_successful,
-        moment(standing.stale_at) if standing and is_stale else None,
+        moment(standing.stale_at) if standing and standing.is_stale else None,
         len(layout.families),
         layout.size,
     )
