@@ -26,14 +26,14 @@ from dashboards import (
     states_of,
     variables_of,
 )
-from day_of_jobs import STATES, Day, day_of_jobs
+from day_of_jobs import HOUR_SEEN, STATES, Day, day_of_jobs
 from doc_examples import ROOT
 from exposed import LABELS, exposed
 from prometheus_process import require_prometheus
 from promtool import accepted, needs_promtool
 from relay_process import StartRelay
-from run_http import data_of
 from ruamel.yaml import YAML
+from run_http import data_of
 
 from pushrelay.board_rows import RowState
 
@@ -61,8 +61,8 @@ def yaml_of(path: str) -> Any:
 def chosen(seconds: int = 15, **more: str | list[str]) -> Chosen:
     """Return the values of variables when all is chosen. seconds: that are shown."""
     return {
-        "__interval": "3s",  # which stands for an hour of this day
-        "__rate_interval": "4s",  # four scrapes
+        "__interval": f"{HOUR_SEEN}s",
+        "__rate_interval": "10s",
         "__range": f"{seconds}s",
         "job": ".*",
         "instance": ".*",
@@ -98,7 +98,8 @@ def test_panels_have_ids_of_their_own_and_places_that_do_not_overlap(
         across = range(place["x"], place["x"] + place["w"])
         down = range(place["y"], place["y"] + place["h"])
         cells = {(x, y) for x in across for y in down}
-        assert min(across) >= 0 and max(across) < 24
+        assert min(across) >= 0
+        assert max(across) < 24
         assert not cells & taken
         taken |= cells
     # No line is left empty, and none is full in part.
@@ -175,6 +176,15 @@ def test_all_panels_tell_states_by_the_same_rules() -> None:
     tiles = re.findall(r"\) == (\d)\) or", " ".join(texts))
     named = [states_of(read(JOBS))[int(number)] for number in tiles]
     assert named == [panel["title"].lower() for panel in panels_of(read(JOBS))[:8]]
+
+
+def test_a_timeline_tells_states_by_their_names_and_not_by_thresholds() -> None:
+    panels = [panel for path in FILES for panel in panels_of(read(path))]
+    lines = [panel for panel in panels if panel["type"] == "state-timeline"]
+    assert len(lines) == 2
+    for shown in (line["fieldConfig"]["defaults"] for line in lines):
+        assert shown["mappings"]
+        assert shown["color"]["mode"] == "fixed"
 
 
 def test_a_job_leads_to_its_page_on_the_relay() -> None:
