@@ -22,6 +22,13 @@ _SPECIAL = re.compile(r"[\\$^*{}\[\]+?.()|]")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _LOOKUP = re.compile(r"(label_values|query_result)\((.*)\)", re.DOTALL)
 
+SCRAPE_JOBS = ["pushrelay", "pushrelay-replicas"]
+"""The jobs that scrape relays, as the examples of configurations name them."""
+
+HOUR_SEEN = 6
+"""So many seconds of Prometheus stand for an hour, and hold some scrapes even if the
+machine is busy."""
+
 Chosen = Mapping[str, str | list[str]]
 """Values of variables: text as it is, or values that are to match."""
 
@@ -55,6 +62,19 @@ def _value(found: re.Match[str], chosen: Chosen) -> str:
         return value
     escaped = [_SPECIAL.sub(r"\\\\\g<0>", each) for each in value]
     return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+
+
+def chosen(seconds: int = 15, /, **more: str | list[str]) -> Chosen:
+    """Return the values of variables when all is chosen. seconds: that are shown."""
+    return {
+        "__interval": f"{HOUR_SEEN}s",
+        "__rate_interval": "10s",
+        "__range": f"{seconds}s",
+        "job": ".*",
+        "instance": ".*",
+        "scrape": SCRAPE_JOBS,
+        **more,
+    }
 
 
 @cache

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashboards import HOUR_SEEN, SCRAPE_JOBS
 from prometheus_process import Prometheus
 from relay_process import RelayProcess, StartRelay
 from run_http import data_of, finish, new_id, send, start
+from waiting import wait_until
 
 from pushrelay.config import OWN_METRICS_PATH
 from pushrelay.tokens import new_text
 
 HOUR = 3600.0
-HOUR_SEEN = 6
-"""So many seconds of Prometheus stand for an hour, and hold some scrapes even if the
-machine is busy."""
-
 SPOOLED = {"X-Pushrelay-Spooled": "true"}
 GAUGE = "# TYPE done_rows gauge\ndone_rows 5\n"
 COUNTER = "# TYPE seen_total counter\nseen_total 5\n"
@@ -71,7 +69,7 @@ FLAGS = (
 )
 
 REPLICAS = """
-  - job_name: pushrelay-replicas
+  - job_name: {job}
     metrics_path: {path}
     static_configs: [{{targets: ["{address}"]}}]
 """
@@ -91,13 +89,21 @@ class Day:
         """How long it was."""
         return int(self.over_at - self.began_at) + 1
 
+    def now(self, promql: str) -> list[tuple[dict[str, str], float]]:
+        """Return what `promql` gives now. If nothing, the last scrape may have failed,
+        and the next one is waited for."""
+        found: list[tuple[dict[str, str], float]] = []
+        wait_until(lambda: found.extend(self.prometheus.query(promql)) or found, promql)
+        return found
+
 
 @contextmanager
 def day_of_jobs(start_relay: StartRelay, directory: Path) -> Iterator[Day]:
     """Have a day, of which everything was scraped."""
     relay = start_relay(*FLAGS, *_files_in(directory))
-    own = REPLICAS.format(path=OWN_METRICS_PATH, address=relay.address)
-    with Prometheus(directory, relay, job="pushrelay", scraping=own) as prometheus:
+    stored, own = SCRAPE_JOBS
+    more = REPLICAS.format(job=own, path=OWN_METRICS_PATH, address=relay.address)
+    with Prometheus(directory, relay, job=stored, scraping=more) as prometheus:
         began_at = time.time()
         _morning(relay)
         for seen in ("pushrelay_store_up offset 1s", "push_time_seconds offset 1s"):

@@ -1,74 +1,42 @@
-"""The dashboards of contrib/grafana: what they ask, a real Prometheus has.
-
-It watches a day of jobs at a relay. No Grafana is there to show them.
-"""
+"""The dashboards of contrib/grafana as files: what is on them and how it is asked."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from board_markup import board_of
 from dashboards import (
     ALL_QUERIES,
     FILES,
     GRAFANA,
-    Chosen,
-    Query,
+    SCRAPE_JOBS,
+    chosen,
     panels_of,
     queries_of,
     read,
     states_of,
     variables_of,
 )
-from day_of_jobs import HOUR_SEEN, STATES, Day, day_of_jobs
 from doc_examples import ROOT
 from exposed import LABELS, exposed
-from prometheus_process import require_prometheus
 from promtool import accepted, needs_promtool
-from relay_process import StartRelay
 from ruamel.yaml import YAML
-from run_http import data_of
 
 from pushrelay.board_rows import RowState
 
 JOBS, RELAY = (GRAFANA / "dashboards" / name for name in ("jobs.json", "relay.json"))
-SCRAPE_JOBS = ["pushrelay", "pushrelay-replicas"]
 BUILT_IN = {"bargauge", "heatmap", "row", "stat", "state-timeline", "table"}
 BUILT_IN |= {"timeseries"}
 UNITS = {"none", "short", "s", "h", "bytes", "percentunit", "reqps", "ops"}
 UNITS |= {"dateTimeFromNow"}
-QUIET = {
-    "relay: Failing scrapes, A",
-    "relay: Largest clock skew, A",
-    "relay: Clock skew, A",
-    "relay: Relays with a bad file, A",
-}
-"""What is 0 when all is well."""
-
 _BOARDS = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
 def yaml_of(path: str) -> Any:
     return YAML(typ="safe").load(ROOT / path)
-
-
-def chosen(seconds: int = 15, **more: str | list[str]) -> Chosen:
-    """Return the values of variables when all is chosen. seconds: that are shown."""
-    return {
-        "__interval": f"{HOUR_SEEN}s",
-        "__rate_interval": "10s",
-        "__range": f"{seconds}s",
-        "job": ".*",
-        "instance": ".*",
-        "scrape": SCRAPE_JOBS,
-        **more,
-    }
 
 
 # As files ---------------------------------------------------------------------------
@@ -212,9 +180,11 @@ def test_grafana_is_told_where_the_dashboards_are() -> None:
 
 def test_the_scrape_jobs_of_the_examples_are_found() -> None:
     wanted = re.compile(variables_of(read(RELAY))["scrape"]["regex"].strip("/"))
-    scraped = yaml_of("contrib/compose/prometheus.yml")["scrape_configs"]
-    names = [each["job_name"] for each in scraped if wanted.search(each["job_name"])]
-    assert names == SCRAPE_JOBS
+    files = (ROOT / "contrib").glob("*/*.yml")
+    texts = [text for file in files if "scrape_configs:" in (text := file.read_text())]
+    names = set(re.findall(r"job_name: (.*)", " ".join(texts)))
+    assert {name for name in names if wanted.search(name)} == {*SCRAPE_JOBS}
+    assert names - {*SCRAPE_JOBS} <= {"haproxy"}
 
 
 # What is asked ----------------------------------------------------------------------
@@ -252,81 +222,3 @@ def test_a_legend_has_labels_that_the_query_keeps() -> None:
         if kept and query.target.get("legendFormat"):
             shown = re.findall(r"\{\{(\w+)\}\}", query.target["legendFormat"])
             assert {*shown} <= {*kept[1].split(", ")}, query
-
-
-# A day ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def day(
-    start_relay: StartRelay, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Day]:
-    require_prometheus()
-    with day_of_jobs(start_relay, tmp_path_factory.mktemp("day")) as day:
-        yield day
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("query", ALL_QUERIES, ids=str)
-def test_a_query_has_an_answer(day: Day, query: Query) -> None:
-    values = [value for value in values_of(day, query) if math.isfinite(value)]
-    assert values
-    assert any(values) != (str(query) in QUIET)
-
-
-def values_of(day: Day, query: Query) -> list[float]:
-    """Return all values of the answer to a query, as Grafana asks it."""
-    asked = query.asked(chosen(day.seconds))
-    if query.is_instant:
-        return [value for _, value in day.prometheus.query(asked)]
-    series = day.prometheus.range_of(asked, day.began_at, day.over_at)
-    return [float(value) for each in series for _, value in each["values"]]
-
-
-def states_told(day: Day, **some: list[str]) -> dict[str, str]:
-    """Return the state of each job that the table has."""
-    [states] = [query for query in ALL_QUERIES if str(query) == "jobs: Jobs, A"]
-    told = day.prometheus.query(states.asked(chosen(**some)))
-    words = states_of(read(JOBS))
-    return {labels["job"]: words[int(value)] for labels, value in told}
-
-
-@pytest.mark.system
-def test_jobs_are_in_the_states_that_the_relay_tells(day: Day) -> None:
-    assert states_told(day) == STATES
-    board = {
-        job: row.state for job in STATES for row in board_of(day.relay, search=job).rows
-    }
-    assert board == STATES
-    reported = data_of(day.relay.get("/api/v1/jobs"))["jobs"]
-    assert len(reported) > 10
-    assert all(STATES[job["job"]] == job["state"] for job in reported)
-
-
-@pytest.mark.system
-def test_what_is_chosen_is_what_is_shown(day: Day) -> None:
-    jobs = ["pushes (daily)", "mail"]
-    assert states_told(day, job=jobs) == {job: STATES[job] for job in jobs}
-    assert states_told(day, job=jobs[:1]) == {jobs[0]: "ok"}
-    of_instance = states_told(day, job=["backup", "import"], instance=["db1"])
-    assert of_instance == {"backup": "ok"}
-
-
-@pytest.mark.system
-def test_the_last_run_of_a_job_is_the_one_that_ended_last(day: Day) -> None:
-    [code] = [query for query in ALL_QUERIES if str(query) == "jobs: Jobs, E"]
-    answers = day.prometheus.query(code.asked(chosen()))
-    told = {labels["job"]: value for labels, value in answers}
-    assert told == {"backup": 0, "import": 3}
-
-
-@pytest.mark.system
-def test_the_first_refusal_of_its_kind_is_counted(day: Day) -> None:
-    [refused] = [q for q in ALL_QUERIES if str(q) == "relay: Refused by reason, A"]
-    asked = refused.asked(chosen())
-    series = day.prometheus.range_of(asked, day.began_at, day.over_at)
-    most = {
-        each["metric"]["reason"]: max(float(value) for _, value in each["values"])
-        for each in series
-    }
-    assert most == {"type": 1, "not_authenticated": 1, "limit": 1}
