@@ -139,7 +139,9 @@ def heredoc(page: str, heading: str) -> tuple[str, str, str]:
     what is shown of its output."""
     _, _, text = (DOCS / page).read_text().partition(heading)
     found = re.search(
-        r"```sh\n(.*) <<END\n(.*?)END\n```\n\n```(?:json)?\n(.*?)```", text, re.DOTALL
+        r"```sh\n(.*) <<END\n(.*?)END\n```\n\n```(?:json|text)\n(.*?)```",
+        text,
+        re.DOTALL,
     )
     assert found, f"{page} has no example below {heading!r}"
     return found[1], found[2], found[3]

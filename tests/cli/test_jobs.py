@@ -100,7 +100,7 @@ def test_the_example_in_the_docs_is_such_a_table(page: str) -> None:
     ]
     shown = {"README.md": jobs[:3], "docs/cli.md": jobs}[page]
     lines = [click.unstyle(line) for line in _table(shown, NOW * 10**9, None)]
-    assert "```\n" + "\n".join(lines) + "\n```" in (REPOSITORY / page).read_text()
+    assert "```text\n" + "\n".join(lines) + "\n```" in (REPOSITORY / page).read_text()
 
 
 def test_the_table() -> None:
