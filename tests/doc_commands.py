@@ -15,6 +15,8 @@ from doc_examples import Block
 from relay_process import REPOSITORY, HTTPClient
 from waiting import DEADLINE
 
+CURL = shutil.which("curl")
+
 ADDRESSES = re.compile(r"localhost:909[15]|relay\.example\.org:9091")
 """Where the docs say that a relay is."""
 
@@ -27,7 +29,7 @@ _WRITTEN = 1795378900
 _CURL = f"""#!/bin/sh
 # What curl says goes to the log, with the request and the status of the answer.
 told='%{{stderr}}\\n@curl %{{http_code}} %{{method}} %{{url_effective}}\\n'
-exec {shutil.which("curl")} -sS -w "$told" "$@" 2>>"$COMMAND_LOG"
+exec {CURL} -sS -w "$told" "$@" 2>>"$COMMAND_LOG"
 """
 
 _PUSHRELAY = f"""#!/bin/sh

@@ -8,12 +8,17 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from doc_commands import Called, Desk
+from doc_commands import CURL, Called, Desk
 from doc_examples import Block, blocks, code_words, table
 from relay_process import RelayProcess
 
 from pushrelay.config import Settings
 from pushrelay.web.routing import Found, Router
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(CURL is None, reason="curl is not installed"),
+]
 
 RUN = [
     "README.md",
@@ -121,9 +126,7 @@ def test_the_last_command_ends_the_relay(desk: Desk, called: Calls) -> None:
     assert desk.relay.wait() == 0
 
 
-def test_every_endpoint_for_programs_has_a_command(
-    called: Calls,
-) -> None:
+def test_every_endpoint_for_programs_has_a_command(called: Calls) -> None:
     router = Router(replace(Settings(), enable_admin_api=True))
 
     def name_of(method: str, path: str) -> str:
