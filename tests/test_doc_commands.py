@@ -42,7 +42,7 @@ NOT_RUN = {
 }
 """How blocks begin that cannot be run here, and why."""
 
-RUN_HERE = ("curl ", "echo ", "export ", "for ", "pushrelay ", "rid=")
+RUN_HERE = ("curl ", "diff ", "echo ", "export ", "for ", "pushrelay ", "rid=")
 """How the others begin. One that begins otherwise has its place in one of these lists
 once somebody has looked at it: it might do something to this machine."""
 
