@@ -53,6 +53,15 @@ class Called:
     what: str
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A block that was run: what was called in it, in order, and what it printed."""
+
+    block: Block
+    calls: list[Called]
+    output: str
+
+
 class Desk:
     """A directory with a shell in which the commands of a page are run."""
 
@@ -71,8 +80,8 @@ class Desk:
         file.write_text(text)
         file.chmod(0o755)
 
-    def run(self, block: Block) -> list[Called]:
-        """Run a block, and return what was called in it, in that order."""
+    def run(self, block: Block) -> Ran:
+        """Run a block with a shell."""
         self.log.write_text("")
         done = subprocess.run(
             ["timeout", str(DEADLINE), "bash", "-u", "-c", self.script(block.text)],
@@ -85,7 +94,8 @@ class Desk:
         assert done.returncode != TIMED_OUT, f"{block} does not end"
         assert "command not found" not in done.stderr, f"{block}: {done.stderr}"
         calls = re.findall(r"^@(\w+) (\d+) (.*)$", self.log.read_text(), re.MULTILINE)
-        return [Called(name, int(result), what) for name, result, what in calls]
+        called = [Called(name, int(result), what) for name, result, what in calls]
+        return Ran(block, called, done.stdout)
 
     def script(self, text: str) -> str:
         """Return commands with addresses, times and paths that there are here."""

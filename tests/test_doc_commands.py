@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import pytest
-from doc_commands import CURL, Called, Desk
+from doc_commands import CURL, Called, Desk, Ran
 from doc_examples import Block, blocks, code_words, table
 from relay_process import RelayProcess
 
@@ -56,7 +58,7 @@ OTHER_RESULTS = {
 JOBS = ("nightly-report", "import", "backup")
 """Programs that the pages run as jobs."""
 
-Calls = dict[str, list[tuple[Block, list[Called]]]]
+RanBlocks = dict[str, list[Ran]]
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +76,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.fixture(scope="module")
-def called(desk: Desk) -> Calls:
-    """What was called by each block of each page; no page sees what others stored."""
+def ran(desk: Desk) -> RanBlocks:
+    """The blocks of each page that were run; no page sees what others stored."""
     found = {}
     for page in RUN:
         desk.relay.wipe()
         shown = [each for each in blocks(page, "sh") if not begins(each, NOT_RUN)]
-        found[page] = [
-            (block, desk.run(block)) for block in shown if begins(block, RUN_HERE)
-        ]
+        found[page] = [desk.run(block) for block in shown if begins(block, RUN_HERE)]
     return found
 
 
@@ -98,16 +98,16 @@ def test_every_block_of_the_page_is_run_or_is_known_not_to_be(page: str) -> None
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_every_command_of_the_page_has_its_result(called: Calls, page: str) -> None:
-    for block, calls in called[page]:
-        assert calls, f"{block} calls nothing"
-        other = [
-            OTHER_RESULTS[start] for start in OTHER_RESULTS if begins(block, [start])
-        ]
+def test_every_command_of_the_page_has_its_result(ran: RanBlocks, page: str) -> None:
+    for each in ran[page]:
+        assert each.calls, f"{each.block} calls nothing"
+        other = [OTHER_RESULTS[s] for s in OTHER_RESULTS if begins(each.block, [s])]
         if other:
-            assert [[call.result for call in calls]] == other, f"{block}: {calls}"
+            results = [call.result for call in each.calls]
+            assert [results] == other, f"{each.block}: {each.calls}"
         else:
-            assert not [call for call in calls if not succeeded(call)], str(block)
+            wrong = [call for call in each.calls if not succeeded(call)]
+            assert not wrong, str(each.block)
 
 
 def succeeded(call: Called) -> bool:
@@ -121,12 +121,12 @@ def test_no_list_names_what_no_page_has() -> None:
         assert any(text.startswith(start) for text in shown), start
 
 
-def test_the_last_command_ends_the_relay(desk: Desk, called: Calls) -> None:
-    assert called[RUN[-1]]
+def test_the_last_command_ends_the_relay(desk: Desk, ran: RanBlocks) -> None:
+    assert ran[RUN[-1]]
     assert desk.relay.wait() == 0
 
 
-def test_every_endpoint_for_programs_has_a_command(called: Calls) -> None:
+def test_every_endpoint_for_programs_has_a_command(ran: RanBlocks) -> None:
     router = Router(replace(Settings(), enable_admin_api=True))
 
     def name_of(method: str, path: str) -> str:
@@ -136,8 +136,8 @@ def test_every_endpoint_for_programs_has_a_command(called: Calls) -> None:
 
     shown = {
         name_of(method, urlsplit(url).path)
-        for _, calls in called["docs/api.md"]
-        for method, url in (call.what.split() for call in calls)
+        for each in ran["docs/api.md"]
+        for method, url in (call.what.split() for call in each.calls)
     }
     paths: list[str] = []
     for path_cell, method_cell, *_ in table("api.md", "## Endpoints"):
@@ -148,3 +148,32 @@ def test_every_endpoint_for_programs_has_a_command(called: Calls) -> None:
                 path = re.sub(r"\{.*\}", "", path).replace("<job>", "eA")
                 names = {name_of(method, path) for method in code_words(method_cell)}
                 assert names & shown, (method_cell, path)
+
+
+def test_what_is_shown_of_answers_has_their_members(ran: RanBlocks) -> None:
+    answers = {
+        each.block.line: json.JSONDecoder().raw_decode(each.output)[0]
+        for each in ran["docs/api.md"]
+        if each.output.startswith("{")
+    }
+    shown = list(blocks("docs/api.md", "sh", "json"))
+    examples = [
+        (example, answers[command.line])
+        for command, example in pairwise(shown)
+        if command.line in answers and example.language == "json"
+    ]
+    assert len(examples) > 4
+    for example, answer in examples:
+        assert is_like(json.loads(example.text), answer), f"{example}: {answer}"
+
+
+def is_like(told: object, answered: object) -> bool:
+    """Whether two JSON values have the same members, where neither is empty or null. Of
+    an array that is told, one of those that are answered is like the first element."""
+    if isinstance(told, dict) and isinstance(answered, dict):
+        return told.keys() == answered.keys() and all(
+            is_like(value, answered[name]) for name, value in told.items()
+        )
+    if isinstance(told, list) and isinstance(answered, list):
+        return not (told and answered) or any(is_like(told[0], a) for a in answered)
+    return True
