@@ -1,8 +1,8 @@
-"""What becomes of alerts when jobs die: the rules of contrib/prometheus on what is pushed,
-and the examples of docs/freshness.md, in a real Prometheus, with seconds for hours.
+"""What becomes of alerts when jobs die: the rules of contrib/prometheus on pushes, and
+the examples of docs/freshness.md, in a real Prometheus, with seconds for hours.
 
-All jobs die at the same moment, those of a stock Pushgateway too, which is scraped beside
-the relay. Prometheus is asked when all is over, about moments.
+All jobs die at the same moment, those of a stock Pushgateway too, which is scraped
+beside the relay. Prometheus is asked when all is over, about moments.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ PUSHGATEWAY = """
 class Story:
     """What happened when, in Unix seconds, and the Prometheus that saw it.
 
-    stock: the address of a Pushgateway. pushed_at: all jobs push for the last time. stale_at: the groups go stale. ended_at:
-    jobs are retired, and groups deleted. over_at: long after that.
+    stock: the address of a Pushgateway. pushed_at: all jobs push for the last time.
+    stale_at: the groups go stale. ended_at: jobs are retired, and groups deleted.
+    over_at: long after that.
     """
 
     prometheus: Prometheus
