@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from pushrelay import __version__, commit
-from pushrelay.commit import checked_out
+from pushrelay.cli.main import cli
+from pushrelay.commit import checked_out, version
 from setup import commit_of
 
 pytestmark = pytest.mark.system
@@ -112,3 +114,8 @@ def test_people_are_told_the_commit_where_it_is_known(
     monkeypatch.setattr(commit, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(commit, "commit", commit.commit.__wrapped__)
     assert commit.version() == told
+
+
+def test_the_command_tells_the_version_and_the_commit() -> None:
+    done = CliRunner().invoke(cli, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"pushrelay, version {version()}\n")
