@@ -1,0 +1,209 @@
+"""A relay among its neighbours, with the files of contrib: Prometheus finds it, jobs run
+beside it, Alertmanager tells a webhook.
+
+What takes minutes in the files takes seconds here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from alertmanager_process import Alertmanager, Told, Webhook
+from doc_examples import ROOT
+from node_exporter_process import NodeExporter
+from prometheus_process import PROMETHEUS, PrometheusProcess
+from relay_process import RelayProcess, free_port
+from waiting import DEADLINE
+from wrapped import environment
+
+PROGRAMS = {
+    "prometheus": PROMETHEUS,
+    "prometheus-alertmanager": Alertmanager.executable,
+    "prometheus-node-exporter": NodeExporter.executable,
+}
+"""Where the neighbours are, by the packages of Debian that have them."""
+
+RULES = ROOT / "contrib/prometheus"
+ROUTING = ROOT / "contrib/alertmanager/alertmanager.yml"
+RECEIVER = "http://receiver.example"
+
+HURRIED = {
+    "group_wait: 30s": "group_wait: 1s",
+    "group_wait: 5m": "group_wait: 3s",
+    "group_interval: 5m": "group_interval: 1s",
+}
+"""The times of the routing, and those that it has here."""
+
+WATCHING = """
+global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+rule_files: ["{directory}/rules/*.yml"]
+alerting:
+  alertmanagers:
+    - static_configs: [{{targets: ["{alertmanager}"]}}]
+scrape_configs:
+  - job_name: pushrelay
+    honor_labels: true
+    static_configs: [{{targets: ["{relay}"]}}]
+  - job_name: node
+    honor_labels: true
+    static_configs: [{{targets: ["{node}"]}}]
+"""
+
+
+def missing_programs() -> list[str]:
+    """Return the packages of Debian that the machine lacks."""
+    return [package for package, path in PROGRAMS.items() if path is None]
+
+
+def hurried_rules(text: str) -> str:
+    """Return rules that do not wait for minutes."""
+    return re.sub(r"\bfor: \w+", "for: 1s", text)
+
+
+def hurried_routing(url: str) -> str:
+    """Return the routing of contrib with seconds for minutes, and `url` to tell."""
+    text = ROUTING.read_text()
+    for written, here in {**HURRIED, RECEIVER: url}.items():
+        assert written in text, f"{ROUTING} has no {written}"
+        text = text.replace(written, here)
+    return text
+
+
+class Jobs:
+    """Runs jobs by `pushrelay exec`, with the state and the files of `directory`."""
+
+    def __init__(self, relay: RelayProcess, directory: Path) -> None:
+        self.textfiles = directory / "textfiles"
+        self.textfiles.mkdir()
+        self._relay = relay
+        self._directory = directory
+        self._started: list[subprocess.Popen[bytes]] = []
+        self._log = directory / "jobs.log"
+
+    def start(
+        self, job: str, script: str, *options: str, by_textfile: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """Start a run of `job`, which is a script of the shell, in a process group of its
+        own, with a pipe to read from.
+
+        by_textfile: whether it tells node_exporter, and not the relay.
+        """
+        url = f"http://{self._relay.address}"
+        where = ("--textfile", str(self.textfiles)) if by_textfile else ("--url", url)
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "pushrelay", "exec", "--job", job, *where),
+                    *("--instance=db1", "--output-tail=1kB", *options),
+                    *("--", "/bin/sh", "-c", script),
+                ],
+                env=environment(self._directory / "state"),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._started = [one for one in self._started if not has_ended(one)]
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for process in self._started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=DEADLINE)
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a run is over; nobody can write to it then."""
+    if process.poll() is None:
+        return False
+    process.communicate()
+    return True
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the neighbours should listen; 0 is anywhere."""
+
+    relay: int = 0
+    prometheus: int = 0
+    alertmanager: int = 0
+
+
+class Neighbours:
+    """A relay, and all that has to do with it, for as long as the context lasts.
+
+    job_rules: what the relay expects of jobs, as TOML. hear: is called for each alert
+    that somebody is told of.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        job_rules: str,
+        hear: Callable[[Told], None] = lambda _: None,
+        ports: Ports = Ports(),
+    ) -> None:
+        (directory / "rules.toml").write_text(job_rules)
+        (directory / "rules").mkdir()
+        for path in RULES.glob("*.rules.yml"):
+            hurried = hurried_rules(path.read_text())
+            (directory / "rules" / path.name).write_text(hurried)
+        self.directory = directory
+        self.relay = RelayProcess(directory, f"--config.file={directory}/rules.toml")
+        self.jobs = Jobs(self.relay, directory)
+        (directory / "node").mkdir()
+        self.node = NodeExporter(directory / "node", self.jobs.textfiles)
+        self.webhook = Webhook(hear)
+        self.alertmanager = Alertmanager(directory, hurried_routing(self.webhook.url))
+        self.relay.port = usable(ports.relay)
+        self.alertmanager.port = usable(ports.alertmanager)
+        self._port = usable(ports.prometheus)
+        self._end = ExitStack()
+
+    def __enter__(self) -> Neighbours:
+        with ExitStack() as end:
+            end.enter_context(self.webhook)
+            for process in (self.alertmanager, self.node, self.relay):
+                # It may have to be ended before it is ready.
+                end.callback(process.kill)
+                end.enter_context(process)
+            end.callback(self.jobs.end)
+            # What finds relays by HTTP must be there before Prometheus asks.
+            watching = WATCHING.format(
+                directory=self.directory,
+                alertmanager=self.alertmanager.address,
+                relay=self.relay.address,
+                node=self.node.address,
+            )
+            self.prometheus = end.enter_context(
+                PrometheusProcess(self.directory, watching, port=self._port)
+            )
+            self._end = end.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.close()
+
+
+def usable(port: int) -> int:
+    """Return `port` if nobody listens there, or else one that is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return free_port()
+        found: int = probe.getsockname()[1]
+        return found
