@@ -67,6 +67,18 @@ class Block:
             utf8_names |= shape.utf8_names
         return Block(name, keys, groups, series, utf8_names)
 
+    def as_block(self) -> Block:
+        """Return itself."""
+        return self
+
+    def kept(self, key: object) -> Any:
+        """Return what was kept as `key`, None if nothing was."""
+        return self.derived.get(key)
+
+    def keep(self, key: object, made: Any) -> None:
+        """Keep what was made of it, as long as it looks the same."""
+        self.derived[key] = made
+
     def text(self) -> Iterator[bytes]:
         """Yield the series of all groups in the text format, UTF-8 names quoted."""
         return in_pieces(self.lines())
