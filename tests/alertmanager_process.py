@@ -44,7 +44,7 @@ class Alertmanager(RelayProcess):
 
 @dataclass(frozen=True)
 class Told:
-    """What a message says of one alert; `group` are the labels that the message is for."""
+    """What a message says of an alert. group: the labels that the message is about."""
 
     receiver: str
     status: str

@@ -11,10 +11,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from alertmanager_process import Told
+from prometheus_process import PrometheusProcess
 from story import Neighbours, Ports, missing_programs
+from waiting import DEADLINE
 
 PORTS = Ports(relay=9091, prometheus=9090, alertmanager=9093)
 
@@ -79,7 +82,8 @@ def main() -> int:
         signal.signal(number, end)
     try:
         with tempfile.TemporaryDirectory(prefix="pushrelay-demo-") as name:
-            with Neighbours(Path(name), JOB_RULES, tell, PORTS) as neighbours:
+            among = Neighbours(Path(name), JOB_RULES, tell, PORTS, wait=10)
+            with among as neighbours:
                 say_where(neighbours)
                 play(neighbours)
     except KeyboardInterrupt:
@@ -97,18 +101,28 @@ def end(*_: object) -> None:
 
 
 def say_where(neighbours: Neighbours) -> None:
-    """Print the addresses."""
-    prometheus = f"http://{neighbours.prometheus.address}"
+    """Print the addresses, once all of them answer."""
+    neighbours.prometheus.wait_for("vector(1)")
     for what, url in {
         "jobs": f"http://{neighbours.relay.address}/",
-        "targets": f"{prometheus}/targets",
-        "alerts": f"{prometheus}/alerts",
+        "targets": page_of(neighbours.prometheus, "targets"),
+        "alerts": page_of(neighbours.prometheus, "alerts"),
         # Debian has it without its pages.
         "Alertmanager": f"http://{neighbours.alertmanager.address}/api/v2/alerts",
     }.items():
         print(f"{what:12}  {url}")
     print("Jobs run, fail, hang and go missing, over and over. Ctrl-C ends it.")
     print("What Alertmanager tells, with seconds in place of minutes:", flush=True)
+
+
+def page_of(prometheus: PrometheusProcess, name: str) -> str:
+    """Return the address of a page, which is below /classic where Debian made it."""
+    newer = f"http://{prometheus.address}/{name}"
+    try:
+        with urlopen(newer, timeout=DEADLINE):
+            return newer
+    except HTTPError:
+        return f"http://{prometheus.address}/classic/{name}"
 
 
 def tell(told: Told) -> None:

@@ -1,7 +1,5 @@
-"""A relay among its neighbours, with the files of contrib: Prometheus finds it, jobs run
-beside it, Alertmanager tells a webhook.
-
-What takes minutes in the files takes seconds here.
+"""A relay among its neighbours, as contrib has them: Prometheus finds it, jobs run beside
+it, Alertmanager tells a webhook. What takes minutes there takes seconds here.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,31 +30,11 @@ PROGRAMS = {
 }
 """Where the neighbours are, by the packages of Debian that have them."""
 
-RULES = ROOT / "contrib/prometheus"
+PROMETHEUS_FILES = ROOT / "contrib/prometheus"
+SCRAPING = PROMETHEUS_FILES / "scrape-shards.yml"
 ROUTING = ROOT / "contrib/alertmanager/alertmanager.yml"
-RECEIVER = "http://receiver.example"
 
-HURRIED = {
-    "group_wait: 30s": "group_wait: 1s",
-    "group_wait: 5m": "group_wait: 3s",
-    "group_interval: 5m": "group_interval: 1s",
-}
-"""The times of the routing, and those that it has here."""
-
-WATCHING = """
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
-rule_files: ["{directory}/rules/*.yml"]
-alerting:
-  alertmanagers:
-    - static_configs: [{{targets: ["{alertmanager}"]}}]
-scrape_configs:
-  - job_name: pushrelay
-    honor_labels: true
-    static_configs: [{{targets: ["{relay}"]}}]
-  - job_name: node
-    honor_labels: true
-    static_configs: [{{targets: ["{node}"]}}]
-"""
+SHARDS = 2
 
 
 def missing_programs() -> list[str]:
@@ -64,18 +42,29 @@ def missing_programs() -> list[str]:
     return [package for package, path in PROGRAMS.items() if path is None]
 
 
-def hurried_rules(text: str) -> str:
-    """Return rules that do not wait for minutes."""
-    return re.sub(r"\bfor: \w+", "for: 1s", text)
+def changed(path: Path, changes: Mapping[str, str]) -> str:
+    """Return the text of a file with other words in place of some, which it has."""
+    text = path.read_text()
+    for word, here in changes.items():
+        assert word in text, f"{path} has no {word}"
+        text = text.replace(word, here)
+    return text
+
+
+def hurried_rules(text: str, wait: int) -> str:
+    """Return rules that wait for so many seconds, in place of minutes."""
+    return re.sub(r"\bfor: \w+", f"for: {wait}s", text)
 
 
 def hurried_routing(url: str) -> str:
     """Return the routing of contrib with seconds for minutes, and `url` to tell."""
-    text = ROUTING.read_text()
-    for written, here in {**HURRIED, RECEIVER: url}.items():
-        assert written in text, f"{ROUTING} has no {written}"
-        text = text.replace(written, here)
-    return text
+    changes = {
+        "group_wait: 30s": "group_wait: 1s",
+        "group_wait: 5m": "group_wait: 3s",
+        "group_interval: 5m": "group_interval: 1s",
+        "http://receiver.example": url,
+    }
+    return changed(ROUTING, changes)
 
 
 class Jobs:
@@ -92,8 +81,8 @@ class Jobs:
     def start(
         self, job: str, script: str, *options: str, by_textfile: bool = False
     ) -> subprocess.Popen[bytes]:
-        """Start a run of `job`, which is a script of the shell, in a process group of its
-        own, with a pipe to read from.
+        """Start a run of `job`, which is a script of the shell; it is in a process group
+        of its own, and has a pipe to read from.
 
         by_textfile: whether it tells node_exporter, and not the relay.
         """
@@ -145,7 +134,8 @@ class Neighbours:
     """A relay, and all that has to do with it, for as long as the context lasts.
 
     job_rules: what the relay expects of jobs, as TOML. hear: is called for each alert
-    that somebody is told of.
+    that somebody is told of. wait: for how many seconds an alert must have a reason, in
+    place of minutes.
     """
 
     def __init__(
@@ -154,12 +144,11 @@ class Neighbours:
         job_rules: str,
         hear: Callable[[Told], None] = lambda _: None,
         ports: Ports = Ports(),
+        wait: int = 1,
     ) -> None:
         (directory / "rules.toml").write_text(job_rules)
-        (directory / "rules").mkdir()
-        for path in RULES.glob("*.rules.yml"):
-            hurried = hurried_rules(path.read_text())
-            (directory / "rules" / path.name).write_text(hurried)
+        for path in PROMETHEUS_FILES.glob("*.rules.yml"):
+            (directory / path.name).write_text(hurried_rules(path.read_text(), wait))
         self.directory = directory
         self.relay = RelayProcess(directory, f"--config.file={directory}/rules.toml")
         self.jobs = Jobs(self.relay, directory)
@@ -181,20 +170,26 @@ class Neighbours:
                 end.enter_context(process)
             end.callback(self.jobs.end)
             # What finds relays by HTTP must be there before Prometheus asks.
-            watching = WATCHING.format(
-                directory=self.directory,
-                alertmanager=self.alertmanager.address,
-                relay=self.relay.address,
-                node=self.node.address,
-            )
             self.prometheus = end.enter_context(
-                PrometheusProcess(self.directory, watching, port=self._port)
+                PrometheusProcess(self.directory, self._scraping(), port=self._port)
             )
             self._end = end.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end.close()
+
+    def _scraping(self) -> str:
+        changes = {
+            "15s": "1s",
+            "localhost:9093": self.alertmanager.address,
+            "relay.example:9091": self.relay.address,
+            "shards=4": f"shards={SHARDS}",
+        }
+        return (
+            f"{changed(SCRAPING, changes)}  - job_name: node\n    honor_labels: true\n"
+            f'    static_configs: [{{targets: ["{self.node.address}"]}}]\n'
+        )
 
 
 def usable(port: int) -> int:

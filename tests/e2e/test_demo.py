@@ -20,7 +20,9 @@ from waiting import DEADLINE
 pytestmark = pytest.mark.system
 
 DEMO = [sys.executable, str(REPOSITORY / "tests/demo.py")]
-PATHS = os.pathsep.join(str(REPOSITORY / path) for path in (".", "tests", "tests/compat"))
+PATHS = os.pathsep.join(
+    str(REPOSITORY / path) for path in (".", "tests", "tests/compat")
+)
 
 
 @pytest.mark.skipif(bool(missing_programs()), reason=f"no {missing_programs()}")
