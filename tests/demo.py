@@ -84,7 +84,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="pushrelay-demo-") as name:
             among = Neighbours(Path(name), JOB_RULES, tell, PORTS, wait=10)
             with among as neighbours:
-                say_where(neighbours)
+                say_where(neighbours, neighbours.watch())
                 play(neighbours)
     except KeyboardInterrupt:
         return 0
@@ -100,13 +100,13 @@ def end(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def say_where(neighbours: Neighbours) -> None:
+def say_where(neighbours: Neighbours, prometheus: PrometheusProcess) -> None:
     """Print the addresses, once all of them answer."""
-    neighbours.prometheus.wait_for("vector(1)")
+    prometheus.wait_for("vector(1)")
     for what, url in {
         "jobs": f"http://{neighbours.relay.address}/",
-        "targets": page_of(neighbours.prometheus, "targets"),
-        "alerts": page_of(neighbours.prometheus, "alerts"),
+        "targets": page_of(prometheus, "targets"),
+        "alerts": page_of(prometheus, "alerts"),
         # Debian has it without its pages.
         "Alertmanager": f"http://{neighbours.alertmanager.address}/api/v2/alerts",
     }.items():

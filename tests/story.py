@@ -1,5 +1,5 @@
-"""A relay among its neighbours, as contrib has them: Prometheus finds it, jobs run beside
-it, Alertmanager tells a webhook. What takes minutes there takes seconds here.
+"""A relay among its neighbours, all with the files of contrib: Prometheus finds it, jobs
+are run, Alertmanager tells a webhook. What takes minutes there takes seconds here.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Jobs:
     def start(
         self, job: str, script: str, *options: str, by_textfile: bool = False
     ) -> subprocess.Popen[bytes]:
-        """Start a run of `job`, which is a script of the shell; it is in a process group
-        of its own, and has a pipe to read from.
+        """Start a run of `job`, which is a script of the shell. It has a process group
+        of its own, and a pipe to read from.
 
         by_textfile: whether it tells node_exporter, and not the relay.
         """
@@ -101,7 +101,7 @@ class Jobs:
                 stderr=log,
                 start_new_session=True,
             )
-        self._started = [one for one in self._started if not has_ended(one)]
+        self._started = [one for one in self._started if not is_over(one)]
         self._started.append(process)
         return process
 
@@ -113,12 +113,16 @@ class Jobs:
             process.communicate(timeout=DEADLINE)
 
 
-def has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether a run is over; nobody can write to it then."""
+def is_over(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether all of a run has ended, with what it left in the background."""
     if process.poll() is None:
         return False
-    process.communicate()
-    return True
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        process.communicate()
+        return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Ports:
 
 
 class Neighbours:
-    """A relay, and all that has to do with it, for as long as the context lasts.
+    """A relay and all that has to do with it, for as long as the context lasts.
 
     job_rules: what the relay expects of jobs, as TOML. hear: is called for each alert
     that somebody is told of. wait: for how many seconds an alert must have a reason, in
@@ -169,15 +173,18 @@ class Neighbours:
                 end.callback(process.kill)
                 end.enter_context(process)
             end.callback(self.jobs.end)
-            # What finds relays by HTTP must be there before Prometheus asks.
-            self.prometheus = end.enter_context(
-                PrometheusProcess(self.directory, self._scraping(), port=self._port)
-            )
             self._end = end.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end.close()
+
+    def watch(self) -> PrometheusProcess:
+        """Start Prometheus; its first scrape comes some six seconds later."""
+        # It asks for its targets at once, and then not again for a minute.
+        scraping = self._scraping()
+        prometheus = PrometheusProcess(self.directory, scraping, port=self._port)
+        return self._end.enter_context(prometheus)
 
     def _scraping(self) -> str:
         changes = {

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 from relay_process import REPOSITORY
 from story import missing_programs
-from waiting import DEADLINE
+from waiting import DEADLINE, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -48,7 +48,7 @@ def test_the_demo_tells_where_all_is_and_leaves_nothing(tmp_path: Path) -> None:
             assert demo.wait(DEADLINE) == 0
         finally:
             demo.terminate()
-    assert not marked(mark)
+    wait_until(lambda: not marked(mark), "the end of all processes")
     assert not [*tmp_path.iterdir()]
 
 
