@@ -1,5 +1,5 @@
-"""A relay among its neighbours, all with the files of contrib: Prometheus finds it, jobs
-are run, Alertmanager tells a webhook. What takes minutes there takes seconds here.
+"""A relay among its neighbours, which have the files of contrib: Prometheus finds it,
+jobs run, Alertmanager tells a webhook. What takes minutes there takes seconds here.
 """
 
 from __future__ import annotations

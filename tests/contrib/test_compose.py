@@ -218,29 +218,6 @@ def test_prometheus_takes_its_configuration_with_all_rules(tmp_path: Path) -> No
     assert done.stdout.count("rules found") == len(RULES) == 2
 
 
-@pytest.mark.system
-@pytest.mark.skipif(not shutil.which("amtool"), reason="amtool is not installed")
-def test_alertmanager_takes_its_configuration() -> None:
-    done = subprocess.run(
-        ["amtool", "check-config", HERE / "alertmanager.yml"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_alerts_go_where_alertmanager_is_told_of_them() -> None:
-    route = read("alertmanager.yml")["route"]
-    severities = {
-        rule["labels"]["severity"]
-        for path in RULES
-        for group in YAML(typ="safe").load(path)["groups"]
-        for rule in group["rules"]
-    }
-    routed = re.findall(r'severity="(\w+)"', str(route["routes"]))
-    assert {*routed} < severities
-
-
 # The dashboard ----------------------------------------------------------------------
 
 
