@@ -20,6 +20,7 @@ from story import Neighbours, Ports, missing_programs
 from waiting import DEADLINE
 
 PORTS = Ports(relay=9091, prometheus=9090, alertmanager=9093)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 JOB_RULES = """
 [[jobs]]
@@ -64,9 +65,6 @@ ACTS = (
     Act(5, "disk-check", "exit 1", by_textfile=True),
     Act(50, "disk-check", "exit 0", by_textfile=True),
 )
-
-
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
