@@ -22,7 +22,7 @@ CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs:
-  - job_name: relay
+  - job_name: {job}
     honor_labels: true
     static_configs: [{{targets: ["{address}"]}}]
 {scraping}
@@ -72,9 +72,20 @@ class PrometheusProcess:
 
     def result_of(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
         """Return what the HTTP API answers for `promql`."""
-        parameters = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
+        moment = {} if at is None else {"time": f"{at:.3f}"}
+        return self._asked("query", query=promql, **moment)
+
+    def range_of(
+        self, promql: str, start: float, end: float, step: float = 1
+    ) -> list[dict[str, Any]]:
+        """Return what the HTTP API answers for `promql` from one Unix time to another,
+        with a value every `step` seconds."""
+        moments = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step}"}
+        return self._asked("query_range", query=promql, **moments)
+
+    def _asked(self, endpoint: str, **parameters: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode(parameters)
-        url = f"http://{self.address}/api/v1/query?{query}"
+        url = f"http://{self.address}/api/v1/{endpoint}?{query}"
         with urllib.request.urlopen(url, timeout=5) as response:
             answer = json.load(response)
         result: list[dict[str, Any]] = answer["data"]["result"]
@@ -105,7 +116,7 @@ class Prometheus(PrometheusProcess):
     """A Prometheus that scrapes one relay, and evaluates rules, every second.
 
     rules: of a rule file, as YAML. scraping: lines of its configuration about how the
-        relay is scraped.
+        relay is scraped. job: the name of the scrape job.
     """
 
     def __init__(
@@ -115,15 +126,19 @@ class Prometheus(PrometheusProcess):
         *flags: str,
         rules: str = "",
         scraping: str = "",
+        job: str = "relay",
     ) -> None:
         self._rule_file = directory / "rules.yml"
         self._rule_file.write_text(rules)
-        self._scraping = scraping
+        self._scraping, self._job = scraping, job
         super().__init__(directory, self._scraping_of(relay), *flags)
 
     def _scraping_of(self, relay: HTTPClient) -> str:
         return CONFIGURATION.format(
-            address=relay.address, rules=self._rule_file, scraping=self._scraping
+            address=relay.address,
+            rules=self._rule_file,
+            scraping=self._scraping,
+            job=self._job,
         )
 
     def turn_to(self, relay: HTTPClient) -> None:
