@@ -20,7 +20,7 @@ LARGE_BLOCK = 8 * 1024
 """Bytes from which a block is compressed on its own. Compressing many small pieces one
 by one would cost more time and yield more bytes."""
 
-LARGE_PART = 2 * 1024
+LARGE_PART = 512
 """The same for what a shard has of a block. A shard has more pieces than the whole for
 as much text, and to write them anew for each scrape would cost still more."""
 
