@@ -22,7 +22,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-board bench-exec \
-	bench-replicas bench-attacks torture demo screenshots lock sbom fuzz clients
+	bench-replicas bench-shards bench-attacks torture demo screenshots lock sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +75,9 @@ bench-board: $(VENV)/installed-dev ## measure how soon the jobs board is there
 
 bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQL
 	@$(BIN)/python benchmarks/replicas.py $(ARGS)
+
+bench-shards: $(VENV)/installed-dev ## measure a large page that is scraped in shards
+	@$(BIN)/python benchmarks/shards.py $(ARGS)
 
 bench-attacks: $(VENV)/installed-dev ## measure pushes while the relay is attacked over HTTP
 	@$(BIN)/python benchmarks/attacks.py $(ARGS)

@@ -47,7 +47,7 @@ AFTER_MANY = f"after {MANY:,} changes"
 PROCESSOR = "processor time of all shards, unchanged"
 SIZE, MEMORY = "all shards, compressed", "memory after that"
 
-MOST_MEMORY, MOST_TIME = 1.5, 3.0
+MOST_MEMORY, MOST_TIME = 1.5, 1.0
 """How many times as much as of the whole page it may be."""
 
 
@@ -103,7 +103,7 @@ class Shards:
     def verdicts(self) -> list[Verdict]:
         """Judge what is owed."""
         verdicts = []
-        rows = ((ALL.format(AFTER_MANY), MOST_TIME), (MEMORY, MOST_MEMORY))
+        rows = ((ONE.format(AFTER_MANY), MOST_TIME), (MEMORY, MOST_MEMORY))
         for of in SHARDS[1:]:
             for row, limit in rows:
                 ratio = self.report.quotient((row, column(of)), (row, WHOLE))

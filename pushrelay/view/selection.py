@@ -55,11 +55,11 @@ def of_shard(snapshot: Snapshot, shard: Shard) -> Snapshot:
 
     Families look as in `snapshot`.
     """
-    shown = [
-        replace(family, blocks=parts)
-        for family in snapshot.families
-        if (parts := parts_of(family.blocks, shard))
-    ]
+    shown = []
+    for family in snapshot.families:
+        parts = parts_of(family.blocks, shard)
+        if any(part.has_metrics for part in parts):
+            shown.append(replace(family, blocks=parts))
     return replace(snapshot, families=tuple(shown))
 
 

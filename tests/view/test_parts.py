@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
-from builders import group_of, key_of
+from builders import families_of_messages, group_of, key_of
 from exposition_page import read_page
 from fuzz_profile import fuzzing
 from hypothesis import given
@@ -20,6 +20,7 @@ from pushrelay.changes import Changes, Emptied, ExpectationRecord, Position
 from pushrelay.expectations import JobExpectation
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.negotiation import FormatKind, ScrapeFormat
+from pushrelay.exposition.stored import to_payload
 from pushrelay.freshness import Policy
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.groups import Group
@@ -44,7 +45,6 @@ KEYS = [
 BODIES = [
     "x 1",
     'x{l="a"} 3\nx{l="b"} 4\n# TYPE y counter\ny 1',
-    "# TYPE y counter\n",
     '# TYPE h histogram\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n{"metric.é"} 1',
 ]
 SECOND = 10**9
@@ -60,6 +60,12 @@ class Rules(Policies):
         if key.job != "pods":
             return None
         return Policy(stale_after=100 * SECOND, forgets_when_stale=True)
+
+
+def without_metrics(key: GroupingKey) -> Group:
+    """Return a group with a family of no metrics, as only messages may have it."""
+    families = families_of_messages(['name: "y" type: COUNTER'], key)
+    return Group(key, 0, SECOND, 0, to_payload(families, SECOND))
 
 
 Change = Group | Emptied | RunEvidence | ExpectationRecord
@@ -143,6 +149,7 @@ PUSHES = st.builds(
     st.sampled_from(KEYS),
     st.integers(1, 9),
 )
+WITHOUT_METRICS = st.builds(without_metrics, st.sampled_from(KEYS))
 DELETIONS = st.builds(lambda key: Emptied(key.id, 0), st.sampled_from(KEYS))
 EXPECTATIONS = st.builds(
     lambda job, per_instance: ExpectationRecord(
@@ -158,7 +165,8 @@ EXPECTATIONS = st.builds(
 )
 COMMITS = st.lists(
     st.lists(
-        st.one_of(PUSHES, PUSHES, DELETIONS, _evidence(), EXPECTATIONS), max_size=8
+        st.one_of(PUSHES, WITHOUT_METRICS, DELETIONS, _evidence(), EXPECTATIONS),
+        max_size=8,
     ),
     max_size=6,
 )
@@ -174,9 +182,9 @@ def small_blocks() -> Iterator[None]:
 
 
 @fuzzing(30)
-@given(COMMITS, st.sampled_from([1, 2, 3, 7]), st.sampled_from([9, 200]))
+@given(COMMITS, st.sampled_from([(1, 2), (2, 3), (7, 7)]), st.sampled_from([9, 200]))
 def test_shards_are_the_page_and_share_nothing(
-    commits: list[list[Change]], of: int, now: int
+    commits: list[list[Change]], numbers: tuple[int, int], now: int
 ) -> None:
     store = Store()
     for changes in commits:
@@ -184,10 +192,11 @@ def test_shards_are_the_page_and_share_nothing(
         store.at(now * SECOND)
         # What is kept of a scrape must be that of what is there at the next one.
         whole = store.page()
-        parts = [lines(shard) for shard in shards(whole, of)]
-        assert sum(parts, Counter()) == lines(whole)
+        for of in numbers:
+            parts = [lines(shard) for shard in shards(whole, of)]
+            assert sum(parts, Counter()) == lines(whole)
     whole = store.page(MESSAGES)
-    parts = [metrics(shard) for shard in shards(whole, of)]
+    parts = [metrics(shard) for shard in shards(whole, numbers[0])]
     assert sum(parts, Counter()) == metrics(whole)
 
 
@@ -204,7 +213,10 @@ def some_store() -> Store:
 
 
 def test_a_series_is_in_the_shard_of_the_labels_that_it_is_about() -> None:
-    for number, shard in enumerate(shards(some_store().page(), 5)):
+    store = some_store()
+    # What is kept for another number must not count.
+    shards(store.page(), 3)
+    for number, shard in enumerate(shards(store.page(), 5)):
         for sample in read_page(plain(shard).decode()):
             labels = dict(sample.labels)
             if "job" not in labels:
@@ -238,6 +250,20 @@ def test_a_family_has_the_same_help_in_each_shard() -> None:
     for shard in shards(Store(*groups).page(), 9):
         page = plain(shard).decode()
         assert ("# HELP x Usual.\n" in page) == ("\nx{" in page)
+
+
+def test_a_shard_does_not_show_a_family_of_which_it_has_no_metric() -> None:
+    one, two = [next(k for k in KEYS if shard_number(k, 2) == n) for n in range(2)]
+    store = Store(without_metrics(one), group_of(BODIES[1], two))
+    found = [b"# TYPE y " in plain(shard) for shard in shards(store.page(), 2)]
+    assert found == [False, True]
+
+
+def test_what_is_kept_for_one_number_of_shards_is_not_shown_for_another() -> None:
+    store = Store(*[group_of(LARGE, key) for key in KEYS])
+    for of in (2, 3, 2):
+        found = [lines(shard) for shard in shards(store.page(), of)]
+        assert sum(found, Counter()) == lines(store.page())
 
 
 LARGE = "".join(f'x{{l="{number:0200}"}} 1\n' for number in range(60))
