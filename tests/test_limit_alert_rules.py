@@ -1,5 +1,5 @@
-"""The alerts of contrib/prometheus on limits and files over a day, as promtool evaluates
-them.
+"""The alerts of contrib/prometheus on limits and on files over a day, as promtool
+evaluates them.
 
 The series are what a relay shows that has ten groups at most. Times are hours since the
 beginning.

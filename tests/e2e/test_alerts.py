@@ -1,8 +1,8 @@
-"""What becomes of alerts when jobs die: the rules of contrib/prometheus on what is pushed,
-and the examples of docs/freshness.md, in a real Prometheus, with seconds for hours.
+"""What becomes of alerts when jobs die: the rules of contrib/prometheus on pushes, and
+the examples of docs/freshness.md, in a real Prometheus, with seconds for hours.
 
-All jobs die at the same moment, those of a stock Pushgateway too, which is scraped beside
-the relay. Prometheus is asked when all is over, about moments.
+All jobs die at the same moment, those of a stock Pushgateway too, which is scraped
+beside the relay. Prometheus is asked when all is over, about moments.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ SHIPPED = ROOT / "contrib/prometheus"
 RULES = (
     together(
         (SHIPPED / "groups.rules.yml").read_text(),
+        (SHIPPED / "relay.rules.yml").read_text(),
         (SHIPPED / "pushgateway.rules.yml").read_text(),
         example_in("docs/freshness.md", "yaml"),
     )
@@ -58,11 +59,13 @@ PUSHGATEWAY = """
 class Story:
     """What happened when, in Unix seconds, and the Prometheus that saw it.
 
-    stock: the address of a Pushgateway. pushed_at: all jobs push for the last time. stale_at: the groups go stale. ended_at:
-    jobs are retired, and groups deleted. over_at: long after that.
+    relay, stock: the addresses of a relay and a Pushgateway. pushed_at: all jobs push
+    for the last time. stale_at: the groups go stale. ended_at: jobs are retired, and
+    groups deleted. over_at: long after that.
     """
 
     prometheus: Prometheus
+    relay: str
     stock: str
     pushed_at: float
     stale_at: float
@@ -103,22 +106,7 @@ def story(
         prometheus.wait_for("pushrelay_build_info")
         prometheus.wait_for('pushgateway_build_info{job="pushgateway"}')
         pushed_at = time.time()
-        assert stock.put("/metrics/job/stock", body(pushed_at)).status == 200
-        assert (
-            stock.put(
-                "/metrics/job/unlike", "# TYPE backup_failed counter\nbackup_failed 1\n"
-            ).status
-            == 400
-        )
-        assert stock.put("/metrics/job/broken", "no metrics").status == 400
-        for path in (
-            "backup",
-            "plain",
-            "deleted",
-            "pods-retired/instance/1",
-            "pods-deleted/instance/1",
-        ):
-            assert relay.put(f"/metrics/job/{path}", body(pushed_at)).status == 200
+        push_for_the_last_time(relay, stock, pushed_at)
         push_until(relay, pushed_at + STALE_AFTER + 4)
         [(_, stale_at)] = prometheus.query(
             'pushrelay_group_stale_timestamp_seconds{job="backup"}'
@@ -130,9 +118,27 @@ def story(
         for path in ("deleted", "pods-deleted/instance/1"):
             assert relay.delete(f"/metrics/job/{path}").status == 202
         push_until(relay, ended_at + SEEN + 0.5)
-        yield Story(
-            prometheus, stock.address, pushed_at, stale_at, ended_at, time.time()
-        )
+        addresses = relay.address, stock.address
+        yield Story(prometheus, *addresses, pushed_at, stale_at, ended_at, time.time())
+
+
+def push_for_the_last_time(
+    relay: RelayProcess, stock: PushgatewayProcess, now: float
+) -> None:
+    """Let all jobs push; some are refused."""
+    for path in (
+        "backup",
+        "plain",
+        "deleted",
+        "pods-retired/instance/1",
+        "pods-deleted/instance/1",
+    ):
+        assert relay.put(f"/metrics/job/{path}", body(now)).status == 200
+    assert stock.put("/metrics/job/stock", body(now)).status == 200
+    unlike = "# TYPE backup_failed counter\nbackup_failed 1\n"
+    assert stock.put("/metrics/job/unlike", unlike).status == 400
+    for each in (relay, stock):
+        assert each.put("/metrics/job/unreadable", "no metrics").status == 400
 
 
 def body(last_success: float) -> str:
@@ -257,13 +263,16 @@ def test_alerts_are_on_what_a_stock_pushgateway_shows(
     assert story.always_fires(alert, job, since, story.over_at)
 
 
-def test_the_first_pushes_that_a_stock_pushgateway_refuses_are_told(
-    story: Story,
+@pytest.mark.parametrize(
+    ("alert", "server"), [("Pushrelay", "relay"), ("Pushgateway", "stock")]
+)
+def test_the_first_push_that_is_refused_is_told(
+    story: Story, alert: str, server: str
 ) -> None:
-    query = 'ALERTS{{alertname="PushgatewayRefusesPushes",instance="{}"}}'.format
-    assert not story.prometheus.query(query(story.stock), story.pushed_at)
-    assert story.prometheus.query(query(story.stock), story.pushed_at + SEEN)
-    assert not story.prometheus.query('ALERTS{alertname="PushgatewayDown"}')
+    instance = getattr(story, server)
+    query = f'ALERTS{{alertname="{alert}RefusesPushes",instance="{instance}"}}'
+    assert not story.prometheus.query(query, story.pushed_at)
+    assert story.prometheus.query(query, story.pushed_at + SEEN)
 
 
 def test_prometheus_has_nothing_to_complain_about(story: Story) -> None:
