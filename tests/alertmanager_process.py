@@ -73,4 +73,5 @@ class Webhook(CannedServer):
             )
             self.told.append(told)
             self._hear(told)
-        return Canned()
+        # Else a connection could end just when it is used again.
+        return Canned(headers={"Connection": "close"})

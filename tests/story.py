@@ -148,7 +148,7 @@ class Neighbours:
         job_rules: str,
         hear: Callable[[Told], None] = lambda _: None,
         ports: Ports = Ports(),
-        wait: int = 1,
+        wait: int = 2,
     ) -> None:
         (directory / "rules.toml").write_text(job_rules)
         for path in PROMETHEUS_FILES.glob("*.rules.yml"):
