@@ -24,7 +24,7 @@ from pushrelay.crontab import adopt
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 # A block may be part of a script: names come from before, and are used afterwards.
 PART_OF_A_SCRIPT = ("SC2034", "SC2154", "SC2164", "SC1091")
-OF_OTHER_TESTS = {"haproxy": "tests/e2e/test_shards.py runs it"}
+OF_OTHER_TESTS = {"haproxy": "tests/e2e/test_several_databases.py runs it"}
 """Languages that are not read here, and what does it."""
 
 

@@ -20,10 +20,19 @@ def results(name: str) -> dict[str, list[str]]:
     }
 
 
-def test_the_figures_about_replicas_are_those_that_were_measured() -> None:
-    measured = (MEASURED_IN / "RESULTS-replicas.md").read_text()
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("## What was measured", "RESULTS-replicas.md"),
+        ("## A page in shards", "RESULTS-shards.md"),
+    ],
+)
+def test_the_figures_about_scaling_are_those_that_were_measured(
+    heading: str, name: str
+) -> None:
+    measured = (MEASURED_IN / name).read_text()
     lines = measured.replace(" ", "").splitlines()
-    shown = table("scaling.md", "## What was measured")
+    shown = table("scaling.md", heading)
     assert len(shown) > 5
     for row in shown:
         assert f"|{'|'.join(row)}|".replace(" ", "") in lines

@@ -187,21 +187,6 @@ def test_every_option_of_lint_is_documented() -> None:
     assert documented == own
 
 
-def test_every_flag_is_documented_with_its_variable_and_default() -> None:
-    documented = [
-        (*code_words(flag), *code_words(variable), default)
-        for flag, variable, default, _ in table(
-            "configuration.md", "## `pushrelay serve`"
-        )
-    ]
-    own = [
-        (option.opts[0], str(option.envvar), written_default(option))
-        for option in serve.params
-        if isinstance(option, click.Option)
-    ]
-    assert sorted(documented) == sorted(own)
-
-
 def commands(
     group: click.Group, path: str = "pushrelay"
 ) -> Iterator[tuple[str, click.Command]]:
@@ -339,11 +324,3 @@ def test_prometheus_accepts_the_examples(page: str, kind: str, tmp_path: Path) -
         ["promtool", "check", kind, file], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-def written_default(option: click.Option) -> str:
-    """Return the default of `option` as the docs write it."""
-    if option.is_flag:
-        return "on" if option.default is True else "off"
-    default = " ".join(option.default) if option.multiple else option.default
-    return f"`{default}`" if default else ""

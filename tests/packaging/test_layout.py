@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from setup import COMMIT
+
 REPOSITORY = Path(__file__).parents[2]
 TARGETS = ("help", "run", "test", "test-fast", "check", "fix", "bench")
 
@@ -54,3 +56,8 @@ def test_the_image_gets_every_file_that_the_wheel_is_built_from() -> None:
     admitted = re.findall(r"^!(.+)$", read(".dockerignore"), re.MULTILINE)
     assert needed == set(admitted)
     assert all((REPOSITORY / name).exists() for name in needed)
+
+
+def test_the_image_gets_its_commit_where_a_build_looks_for_it() -> None:
+    written = re.findall(r'^RUN echo "\$\{COMMIT\}" >(\S+)', read("Dockerfile"), re.M)
+    assert written == [COMMIT]
