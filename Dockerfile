@@ -11,12 +11,15 @@ COPY requirements requirements
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.txt \
     && pip wheel --no-cache-dir --require-hashes --no-deps --no-build-isolation \
         --wheel-dir /wheels -r requirements/runtime.txt
-COPY setup.cfg pyproject.toml README.md LICENSE ./
+COPY setup.cfg setup.py pyproject.toml README.md LICENSE ./
 COPY bin bin
 COPY docs/openapi.yaml docs/
 COPY migrations migrations
 COPY pushrelay pushrelay
-RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
+# What git knows stays outside: --build-arg COMMIT=$(git rev-parse HEAD)
+ARG COMMIT=""
+RUN echo "${COMMIT}" >pushrelay/commit.txt \
+    && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM ${BASE}
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \

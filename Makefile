@@ -13,6 +13,7 @@ PIN := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
 # Much of their time tests wait for other processes; tests/conftest.py says what comes first.
 WORKERS := $(shell expr $$(nproc) + 2)
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+LOWEST := build/lowest
 # Tests that start relays and commands and talk to them.
 SLOW := tests/cli tests/compat tests/web/test_server.py tests/web/test_importing.py
 # Tests of what comes from outside; those of relays and stores come to other things.
@@ -22,7 +23,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-board bench-exec \
-	bench-replicas bench-attacks torture screenshots lock sbom fuzz clients
+	bench-replicas bench-shards bench-attacks torture demo screenshots docs lock lowest sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +77,9 @@ bench-board: $(VENV)/installed-dev ## measure how soon the jobs board is there
 bench-replicas: $(VENV)/installed-dev ## measure several relays of one PostgreSQL
 	@$(BIN)/python benchmarks/replicas.py $(ARGS)
 
+bench-shards: $(VENV)/installed-dev ## measure a large page that is scraped in shards
+	@$(BIN)/python benchmarks/shards.py $(ARGS)
+
 bench-attacks: $(VENV)/installed-dev ## measure pushes while the relay is attacked over HTTP
 	@$(BIN)/python benchmarks/attacks.py $(ARGS)
 
@@ -85,8 +89,14 @@ bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
 
+demo: $(VENV)/installed-dev ## let jobs fail among Prometheus and Alertmanager, until Ctrl-C
+	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/demo.py
+
 screenshots: $(VENV)/installed-dev ## take the pictures of the pages in docs/images
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/screenshots.py $(ARGS)
+
+docs: $(VENV)/installed-dev ## write what the docs have from the code: flags, manual page
+	@$(BIN)/python -m docs.generate
 
 lock: $(VENV)/installed-dev ## pin what setup.cfg asks for; ARGS=--upgrade takes the newest
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
@@ -94,6 +104,16 @@ lock: $(VENV)/installed-dev ## pin what setup.cfg asks for; ARGS=--upgrade takes
 	@$(PIN) $(ARGS) setup.cfg --extra postgres -o requirements/runtime.txt
 	@$(PIN) $(ARGS) setup.cfg --extra dev requirements/build.txt requirements/runtime.txt \
 		-o requirements/dev.txt
+
+lowest: $(VENV)/installed-dev clients ## run the tests with the oldest packages that setup.cfg allows
+	@mkdir -p build
+	@$(BIN)/uv pip compile -q --no-config --python-version 3.11 --resolution lowest-direct \
+		setup.cfg --extra postgres -o $(LOWEST).txt
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python $(LOWEST)
+	@$(BIN)/uv pip install -q --python $(LOWEST) -r requirements/dev.txt
+	@$(BIN)/uv pip install -q --python $(LOWEST) -r $(LOWEST).txt
+	@$(BIN)/uv pip install -q --python $(LOWEST) --no-deps --no-build-isolation -e .
+	@$(subst $(BIN),$(LOWEST)/bin,$(PYTEST)) $(ARGS)
 
 sbom: $(VENV)/installed-dev ## write what an image holds, as CycloneDX, to dist/
 	@mkdir -p dist

@@ -1,4 +1,4 @@
-"""A real Prometheus as a child process that scrapes a relay."""
+"""A real Prometheus as a child process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from relay_process import HTTPClient, free_port
@@ -22,7 +22,7 @@ CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
 rule_files: [{rules}]
 scrape_configs:
-  - job_name: relay
+  - job_name: {job}
     honor_labels: true
     static_configs: [{{targets: ["{address}"]}}]
 {scraping}
@@ -35,29 +35,19 @@ def require_prometheus() -> None:
         pytest.skip("there is no prometheus")
 
 
-class Prometheus:
-    """A Prometheus that scrapes one relay, and evaluates rules, every second.
+class PrometheusProcess:
+    """A Prometheus with a `configuration` of the test's own, as YAML.
 
-    rules: of a rule file, as YAML. scraping: lines of its configuration about how the
-        relay is scraped.
+    port: of the loopback address; any that is free if it is 0.
     """
 
     def __init__(
-        self,
-        directory: Path,
-        relay: HTTPClient,
-        *flags: str,
-        rules: str = "",
-        scraping: str = "",
+        self, directory: Path, configuration: str, *flags: str, port: int = 0
     ) -> None:
-        self.address = f"127.0.0.1:{free_port()}"
+        self.address = f"127.0.0.1:{port or free_port()}"
         self.log = directory / "prometheus.log"
-        rule_file = directory / "rules.yml"
-        rule_file.write_text(rules)
         self._configuration = directory / "prometheus.yml"
-        self._rule_file = rule_file
-        self._scraping = scraping
-        self._configure(relay)
+        self._configuration.write_text(configuration)
         command = [
             str(PROMETHEUS),
             f"--config.file={self._configuration}",
@@ -69,18 +59,6 @@ class Prometheus:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-
-    def _configure(self, relay: HTTPClient) -> None:
-        self._configuration.write_text(
-            CONFIGURATION.format(
-                address=relay.address, rules=self._rule_file, scraping=self._scraping
-            )
-        )
-
-    def turn_to(self, relay: HTTPClient) -> None:
-        """Scrape `relay` from now on, instead of the one until now."""
-        self._configure(relay)
-        self.process.send_signal(signal.SIGHUP)
 
     def query(
         self, promql: str, at: float | None = None
@@ -94,9 +72,20 @@ class Prometheus:
 
     def result_of(self, promql: str, at: float | None = None) -> list[dict[str, Any]]:
         """Return what the HTTP API answers for `promql`."""
-        parameters = {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"})
+        moment = {} if at is None else {"time": f"{at:.3f}"}
+        return self._asked("query", query=promql, **moment)
+
+    def range_of(
+        self, promql: str, start: float, end: float, step: float = 1
+    ) -> list[dict[str, Any]]:
+        """Return what the HTTP API answers for `promql` from one Unix time to another,
+        with a value every `step` seconds."""
+        moments = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step}"}
+        return self._asked("query_range", query=promql, **moments)
+
+    def _asked(self, endpoint: str, **parameters: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode(parameters)
-        url = f"http://{self.address}/api/v1/query?{query}"
+        url = f"http://{self.address}/api/v1/{endpoint}?{query}"
         with urllib.request.urlopen(url, timeout=5) as response:
             answer = json.load(response)
         result: list[dict[str, Any]] = answer["data"]["result"]
@@ -115,9 +104,44 @@ class Prometheus:
             time.sleep(0.1)
         raise AssertionError(f"{promql}: {self.log.read_text()}")
 
-    def __enter__(self) -> Prometheus:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+
+
+class Prometheus(PrometheusProcess):
+    """A Prometheus that scrapes one relay, and evaluates rules, every second.
+
+    rules: of a rule file, as YAML. scraping: lines of its configuration about how the
+        relay is scraped. job: the name of the scrape job.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        relay: HTTPClient,
+        *flags: str,
+        rules: str = "",
+        scraping: str = "",
+        job: str = "relay",
+    ) -> None:
+        self._rule_file = directory / "rules.yml"
+        self._rule_file.write_text(rules)
+        self._scraping, self._job = scraping, job
+        super().__init__(directory, self._scraping_of(relay), *flags)
+
+    def _scraping_of(self, relay: HTTPClient) -> str:
+        return CONFIGURATION.format(
+            address=relay.address,
+            rules=self._rule_file,
+            scraping=self._scraping,
+            job=self._job,
+        )
+
+    def turn_to(self, relay: HTTPClient) -> None:
+        """Scrape `relay` from now on, instead of the one until now."""
+        self._configuration.write_text(self._scraping_of(relay))
+        self.process.send_signal(signal.SIGHUP)

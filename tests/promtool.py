@@ -48,6 +48,11 @@ def alerts_in(rules: str) -> set[str]:
     return set(re.findall(r"alert: (\w+)", rules))
 
 
+def together(*rules: str) -> str:
+    """Return the groups of all of these `rules`, as YAML, as one file has them."""
+    return "groups:\n" + "".join(text.partition("groups:\n")[2] for text in rules)
+
+
 def assert_alerts(
     rules: str,
     firing: Firing,

@@ -48,6 +48,7 @@ REQUESTS: dict[str, Request] = {
     "delete": ("/metrics/job/a", b"", {}),
     "api/v1/status": ("/api/v1/status", b"", {}),
     "api/v1/metrics": ("/api/v1/metrics", b"", {}),
+    "sd": ("/api/v1/sd?shards=2", b"", {}),
     "openapi": ("/api/v1/openapi.json", b"", {}),
     "groups": ("/api/v1/groups", b"", {}),
     "push_groups": ("/api/v1/groups?by=job", b'x{job="a"} 1\n', {}),

@@ -1,12 +1,11 @@
-"""The docs name all series, states, alerts and expectations of runs, and no other."""
+"""The docs name all series, states and expectations of runs, and no other."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
 import pytest
-from doc_examples import ROOT, code_words, table
-from promtool import alerts_in
+from doc_examples import code_words, table
 
 from pushrelay.exposition.run_families import RUN_TYPES
 from pushrelay.run_states import State
@@ -24,12 +23,6 @@ def test_every_series_about_runs_is_documented() -> None:
         for name in code_words(cell)
     }
     assert documented == {name: t.name.lower() for name, t in RUN_TYPES.items()}
-
-
-def test_the_alerts_about_runs_are_documented() -> None:
-    rules = (ROOT / "contrib/prometheus/runs.rules.yml").read_text()
-    documented = [word for row in table("runs.md", "## Alerts") for word in row[:1]]
-    assert sorted(documented) == sorted(f"`{name}`" for name in alerts_in(rules))
 
 
 def test_what_may_be_expected_is_documented() -> None:

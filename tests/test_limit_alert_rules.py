@@ -1,4 +1,5 @@
-"""The alert of contrib/prometheus on limits over a day, as promtool evaluates it.
+"""The alerts of contrib/prometheus on limits and on files over a day, as promtool
+evaluates them.
 
 The series are what a relay shows that has ten groups at most. Times are hours since the
 beginning.
@@ -23,8 +24,14 @@ HOURS = 24
 STEP = 0.25
 RULES = (ROOT / "contrib/prometheus/relay.rules.yml").read_text()
 
-# A new group each hour until there are ten; at 18, one is deleted.
-FIRING: Firing = {("PushrelayNearLimit", None): [(9.25, 18)]}
+UP = {'up{job="pushrelay",instance="relay:9091"}': 1.0}
+"""What Prometheus adds."""
+
+FIRING: Firing = {
+    # A new group each hour until there are ten; at 18, one is deleted.
+    ("PushrelayNearLimit", None): [(9.25, 18)],
+    ("PushrelayConfigNotReloaded", None): [(15, 20)],
+}
 
 
 async def scraped(directory: Path) -> list[dict[str, float]]:
@@ -40,10 +47,14 @@ async def scraped(directory: Path) -> list[dict[str, float]]:
                 await put(relay, key_of(f"job-{hour:.0f}"), "x 1", at=clock.now)
             if hour == 18:
                 await relay.delete(key_of("job-3"))
-            scrapes.append(await series_of(relay))
+            if hour == 15:
+                relay.telemetry.reload_failed()
+            if hour == 20:
+                relay.telemetry.reloaded(clock.now)
+            scrapes.append(await series_of(relay) | UP)
     return scrapes
 
 
-def test_who_is_near_a_limit_is_told(tmp_path: Path) -> None:
+def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
     scrapes = asyncio.run(scraped(tmp_path))
     assert_alerts(RULES, FIRING, scrapes, STEP, tmp_path)

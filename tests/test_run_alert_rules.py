@@ -68,7 +68,8 @@ def changed(runs: list[Ran], changes: dict[int, dict[str, Any]]) -> list[Ran]:
     return [replace(run, **changes.get(at, {})) for at, run in enumerate(runs)]
 
 
-FAILED = {"outcome": "failure"}
+FAILED, ENDLESS = {"outcome": "failure"}, {"ended_at": None}
+UNBOUNDED = {"schedule": "0 3 * * *", "grace": "30m"}
 RUNS = [
     *nightly("steady"),
     *nightly("dies", 80),
@@ -80,6 +81,13 @@ RUNS = [
     *changed(nightly("skips"), {3: FAILED, 4: FAILED, 5: {"outcome": "skipped"}}),
     # The network was down; the report came at nine.
     *changed(nightly("late"), {2: {"told_at": 57}}),
+    *changed(nightly("killed"), {4: {"outcome": "signal"}}),
+    # Without max_runtime, runs of the fourth and all later nights go on for ever.
+    *changed(
+        nightly("stuck", expectation=UNBOUNDED), dict.fromkeys(range(3, 10), ENDLESS)
+    ),
+    # Its clock is three hours ahead in the fourth night.
+    *changed(nightly("ahead"), {3: {"began_at": 78, "ended_at": 78.5, "told_at": 75}}),
     # Three hours instead of half of one, once.
     *changed(nightly("slow", expectation=None), {6: {"ended_at": 150}}),
     *nightly("overlaps", expectation=None),
@@ -92,13 +100,21 @@ FIRING: Firing = {
     ("JobOverdue", "dies"): [(99.5, RETIRED_AT)],
     # The first slot after the pause is that of the night at 171.
     ("JobOverdue", "paused"): [(171.5, HOURS)],
-    ("JobOverdue", "never"): [(3.5, HOURS)],
+    ("JobNeverRan", "never"): [(3.5, HOURS)],
     ("JobOverdue", "late"): [(51.5, 57)],
     # That a job is skipped again and again is no run.
     ("JobOverdue", "skips"): [(123.5, 147)],
     # The run of the next night began later, and succeeds half an hour after three.
     ("JobAbandoned", "hangs"): [(77, 99.5)],
+    ("JobFailed", "fails"): [(51.5, 147.5)],
     ("JobFailing", "fails"): [(99.5, 147.5)],
+    ("JobFailed", "skips"): [(75.5, 147.5)],
+    ("JobFailed", "killed"): [(99.5, 123.5)],
+    ("JobKilled", "killed"): [(99.5, 100.5)],
+    # Three days after the last success.
+    ("JobNoSuccess", "stuck"): [(123.75, HOURS)],
+    ("JobTakesLong", "stuck"): [(76.25, HOURS)],
+    ("JobClockAhead", "ahead"): [(75, 78)],
     ("JobTakesLong", "slow"): [(148.25, 150)],
     ("JobTookLong", "slow"): [(150, 171.5)],
     # Without an end for a while, it looks as if it were taking long, and it may.
@@ -156,7 +172,7 @@ async def scraped(directory: Path) -> list[dict[str, float]]:
     return scrapes
 
 
-# runs.md: 7, 10, 11, 14, 15, 19, 22, 23, 25
+# runs.md: 7, 10, 11, 14, 15, 19, 22, 23, 24, 25
 def test_alerts_begin_and_end_when_they_should(tmp_path: Path) -> None:
     scrapes = asyncio.run(scraped(tmp_path))
     assert_alerts(RULES, FIRING, scrapes, STEP, tmp_path)

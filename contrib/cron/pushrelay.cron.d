@@ -2,7 +2,7 @@
 # It must belong to root, and nobody else may write to it.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 MAILTO=root
-PUSHRELAY_URL=http://pushrelay.example.org:9091
+PUSHRELAY_URL=http://relay.example.org:9091
 
 # Sends reports of root's jobs that did not reach the relay when they were due. Each
 # `pushrelay exec` does so for its user; this is for jobs that seldom run.

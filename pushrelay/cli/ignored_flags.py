@@ -12,11 +12,6 @@ log = logging.getLogger("pushrelay")
 
 _DECLARED = (
     option(
-        "--push.disable-consistency-check/--no-push.disable-consistency-check",
-        "unchecked",
-        help="Accepted for compatibility and ignored: pushes are always checked.",
-    ),
-    option(
         "--persistence.file",
         "persistence_file",
         default="",
@@ -29,6 +24,11 @@ _DECLARED = (
         default="5m0s",
         metavar="DURATION",
         help="Accepted for compatibility and ignored: every push is on disk at once.",
+    ),
+    option(
+        "--push.disable-consistency-check/--no-push.disable-consistency-check",
+        "unchecked",
+        help="Accepted for compatibility and ignored: pushes are always checked.",
     ),
 )
 

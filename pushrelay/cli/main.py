@@ -7,8 +7,6 @@ from importlib import import_module
 
 import click
 
-from pushrelay import __version__
-
 COMMANDS = {
     "backup": "pushrelay.cli.backup",
     "check-config": "pushrelay.cli.check_config",
@@ -62,8 +60,25 @@ class LazyGroup(click.Group):
         return command
 
 
+def _tell_version(
+    context: click.Context, _option: click.Parameter, asked: bool
+) -> None:
+    if asked and not context.resilient_parsing:
+        from pushrelay.commit import version
+
+        click.echo(f"pushrelay, version {version()}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="pushrelay, version %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version, and the commit it was built from, and exit.",
+)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """A Pushgateway and batch-job metrics relay: jobs push, Prometheus scrapes."""

@@ -165,7 +165,6 @@ log = logging.getLogger("pushrelay")
     default="logfmt",
     help="How log lines are written.",
 )
-@auth_flags
 @option(
     "--log.writes",
     "log_writes",
@@ -174,6 +173,7 @@ log = logging.getLogger("pushrelay")
     help="Whether each write has a line: who sent it, from where, to which group, with "
     "what verdict. auto: where everybody is asked who they are.",
 )
+@auth_flags
 @limits
 @ignored_flags
 @click.pass_context

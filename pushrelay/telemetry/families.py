@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pushrelay import __version__
+from pushrelay.commit import commit
 from pushrelay.model import Histogram, MetricType
 from pushrelay.telemetry import process
 from pushrelay.telemetry.own_family import LabelValues, OwnFamily, Reading, Scrape
@@ -48,14 +49,14 @@ def _pushes(scrape: Scrape, read: Callable[[PushValues], SlidingSummary]) -> Rea
 
 @cache
 def _build_info() -> Reading:
-    return {(platform.python_version(), __version__): 1.0}
+    return {(platform.python_version(), commit(), __version__): 1.0}
 
 
 @cache
 def _compatible_build_info() -> Reading:
     machine, system = process.go_machine(), process.go_system()
     python = f"python{platform.python_version()}"
-    return {("", machine, system, python, "", "", __version__): 1.0}
+    return {("", machine, system, python, commit(), "", __version__): 1.0}
 
 
 _C, _G = MetricType.COUNTER, MetricType.GAUGE
@@ -147,7 +148,7 @@ OWN_FAMILIES = (
         _G,
         "A metric with a constant '1' value labeled by the versions of pushrelay and "
         "of Python.",
-        ("python_version", "version"),
+        ("python_version", "revision", "version"),
         lambda _: _build_info(),
     ),
     OwnFamily(

@@ -37,10 +37,13 @@ class Block:
 
     keys: their canonical grouping keys, sorted. series: how many metrics they have.
     utf8_names: whether a name in it may need escaping.
-    derived: what others made of it, by their key.
+    derived: what others made of it, by their key. of_keys: what they made of its keys
+    alone.
     """
 
-    __slots__ = ("derived", "groups", "keys", "name", "series", "utf8_names")
+    __slots__ = (
+        *("derived", "groups", "keys", "name", "of_keys", "series", "utf8_names"),
+    )
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Block:
         self.series = series
         self.utf8_names = utf8_names
         self.derived: dict[Any, Any] = {}
+        self.of_keys: dict[Any, Any] = {}
 
     @staticmethod
     def of(name: str, keys: tuple[bytes, ...], groups: tuple[Holder, ...]) -> Block:
@@ -66,6 +70,18 @@ class Block:
             series += shape.size
             utf8_names |= shape.utf8_names
         return Block(name, keys, groups, series, utf8_names)
+
+    def as_block(self) -> Block:
+        """Return itself."""
+        return self
+
+    def kept(self, key: object) -> Any:
+        """Return what was kept as `key`, None if nothing was."""
+        return self.derived.get(key)
+
+    def keep(self, key: object, made: Any) -> None:
+        """Keep what was made of it, as long as it looks the same."""
+        self.derived[key] = made
 
     def text(self) -> Iterator[bytes]:
         """Yield the series of all groups in the text format, UTF-8 names quoted."""
@@ -123,6 +139,8 @@ class Block:
             groups[at:end] = [] if group is None else [group]
         kept = keys if keys is self.keys else tuple(keys)
         block = Block(name, kept, tuple(groups), series, utf8_names)
+        if kept is self.keys:
+            block.of_keys = self.of_keys
         if looks_the_same:
             block.derived = self.derived
         return block

@@ -32,9 +32,11 @@ from pushrelay.exposition.transcoder import transcode
 from pushrelay.groups import Holder, StoredFamily
 from pushrelay.matchers import Selector
 from pushrelay.model import MetricFamily, MetricType
+from pushrelay.shards import Shard
 from pushrelay.view.blocks import Block, in_pieces, joined, shape_of
+from pushrelay.view.parts import Piece
 from pushrelay.view.rendering import Deflated, Rendering, deflate
-from pushrelay.view.selection import select
+from pushrelay.view.selection import of_shard, select
 from pushrelay.view.snapshot import FamilySnapshot, Snapshot
 
 SMALL_TEXT = 256 * 1024
@@ -70,6 +72,13 @@ class Exposition:
         chosen = select(self._snapshot, selectors, strictly=strictly)
         return Exposition(chosen, (), self._format)
 
+    def of(self, shard: Shard) -> Exposition:
+        """Return that of what `shard` has; the relay's own is in the first."""
+        if shard.of == 1:
+            return self
+        own = self._own if shard.is_first else ()
+        return Exposition(of_shard(self._snapshot, shard), own, self._format)
+
     @property
     def is_small(self) -> bool:
         """Whether writing it takes but a few milliseconds."""
@@ -101,7 +110,7 @@ class Exposition:
             length += part.length
         yield _DEFLATE_END + struct.pack("<II", crc, length & 0xFFFFFFFF)
 
-    def _chunks(self) -> Iterator[bytes | Block]:
+    def _chunks(self) -> Iterator[bytes | Piece]:
         for family in _merge(self._snapshot, self._own):
             yield from self._writer.family(family)
 
@@ -131,7 +140,7 @@ class _Family:
     type: MetricType
     help: str
     own: MetricFamily | None
-    blocks: tuple[Block, ...]
+    blocks: tuple[Piece, ...]
 
 
 class _TextWriter:
@@ -142,13 +151,13 @@ class _TextWriter:
         self._quoted = Rendering("text", Block.text, is_dear=False)
         self._escaped = Rendering(("text", escaping), self._escape, is_dear=True)
 
-    def family(self, family: _Family) -> Iterator[bytes | Block]:
+    def family(self, family: _Family) -> Iterator[bytes | Piece]:
         yield render_header(family.name, family.type, family.help, self._escaping)
         if family.own is not None:
             yield b"".join(render_series(family.own, self._escaping))
         yield from family.blocks
 
-    def rendering(self, block: Block) -> Rendering:
+    def rendering(self, block: Piece) -> Rendering:
         if block.utf8_names and self._escaping is not Escaping.ALLOW_UTF8:
             return self._escaped
         return self._quoted
@@ -171,7 +180,7 @@ class _ProtobufWriter:
         self._legacy = Rendering("protobuf", self._encode, is_dear=True)
         self._escaped = Rendering(("protobuf", escaping), self._encode, is_dear=True)
 
-    def family(self, family: _Family) -> Iterator[bytes | Block]:
+    def family(self, family: _Family) -> Iterator[bytes | Piece]:
         head = encode_header(family.name, family.type, family.help, self._escaping)
         if family.own is not None:
             head += encode_metrics(family.own, self._escaping)
@@ -179,7 +188,7 @@ class _ProtobufWriter:
         yield delimit(len(head) + sum(metrics)) + head
         yield from family.blocks
 
-    def rendering(self, block: Block) -> Rendering:
+    def rendering(self, block: Piece) -> Rendering:
         return self._escaped if block.utf8_names else self._legacy
 
     def _encode(self, block: Block) -> Iterator[bytes]:
@@ -211,7 +220,7 @@ class _ProtobufTextWriter(_ProtobufWriter):
         ]
         yield to_text(b"".join(delimited), self.compact).encode()
 
-    def _joined(self, block: Block) -> bytes:
+    def _joined(self, block: Piece) -> bytes:
         return b"".join(self.rendering(block).plain(block))
 
 

@@ -14,10 +14,15 @@ from itertools import chain
 from isal import isal_zlib
 
 from pushrelay.view.blocks import PIECE_BYTES, Block
+from pushrelay.view.parts import Piece
 
 LARGE_BLOCK = 8 * 1024
 """Bytes from which a block is compressed on its own. Compressing many small pieces one
 by one would cost more time and yield more bytes."""
+
+LARGE_PART = 512
+"""The same for what a shard has of a block. A shard has more pieces than the whole for
+as much text, and to write them anew for each scrape would cost still more."""
 
 _RAW = -15
 """Window bits of a deflate stream without header and trailer."""
@@ -45,10 +50,10 @@ class Rendering:
     write: Callable[[Block], Iterable[bytes]]
     is_dear: bool
 
-    def plain(self, block: Block) -> Iterator[bytes]:
+    def plain(self, block: Piece) -> Iterator[bytes]:
         """Yield `block` written in this way."""
         if not self.is_dear:
-            yield from self.write(block)
+            yield from self.write(block.as_block())
             return
         kept = self._kept(block)
         if isinstance(kept, bytes):
@@ -56,29 +61,30 @@ class Rendering:
         else:
             yield from _inflated(kept)
 
-    def compressed(self, block: Block) -> Deflated | bytes:
+    def compressed(self, block: Piece) -> Deflated | bytes:
         """Return the same compressed; a small block as it is."""
         return self._kept(block)
 
-    def length(self, block: Block) -> int:
+    def length(self, block: Piece) -> int:
         """Return the bytes of what `plain` yields."""
         kept = self._kept(block)
         return len(kept) if isinstance(kept, bytes) else kept.length
 
-    def _kept(self, block: Block) -> Deflated | bytes:
-        kept: Deflated | bytes | None = block.derived.get(self.key)
+    def _kept(self, block: Piece) -> Deflated | bytes:
+        kept: Deflated | bytes | None = block.kept(self.key)
         if kept is None:
             kept = self._make(block)
             if self.is_dear or isinstance(kept, Deflated):
-                block.derived[self.key] = kept
+                block.keep(self.key, kept)
         return kept
 
-    def _make(self, block: Block) -> Deflated | bytes:
-        pieces = iter(self.write(block))
+    def _make(self, block: Piece) -> Deflated | bytes:
+        pieces = iter(self.write(block.as_block()))
+        least = LARGE_BLOCK if isinstance(block, Block) else LARGE_PART
         first = b""
         for piece in pieces:
             first += piece
-            if len(first) >= LARGE_BLOCK:
+            if len(first) >= least:
                 return deflate(chain([first], pieces))
         return first
 

@@ -1,4 +1,4 @@
-"""A part of what there is to expose: some groups, whole."""
+"""A part of what there is to expose: some groups, whole; or those of a shard."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import replace
 from pushrelay.group_list import Condition, matches_any
 from pushrelay.grouping_key import GroupingKey
 from pushrelay.matchers import Selector
+from pushrelay.shards import Shard
 from pushrelay.view.holdings import size_of
 from pushrelay.view.loading import load_families
+from pushrelay.view.parts import parts_of
 from pushrelay.view.snapshot import Snapshot
 
 
@@ -45,6 +47,20 @@ def select(
         series=sum([family.groups.series for family in families.values()]),
         size=sum(map(size_of, groups)) + sum([len(run.payload.text) for run in runs]),
     )
+
+
+def of_shard(snapshot: Snapshot, shard: Shard) -> Snapshot:
+    """Return the part of `snapshot` that `shard` has: groups, jobs, and what is shown
+    of runs and of expectations, each by the labels it is about.
+
+    Families look as in `snapshot`.
+    """
+    shown = []
+    for family in snapshot.families:
+        parts = parts_of(family.blocks, shard)
+        if any(part.has_metrics for part in parts):
+            shown.append(replace(family, blocks=parts))
+    return replace(snapshot, families=tuple(shown))
 
 
 def _matches_all_with(selectors: Sequence[Selector], key: GroupingKey) -> bool:

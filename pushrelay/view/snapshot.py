@@ -12,25 +12,27 @@ from pushrelay.exposition.run_families import EXPECTATION_MARK, RUN_EVIDENCE_MAR
 from pushrelay.groups import Group, Holder, Job, RunPage
 from pushrelay.model import PUSH_TIME, MetricType
 from pushrelay.view.blocks import Block
+from pushrelay.view.parts import Piece
 
 SAMPLE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class FamilySnapshot:
-    """A family with its blocks in order."""
+    """A family with its blocks, or the parts of them in a shard, in order."""
 
     name: str
     type: MetricType
     help: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All families of the view at one position, sorted by name (bytewise).
 
-    groups, series: how many there are. size: about how many bytes of text.
+    groups, series: how many there are. size: about how many bytes of text. Of a shard,
+    these are those of the whole.
     """
 
     position: Position
@@ -66,7 +68,8 @@ class Snapshot:
         at = bisect_left(self.families, name, key=attrgetter("name"))
         if at == len(self.families) or self.families[at].name != name:
             return []
-        return [holder for block in self.families[at].blocks for holder in block.groups]
+        blocks = [piece.as_block() for piece in self.families[at].blocks]
+        return [holder for block in blocks for holder in block.groups]
 
     def emptied(self) -> Snapshot:
         """Return a snapshot without families, which counts what there is all the
@@ -78,7 +81,7 @@ class Snapshot:
         small = [
             replace(family, blocks=(piece,))
             for family in self.families[:1]
-            for block in family.blocks[:1]
+            for block in [first.as_block() for first in family.blocks[:1]]
             for piece in [Block.of(family.name, block.keys[:1], block.groups[:1])]
             if len(block.groups[0].payload.text) <= SAMPLE_BYTES
         ]

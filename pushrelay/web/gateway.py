@@ -26,6 +26,7 @@ from pushrelay.web.authentication import Authentication
 from pushrelay.web.authorisation import require_known, require_right
 from pushrelay.web.bodies import Bodies
 from pushrelay.web.crowd import Crowd
+from pushrelay.web.discovery import Discovery
 from pushrelay.web.elsewhere import redirect, refuse
 from pushrelay.web.errors import HTTPError, forget_frames, limit_of
 from pushrelay.web.exchange import Exchange, Handlers, Headers
@@ -118,6 +119,7 @@ class Gateway:
             **PageActions(settings, relay, chooser, self._flask).handlers,
             "import": Importing(settings, relay).take_over,
             "openapi": show_openapi,
+            "sd": Discovery(settings).show,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),

@@ -12,6 +12,7 @@ from pushrelay.errors import InvalidDuration, InvalidRequest
 from pushrelay.matchers import Selector
 from pushrelay.quoting import quote
 from pushrelay.selector_parser import parse_selector
+from pushrelay.shards import MOST_SHARDS, Shard
 
 MOST_PARAMETERS = 1000
 
@@ -111,17 +112,34 @@ class Parameters:
         value = self.one(name)
         return None if value is None else named_duration(f"parameter {name}", value)
 
-    def number(self, name: str, most: int) -> int | None:
-        """Return the whole number `name`, from 1 to `most`."""
+    def number(self, name: str, most: int, least: int = 1) -> int | None:
+        """Return the whole number `name`, from `least` to `most`."""
         value = self.one(name)
         if value is None:
             return None
-        if not _NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
+        if not _NUMBER.fullmatch(value) or not least <= int(value) <= most:
             raise InvalidRequest(
                 f"the parameter {name} is {quote(value)}; "
-                f"write a whole number from 1 to {most}"
+                f"write a whole number from {least} to {most}"
             )
         return int(value)
+
+    def shards(self) -> int | None:
+        """Return how many shards there are."""
+        return self.number("shards", MOST_SHARDS)
+
+    def shard(self) -> Shard | None:
+        """Return the shard that is asked for."""
+        of = self.shards()
+        if of is None and not self.all("shard"):
+            return None
+        number = self.number("shard", (of or MOST_SHARDS) - 1, least=0)
+        if of is None or number is None:
+            raise InvalidRequest(
+                "shard and shards go together: write shard=0&shards=4 for the first of "
+                "four"
+            )
+        return Shard(number, of)
 
     def choice(self, name: str, kinds: type[Choice]) -> Choice | None:
         """Return which of `kinds` the value of `name` is."""

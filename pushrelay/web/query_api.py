@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from pushrelay import __version__
+from pushrelay.commit import commit
 from pushrelay.exposition.evidence import HELP, NANOSECONDS
 from pushrelay.exposition.floats import format_go_value
 from pushrelay.exposition.native_histogram import NativeBucket, native_buckets_of
@@ -178,6 +179,6 @@ def _build_information() -> dict[str, str]:
         "buildDate": "",
         "buildUser": "",
         "goVersion": f"python{platform.python_version()}",
-        "revision": "",
+        "revision": commit(),
         "version": __version__,
     }

@@ -142,6 +142,7 @@ class Router:
             _route("api/v1/status", Right.READ, ("GET",), "/status"),
             _route("api/v1/metrics", Right.READ, ("GET",), "/metrics"),
             _route("openapi", Right.READ, ("GET",), "/openapi.json"),
+            _route("sd", Right.SCRAPE, ("GET",), "/sd"),
             _route("groups", Right.READ, ("GET",), "/groups"),
             _route("push_groups", Right.PUSH, ("POST", "PUT"), "/groups"),
             _route("delete_groups", Right.ADMIN, ("DELETE",), "/groups"),
@@ -217,7 +218,7 @@ _PART_OF_JOB = re.compile("/jobs(?:@base64)?/.+/(?:expectation|pause)", re.S | r
 _PART = re.compile("/(?:expectation|pause)$")
 
 _READ_ONLY_FOR_OTHERS = re.compile(
-    r"/(?:groups|jobs|jobs@base64|runs|ping|admin/import|openapi\.json)(?:/.*)?",
+    r"/(?:groups|jobs|jobs@base64|runs|ping|sd|admin/import|openapi\.json)(?:/.*)?",
     re.S | re.I,
 )
 """Paths of the API that pages of other origins may read and not change. What the

@@ -39,7 +39,10 @@ class Scraping:
         self, expositions: SharedExpositions, exchange: Exchange, _rest: str
     ) -> None:
         format_ = negotiate(exchange.header("accept"))
+        shard = exchange.parameters.shard() if exchange.query else None
         exposition = await expositions.get(format_)
+        if shard is not None:
+            exposition = await self._streamer.run(exposition.of, shard)
         if exchange.query:
             exposition = await self._chosen(exposition, exchange.parameters)
         if (grant := exchange.identity.grant).is_bounded:

@@ -82,7 +82,7 @@ def test_all_states_are_known() -> None:
     assert {*_COLOURS} > _WRONG
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["docs/getting-started.md", "docs/cli.md"])
 def test_the_example_in_the_docs_is_such_a_table(page: str) -> None:
     day = 86400
     failure = {"finished_at": NOW - 60, "outcome": "failure"}
@@ -98,9 +98,9 @@ def test_the_example_in_the_docs_is_such_a_table(page: str) -> None:
         job("sync", "overdue", last_run=success, next_expected=NOW - 7200),
         job("new-report", "never ran", last_run=None, next_expected=NOW + 60),
     ]
-    shown = {"README.md": jobs[:3], "docs/cli.md": jobs}[page]
+    shown = {"docs/getting-started.md": jobs[:3], "docs/cli.md": jobs}[page]
     lines = [click.unstyle(line) for line in _table(shown, NOW * 10**9, None)]
-    assert "```\n" + "\n".join(lines) + "\n```" in (REPOSITORY / page).read_text()
+    assert "```text\n" + "\n".join(lines) + "\n```" in (REPOSITORY / page).read_text()
 
 
 def test_the_table() -> None:

@@ -50,5 +50,5 @@ def test_the_schedules_are_those_of_the_lines() -> None:
 def test_the_example_is_what_becomes_of_a_crontab() -> None:
     _, _, section = (CRON / "README.md").read_text().partition("## All of a crontab")
     section = section.partition("\n## ")[0]
-    before, after = re.findall(r"\n\n```\n(.*?)```", section, re.DOTALL)
+    before, after = re.findall(r"\n\n```crontab\n(.*?)```", section, re.DOTALL)
     assert adopt(before) == (after, [])

@@ -58,7 +58,7 @@ def test_the_unit_can_do_little(name: str, most: int, directory: Path) -> None:
 @pytest.mark.parametrize("kind", ["socket", "service"])
 def test_what_the_page_adds_to_the_unit_is_taken(kind: str, directory: Path) -> None:
     page = (UNITS / "README.md").read_text()
-    added = rf"^```\n(\[{kind.title()}\]\n.*?)^```$"
+    added = rf"^```ini\n(\[{kind.title()}\]\n.*?)^```$"
     [text] = re.findall(added, page, re.MULTILINE | re.DOTALL)
     dropped = directory / f"pushrelay.{kind}.d"
     dropped.mkdir()

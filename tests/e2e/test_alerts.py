@@ -1,7 +1,8 @@
-"""What becomes of alerts when jobs die: the rules of docs/freshness.md in a real
-Prometheus, with seconds for hours.
+"""What becomes of alerts when jobs die: the rules of contrib/prometheus on pushes, and
+the examples of docs/freshness.md, in a real Prometheus, with seconds for hours.
 
-All jobs die at the same moment. Prometheus is asked when all is over, about moments.
+All jobs die at the same moment, those of a stock Pushgateway too, which is scraped
+beside the relay. Prometheus is asked when all is over, about moments.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from doc_examples import example_in
+from doc_examples import ROOT, example_in
 from prometheus_process import Prometheus, require_prometheus
-from relay_process import RelayProcess, StartRelay
+from promtool import together
+from relay_process import PushgatewayProcess, RelayProcess, StartRelay
 
 pytestmark = pytest.mark.system
 
@@ -32,25 +34,39 @@ match = 'job=~"pods-.*"'
 stale_after = "{STALE_AFTER}s"
 on_stale = "forget"
 [[jobs]]
-match = 'job!="steady"'
+match = 'job!~"steady|plain"'
 stale_after = "{STALE_AFTER}s"
 """
+SHIPPED = ROOT / "contrib/prometheus"
 RULES = (
-    example_in("docs/freshness.md", "yaml")
+    together(
+        (SHIPPED / "groups.rules.yml").read_text(),
+        (SHIPPED / "relay.rules.yml").read_text(),
+        (SHIPPED / "pushgateway.rules.yml").read_text(),
+        example_in("docs/freshness.md", "yaml"),
+    )
     .replace("26 * 3600", str(SILENCE))
     .replace("3600", str(SILENCE))
 )
+PUSHGATEWAY = """
+  - job_name: pushgateway
+    honor_labels: true
+    static_configs: [{{targets: ["{address}"]}}]
+"""
 
 
 @dataclass(frozen=True)
 class Story:
     """What happened when, in Unix seconds, and the Prometheus that saw it.
 
-    pushed_at: all jobs push for the last time. stale_at: the groups go stale. ended_at:
-    jobs are retired, and groups deleted. over_at: long after that.
+    relay, stock: the addresses of a relay and a Pushgateway. pushed_at: all jobs push
+    for the last time. stale_at: the groups go stale. ended_at: jobs are retired, and
+    groups deleted. over_at: long after that.
     """
 
     prometheus: Prometheus
+    relay: str
+    stock: str
     pushed_at: float
     stale_at: float
     ended_at: float
@@ -72,20 +88,25 @@ def story(
     start_relay: StartRelay, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Story]:
     require_prometheus()
+    if PushgatewayProcess.executable is None:
+        pytest.skip("there is no prometheus-pushgateway")
     directory = tmp_path_factory.mktemp("alerts")
     rules = directory / "rules.toml"
     rules.write_text(JOB_RULES)
     relay = start_relay(f"--config.file={rules}")
-    with Prometheus(directory, relay, rules=RULES) as prometheus:
+    with (
+        PushgatewayProcess(directory) as stock,
+        Prometheus(
+            directory,
+            relay,
+            rules=RULES,
+            scraping=PUSHGATEWAY.format(address=stock.address),
+        ) as prometheus,
+    ):
         prometheus.wait_for("pushrelay_build_info")
+        prometheus.wait_for('pushgateway_build_info{job="pushgateway"}')
         pushed_at = time.time()
-        for path in (
-            "backup",
-            "deleted",
-            "pods-retired/instance/1",
-            "pods-deleted/instance/1",
-        ):
-            assert relay.put(f"/metrics/job/{path}", body(pushed_at)).status == 200
+        push_for_the_last_time(relay, stock, pushed_at)
         push_until(relay, pushed_at + STALE_AFTER + 4)
         [(_, stale_at)] = prometheus.query(
             'pushrelay_group_stale_timestamp_seconds{job="backup"}'
@@ -97,7 +118,27 @@ def story(
         for path in ("deleted", "pods-deleted/instance/1"):
             assert relay.delete(f"/metrics/job/{path}").status == 202
         push_until(relay, ended_at + SEEN + 0.5)
-        yield Story(prometheus, pushed_at, stale_at, ended_at, time.time())
+        addresses = relay.address, stock.address
+        yield Story(prometheus, *addresses, pushed_at, stale_at, ended_at, time.time())
+
+
+def push_for_the_last_time(
+    relay: RelayProcess, stock: PushgatewayProcess, now: float
+) -> None:
+    """Let all jobs push; some are refused."""
+    for path in (
+        "backup",
+        "plain",
+        "deleted",
+        "pods-retired/instance/1",
+        "pods-deleted/instance/1",
+    ):
+        assert relay.put(f"/metrics/job/{path}", body(now)).status == 200
+    assert stock.put("/metrics/job/stock", body(now)).status == 200
+    unlike = "# TYPE backup_failed counter\nbackup_failed 1\n"
+    assert stock.put("/metrics/job/unlike", unlike).status == 400
+    for each in (relay, stock):
+        assert each.put("/metrics/job/unreadable", "no metrics").status == 400
 
 
 def body(last_success: float) -> str:
@@ -134,11 +175,18 @@ def test_the_age_of_the_last_push_grows_on(story: Story) -> None:
 
 
 # freshness.md: 3, 11
-@pytest.mark.parametrize("alert", ["JobSilent", "BackupWithoutSuccess"])
-def test_alerts_on_absence_go_on(story: Story, alert: str) -> None:
+@pytest.mark.parametrize(
+    ("alert", "job"),
+    [
+        ("BackupSilent", "backup"),
+        ("BackupWithoutSuccess", "backup"),
+        ("JobSilent", "plain"),
+    ],
+)
+def test_alerts_on_absence_go_on(story: Story, alert: str, job: str) -> None:
     since = story.pushed_at + SILENCE
-    assert not story.fires(alert, "backup", since - 0.1)
-    assert story.always_fires(alert, "backup", since + SEEN, story.ended_at)
+    assert not story.fires(alert, job, since - 0.1)
+    assert story.always_fires(alert, job, since + SEEN, story.ended_at)
 
 
 # freshness.md: 12
@@ -179,7 +227,7 @@ def test_all_alerts_of_a_retired_job_end(story: Story, job: str) -> None:
 
 # freshness.md: 16
 def test_a_deletion_by_hand_ends_the_alerts_of_a_dead_job(story: Story) -> None:
-    assert story.fires("JobSilent", "deleted", story.ended_at)
+    assert story.fires("BackupWithoutSuccess", "deleted", story.ended_at)
     query = 'ALERTS{job="deleted"}'
     assert not story.prometheus.query(query, story.ended_at + SEEN)
 
@@ -196,6 +244,35 @@ def test_a_job_that_is_well_has_no_alerts(story: Story) -> None:
     assert story.prometheus.query('steady_rows{job="steady"}', story.over_at)
     query = 'count_over_time(ALERTS{job="steady"}[5m])'
     assert not story.prometheus.query(query, story.over_at)
+
+
+@pytest.mark.parametrize(
+    ("alert", "job"),
+    [
+        ("PushgatewayJobSilent", "stock"),
+        ("PushgatewayLastPushRefused", "unlike"),
+        # The same series of a relay.
+        ("PushgatewayJobSilent", "plain"),
+    ],
+)
+def test_alerts_are_on_what_a_stock_pushgateway_shows(
+    story: Story, alert: str, job: str
+) -> None:
+    since = story.pushed_at + SILENCE + SEEN
+    assert not story.fires(alert, job, story.pushed_at)
+    assert story.always_fires(alert, job, since, story.over_at)
+
+
+@pytest.mark.parametrize(
+    ("alert", "server"), [("Pushrelay", "relay"), ("Pushgateway", "stock")]
+)
+def test_the_first_push_that_is_refused_is_told(
+    story: Story, alert: str, server: str
+) -> None:
+    instance = getattr(story, server)
+    query = f'ALERTS{{alertname="{alert}RefusesPushes",instance="{instance}"}}'
+    assert not story.prometheus.query(query, story.pushed_at)
+    assert story.prometheus.query(query, story.pushed_at + SEEN)
 
 
 def test_prometheus_has_nothing_to_complain_about(story: Story) -> None:

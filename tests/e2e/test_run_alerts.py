@@ -103,9 +103,10 @@ def test_an_alert_on_an_overdue_job_begins_and_ends(day: Day) -> None:
 
 
 # runs.md: 19
-def test_a_job_that_never_ran_is_overdue(day: Day) -> None:
+def test_an_alert_on_a_job_that_never_ran_goes_on(day: Day) -> None:
     for at in (day.began_at + SEEN, day.back_at, day.over_at):
-        assert day.fires("JobOverdue", "never", at)
+        assert day.fires("JobNeverRan", "never", at)
+        assert not day.fires("JobOverdue", "never", at)
 
 
 # runs.md: 10

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pushrelay import __version__
+from pushrelay.commit import commit
 from pushrelay.exposition.escaping import Escaping
 from pushrelay.exposition.text_renderer import render_series
 from pushrelay.model import Histogram, MetricFamily, MetricType
@@ -230,6 +231,7 @@ def test_the_build_is_named_under_both_names() -> None:
     telemetry = Telemetry()
     for name in ("pushrelay_build_info", "pushgateway_build_info"):
         [line] = samples(telemetry, name)
+        assert f'revision="{commit()}"' in line
         assert f'version="{__version__}"' in line
         assert line.endswith(" 1")
     labels = [

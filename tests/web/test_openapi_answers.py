@@ -284,9 +284,11 @@ def test_all_is_wiped(full: InProcessRelay) -> None:
 @on_loop
 async def test_who_may_not_is_answered(tmp_path: Path) -> None:
     async with guarded(tmp_path) as relay:
-        weak = await relay.token(Right.SCRAPE)
-        for number, operation in enumerate(OPERATIONS.values()):
+        scraper = await relay.token(Right.SCRAPE)
+        pusher = await relay.token(Right.PUSH)
+        for number, (name, operation) in enumerate(OPERATIONS.items()):
             target = operation.target(id=new_id(), job="eA")
+            weak = pusher if name == "GET /sd" else scraper
             for token, status in (("", 401), ("x", 401), (weak, 403)):
                 answer = await relay.ask(
                     *(operation.method, target, token),

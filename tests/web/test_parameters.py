@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pushrelay.errors import InvalidRequest
+from pushrelay.shards import Shard
 from pushrelay.web.parameters import MOST_MATCHERS, MOST_PARAMETERS, Parameters
 
 
@@ -47,6 +48,42 @@ def test_durations_are_nanoseconds() -> None:
     assert Parameters("").duration("older_than") is None
     with pytest.raises(InvalidRequest, match="soon"):
         Parameters("older_than=soon").duration("older_than")
+
+
+@pytest.mark.parametrize(
+    ("query", "shard"),
+    [
+        ("", None),
+        ("shard=0&shards=1", Shard(0, 1)),
+        ("shards=4&shard=3", Shard(3, 4)),
+        ("shard=999&shards=1000", Shard(999, 1000)),
+    ],
+)
+def test_a_shard_is_named_by_its_number_and_how_many_there_are(
+    query: str, shard: Shard | None
+) -> None:
+    assert Parameters(query).shard() == shard
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("shard=1", "go together: write shard=0&shards=4 for the first"),
+        ("shards=4", "go together: write shard=0&shards=4 for the first"),
+        ("shard=0&shards=0", 'shards is "0"; write a whole number from 1 to 1000$'),
+        ("shard=0&shards=1001", 'is "1001"; write a whole number from 1 to 1000$'),
+        ("shard=0&shards=two", 'is "two"; write a whole number from 1 to 1000$'),
+        ("shard=4&shards=4", 'shard is "4"; write a whole number from 0 to 3$'),
+        ("shard=-1&shards=4", 'shard is "-1"; write a whole number from 0 to 3$'),
+        ("shard=&shards=4", 'shard is ""; write a whole number from 0 to 3$'),
+        ("shard=1000", 'is "1000"; write a whole number from 0 to 999$'),
+        ("shard=0&shard=1&shards=4", "shard is given more than once"),
+        ("shard=0&shards=4&shards=4", "shards is given more than once"),
+    ],
+)
+def test_what_names_no_shard_is_refused(query: str, told: str) -> None:
+    with pytest.raises(InvalidRequest, match=told):
+        Parameters(query).shard()
 
 
 def test_selectors_are_all_values_of_match() -> None:

@@ -10,6 +10,7 @@ from builders import group_of, key_of
 from flask.testing import FlaskClient
 from flask_clients import flask_client
 
+from pushrelay.commit import commit
 from pushrelay.config import Limits, Settings
 from pushrelay.exposition import metrics_pb2 as pb
 from pushrelay.exposition.protobuf_parser import metrics_of
@@ -234,6 +235,7 @@ def test_the_status_tells_build_flags_and_start() -> None:
         "version",
     ]
     assert all(isinstance(value, str) for value in build.values())
+    assert build["revision"] == commit()
 
 
 @pytest.mark.parametrize(

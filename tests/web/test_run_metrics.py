@@ -7,7 +7,7 @@ import time
 import pytest
 from compat.exposition_page import value
 from relay_process import HTTPClient, RelayProcess, StartRelay
-from run_http import finish, job_of, new_id, report, run_of
+from run_http import finish, job_of, new_id, report, run_of, start
 
 
 def test_the_metrics_of_a_run_are_pushed_to_its_group(relay: HTTPClient) -> None:
@@ -20,6 +20,15 @@ def test_the_metrics_of_a_run_are_pushed_to_its_group(relay: HTTPClient) -> None
     assert value(page, "other", job="nightly", instance="i") == 1
     pushed = value(page, "push_time_seconds", job="nightly", instance="i")
     assert pushed < end["finished_at"]
+
+
+def test_a_job_may_push_while_it_runs(relay: HTTPClient) -> None:
+    report(relay, start("working"))
+    for rows in (1, 2):
+        assert relay.post("/metrics/job/working", f"rows {rows}\n").status == 200
+        page = relay.page()
+        assert value(page, "rows", job="working") == rows
+        assert value(page, "pushrelay_job_running", job="working") == 1
 
 
 def test_a_run_without_metrics_makes_no_group(relay: HTTPClient) -> None:

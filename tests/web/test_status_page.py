@@ -15,7 +15,7 @@ from promtool import needs_promtool
 from relay_process import HTTPClient, RelayProcess, StartRelay
 from run_http import finish, send
 
-from pushrelay import __version__
+from pushrelay.commit import version
 
 BROKEN = 'x{a="<b>'
 
@@ -38,7 +38,9 @@ def test_the_relay_says_what_it_is_and_how_it_was_started(
     relay = start_relay("--log.level=warn")
     page = shown(relay, "/status")
     told = parts_of(page)["This relay"]
-    assert re.fullmatch(rf"Version {__version__} Up for \d+ s Started 20.* UTC", told)
+    assert re.fullmatch(
+        rf"Version {re.escape(version())} Up for \d+ s Started 20.* UTC", told
+    )
     assert "<code>--log.level</code></th><td><code>warn</code>" in page
     assert f"sqlite:///{relay.database}" in page
 

@@ -128,13 +128,15 @@ def test_a_relay_that_accepts_no_connection_delays_nothing(tmp_path: Path) -> No
 
 
 # exec.md: 10
+@pytest.mark.parametrize("soon", [SOON, "--report-timeout=0"])
 def test_a_relay_that_is_silent_delays_nothing(
-    front: Front, executor: Executor
+    soon: str, front: Front, executor: Executor
 ) -> None:
     front.fault = silent
     began = time.monotonic()
-    assert executor.run(SOON, *FAILING).returncode == 7
+    assert executor.run(soon, *FAILING).returncode == 7
     assert time.monotonic() - began < TOO_LONG
+    assert executor.spooled("sh") == ["finished"]
 
 
 def test_an_end_that_is_long_on_its_way_is_kept_meanwhile(

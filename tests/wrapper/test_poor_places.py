@@ -124,6 +124,7 @@ def test_what_the_command_used_is_reported(tmp_path: Path) -> None:
     # Our own is not in it: we import about as much as that takes.
     assert 0.3 <= usage["user_seconds"] + usage["system_seconds"] < 30
     assert usage["max_rss_bytes"] > 1_000_000
+    assert usage["block_reads"] >= 0 <= usage["block_writes"]
 
 
 @pytest.mark.parametrize("step", [-3600.0, -0.001, 0.0, 3600.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from pushrelay import __version__
+from pushrelay.commit import version
 from pushrelay.exposition.evidence import NANOSECONDS
 from pushrelay.web.pages import examples
 from pushrelay.web.pages.layout import (
@@ -40,7 +40,7 @@ def status() -> Response:
     return show(
         "status.html",
         now=moment(relay.now()),
-        version=__version__,
+        version=version(),
         started_at=moment(round(relay.telemetry.started_at * NANOSECONDS)),
         flags=the_settings().flags,
         store=facts,

@@ -1,4 +1,5 @@
-"""The HAProxy of docs/scaling.md before two shards: a job is always on the same one."""
+"""The HAProxy of docs/scaling.md before two databases: a job is always in the same
+one."""
 
 from __future__ import annotations
 
@@ -29,25 +30,26 @@ pytestmark = [
     pytest.mark.skipif(HAPROXY is None, reason="there is no haproxy"),
 ]
 
-Shards = list[RelayProcess]
+Relays = list[RelayProcess]
 
 
 @pytest.fixture(scope="module")
-def shards(start_relay: StartRelay) -> Shards:
+def relays(start_relay: StartRelay) -> Relays:
+    """A relay of each database."""
     return [start_relay(), start_relay()]
 
 
 @pytest.fixture(scope="module")
 def proxy(
-    shards: Shards, tmp_path_factory: pytest.TempPathFactory
+    relays: Relays, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HTTPClient]:
     directory = tmp_path_factory.mktemp("haproxy")
     client = HTTPClient("127.0.0.1", free_port())
     text = example_in("docs/scaling.md", "haproxy")
     text = text.replace(" :9091\n", f" {client.address}\n")
     for number in range(1, 5):
-        shard = shards[(number - 1) // 2]
-        text = text.replace(f" relay-{number}:9091 ", f" {shard.address} ")
+        relay = relays[(number - 1) // 2]
+        text = text.replace(f" relay-{number}:9091 ", f" {relay.address} ")
     (directory / "haproxy.cfg").write_text(text)
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
@@ -86,50 +88,50 @@ def base64_path(job: str) -> str:
     return f"/metrics/job@base64/{urlsafe_b64encode(job.encode()).decode()}"
 
 
-def jobs_of(shard: RelayProcess) -> set[str]:
-    return {key["job"] for key in shard.grouping_keys()}
+def jobs_of(relay: RelayProcess) -> set[str]:
+    return {key["job"] for key in relay.grouping_keys()}
 
 
-def test_a_job_is_on_one_shard_however_its_name_is_written(
-    proxy: HTTPClient, shards: Shards
+def test_a_job_is_in_one_database_however_its_name_is_written(
+    proxy: HTTPClient, relays: Relays
 ) -> None:
     for job in JOBS:
         path = base64_path(job) if "/" in job else plain_path(job)
         assert proxy.put(path, "x 1\n").status == 200
         assert proxy.post(f"{base64_path(job)}/instance/b", "x 1\n").status == 200
-    one, other = map(jobs_of, shards)
+    one, other = map(jobs_of, relays)
     assert one | other == set(JOBS)
     assert one.isdisjoint(other)
     assert one
     assert other
-    for shard in shards:
-        assert len(shard.grouping_keys()) == 2 * len(jobs_of(shard))
+    for relay in relays:
+        assert len(relay.grouping_keys()) == 2 * len(jobs_of(relay))
 
 
 def test_pings_and_retirements_go_where_the_job_is(
-    proxy: HTTPClient, shards: Shards
+    proxy: HTTPClient, relays: Relays
 ) -> None:
     for job in JOBS:
         proxy.put(base64_path(job), "x 1\n")
         ping = f"/api/v1/ping?job={quote(job, safe='')}&status=success"
         assert proxy.post(ping).status == 200
-    for shard in shards:
+    for relay in relays:
         ran = set(
             re.findall(
                 r'^pushrelay_job_last_success_timestamp_seconds\{.*job="(.*?)"',
-                shard.page(),
+                relay.page(),
                 re.M,
             )
         )
-        assert ran == jobs_of(shard)
+        assert ran == jobs_of(relay)
     for job in JOBS:
         if "/" not in job:
             assert proxy.delete(f"/api/v1/jobs/{quote(job, safe='')}").status < 300
-    assert jobs_of(shards[0]) | jobs_of(shards[1]) == {"a/b"}
+    assert jobs_of(relays[0]) | jobs_of(relays[1]) == {"a/b"}
 
 
 def test_what_names_no_job_is_refused(proxy: HTTPClient) -> None:
     for path in ("/metrics", "/", "/api/v1/groups", "/api/v1/runs"):
         response = proxy.get(path)
         assert response.status == 404
-        assert "ask a shard" in response.text
+        assert "ask a relay" in response.text
