@@ -23,7 +23,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-board bench-exec \
-	bench-replicas bench-shards bench-attacks torture screenshots docs lock lowest sbom fuzz clients
+	bench-replicas bench-shards bench-attacks torture demo screenshots docs lock lowest sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,9 @@ bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 
 torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
+
+demo: $(VENV)/installed-dev ## let jobs fail among Prometheus and Alertmanager, until Ctrl-C
+	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/demo.py
 
 screenshots: $(VENV)/installed-dev ## take the pictures of the pages in docs/images
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/screenshots.py $(ARGS)
