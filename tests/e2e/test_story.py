@@ -177,7 +177,7 @@ def do_badly(neighbours: Neighbours) -> list[subprocess.Popen[bytes]]:
 
 
 def do_well(neighbours: Neighbours) -> None:
-    """Let all jobs succeed that have an alert which ends by that, and one be retired."""
+    """Let all jobs succeed that have an alert which ends by that; retire another."""
     for job in {job for _, job in ENDING} - {"retired"}:
         neighbours.jobs.start(job, "true", "--every=1h")
     data_of(neighbours.relay.delete("/api/v1/jobs/retired"))
