@@ -92,8 +92,10 @@ class PrometheusProcess:
         return result
 
     def wait_for(self, promql: str, *, present: bool = True) -> None:
-        """Wait until `promql` gives something, or nothing any more. The first scrape comes
-        some six seconds after the start."""
+        """Wait until `promql` gives something, or nothing any more.
+
+        The first scrape comes some six seconds after the start.
+        """
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
