@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,10 @@ from pushrelay.cli.main import cli
 from pushrelay.commit import checked_out, version
 from setup import commit_of
 
-pytestmark = pytest.mark.system
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not shutil.which("git"), reason="git is not installed"),
+]
 
 NAMED = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
