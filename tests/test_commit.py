@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -61,7 +62,13 @@ def worktree(root: Path) -> Path:
     return root.parent / "beside"
 
 
-@pytest.mark.parametrize("change", [as_it_is, packed, detached, worktree])
+def no_text(root: Path) -> Path:
+    place = root.parent / os.fsdecode(b"\xff")
+    shutil.move(root, place)
+    return worktree(place)
+
+
+@pytest.mark.parametrize("change", [as_it_is, packed, detached, worktree, no_text])
 def test_the_commit_of_a_checkout_is_that_of_git(
     root: Path, change: Callable[[Path], Path]
 ) -> None:
