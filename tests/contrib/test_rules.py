@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ RUNBOOKS = (DOCS / "runbooks.md").read_text()
 ANNOTATIONS = {"summary", "description", "runbook_url"}
 
 
+@cache
 def read(path: Path) -> Any:
     return YAML(typ="safe").load(path)
 
