@@ -52,8 +52,8 @@ def changed(path: Path, changes: Mapping[str, str]) -> str:
 
 
 def hurried_rules(text: str, wait: int) -> str:
-    """Return rules that wait for so many seconds, in place of minutes."""
-    return re.sub(r"\bfor: \w+", f"for: {wait}s", text)
+    """Return rules that wait for so many seconds, in place of minutes and hours."""
+    return re.sub(r"\b(for|interval): \w+", rf"\1: {wait}s", text)
 
 
 def hurried_routing(url: str) -> str:
