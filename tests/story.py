@@ -162,7 +162,7 @@ class Neighbours:
         self.alertmanager = Alertmanager(directory, hurried_routing(self.webhook.url))
         self.relay.port = usable(ports.relay)
         self.alertmanager.port = usable(ports.alertmanager)
-        self._port = usable(ports.prometheus)
+        self._ports = ports
         self._end = ExitStack()
 
     def __enter__(self) -> Neighbours:
@@ -182,8 +182,8 @@ class Neighbours:
     def watch(self) -> PrometheusProcess:
         """Start Prometheus; its first scrape comes some six seconds later."""
         # It asks for its targets at once, and then not again for a minute.
-        scraping = self._scraping()
-        prometheus = PrometheusProcess(self.directory, scraping, port=self._port)
+        scraping, port = self._scraping(), usable(self._ports.prometheus)
+        prometheus = PrometheusProcess(self.directory, scraping, port=port)
         return self._end.enter_context(prometheus)
 
     def _scraping(self) -> str:

@@ -4,21 +4,19 @@ tested both ways, tells where its runbook is, and has one."""
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from doc_examples import DOCS, ROOT
 from promtool import needs_promtool
 from ruamel.yaml import YAML
 
-from pushrelay.cli.main import cli
 from pushrelay.config import OWN_METRICS_PATH
 
 HERE = ROOT / "contrib/prometheus"
@@ -29,6 +27,7 @@ RUNBOOKS = (DOCS / "runbooks.md").read_text()
 ANNOTATIONS = {"summary", "description", "runbook_url"}
 
 
+@cache
 def read(path: Path) -> Any:
     return YAML(typ="safe").load(path)
 
@@ -143,32 +142,6 @@ def test_a_runbook_has_all_that_one_looks_for_at_night(name: str) -> None:
     assert section.startswith(f"\n`{severity}`. ")
     for word in ("First", "Usual causes", "Ends", "On purpose"):
         assert f"\n- **{word}**: " in section, word
-
-
-def commands() -> Iterator[list[str]]:
-    """Yield the words of each call of pushrelay in the runbooks."""
-    for line in re.findall(
-        r"`(pushrelay .*?)`|^(pushrelay .*)$", RUNBOOKS, re.MULTILINE
-    ):
-        yield shlex.split("".join(line), comments=True)[1:]
-
-
-def test_runbooks_call_commands_and_options_that_there_are() -> None:
-    calls = list(commands())
-    assert len(calls) > 40
-    for words in calls:
-        command: click.Command = cli
-        while words and isinstance(command, click.Group):
-            context = click.Context(command)
-            found = command.get_command(context, words[0])
-            if found is None and command.name == "runs":
-                words.insert(0, "list")  # what may be left out
-                found = command.get_command(context, "list")
-            assert found is not None, words
-            command, words = found, words[1:]
-        options = {name for option in command.params for name in option.opts}
-        used = {word.partition("=")[0] for word in words if word.startswith("--")}
-        assert used <= options, words
 
 
 def expected_alerts() -> Iterator[tuple[str, list[dict[str, Any]]]]:
