@@ -30,7 +30,7 @@ def _doors(
 _required = option(
     "--auth.required/--no-auth.required",
     "auth_required",
-    help="Ask everybody who they are, even without --auth.token-file and without users "
+    help="Authenticate all clients, even without --auth.token-file and without users "
     "in --web.config.file.",
 )
 _token_file = option(
@@ -38,8 +38,8 @@ _token_file = option(
     "auth_token_file",
     default="",
     metavar="FILE",
-    help="Tokens beside those of the database, in TOML. Everybody is asked who they "
-    "are then. Read again when it changes.",
+    help="Tokens in addition to those in the database, in TOML. All clients are then "
+    "authenticated. Read again when it changes.",
 )
 _anonymous = option(
     "--auth.anonymous",
@@ -47,8 +47,8 @@ _anonymous = option(
     default=",".join(Settings().auth_anonymous),
     callback=_doors,
     metavar="RIGHTS",
-    help="What may be done without saying who one is, where others are asked: any of "
-    "push, scrape, read, admin and health, with commas between them.",
+    help="What clients may do without authentication where it is otherwise needed: any "
+    "of push, scrape, read, admin and health, separated by commas.",
 )
 
 

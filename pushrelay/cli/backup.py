@@ -16,11 +16,11 @@ from pushrelay.store.backup import back_up, write_backup
 @database_url
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 def backup(file: str, database_url: str) -> None:
-    """Back the database up into FILE; - stands for standard output.
+    """Back up the database into FILE. "-" means standard output.
 
-    Relays may go on serving it: the backup has one moment of it. An earlier backup in
-    FILE is replaced when this one is whole, and `pushrelay restore` reads it, for any
-    kind of database.
+    Relays may keep running: the backup is a snapshot. It replaces an earlier backup in
+    FILE once it is complete, and `pushrelay restore` can restore it into any kind of
+    database.
     """
     with existing_database(database_url) as database:
         if file == "-":

@@ -22,8 +22,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="A file with TLS, users, headers and the rate of requests, as for serve.",
 )
 def check_config(file: Path | None, web_config_file: Path | None) -> None:
-    """Check a file of job rules, a web configuration file, or both. Exit with 1 if
-    there is anything wrong in them."""
+    """Check job rules, a web configuration file, or both.
+
+    Exits with 1 if anything in them is wrong.
+    """
     if file is None and web_config_file is None:
         raise click.UsageError(
             "give a file of job rules, or --web.config.file, or both"

@@ -23,9 +23,9 @@ _SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the script that makes SHELL complete commands and options of pushrelay.
+    """Print a script for completion in a shell.
 
-    bash must be 4.4 or newer.
+    It completes commands and options of pushrelay. bash must be 4.4 or newer.
     """
     program = context.find_root().command
     made = _SHELLS[shell](program, {}, "pushrelay", VARIABLE)

@@ -23,14 +23,14 @@ from pushrelay.cli.options import plain_option
     "--pushrelay",
     "program",
     metavar="PATH",
-    help="What stands for pushrelay in the lines; else it, or its path where cron "
-    "would not find it.",
+    help="What to write for pushrelay in the lines. By default that, or its path if "
+    "cron would not find it.",
 )
 def crontab(file: str, system: bool, program: str | None) -> None:
-    """Print the crontab FILE with each command behind `pushrelay exec`.
+    """Put `pushrelay exec` in front of a crontab's commands.
 
-    Without FILE, or with "-", it is read from standard input. What needs a look is told
-    on standard error; lines that are not understood stay as they are.
+    Prints the result. Without FILE, or with "-", it reads standard input. Warnings go
+    to standard error; lines that are not understood stay as they are.
     """
     if file == "-" and sys.stdin.isatty():
         raise click.UsageError("give a file, or call: crontab -l | pushrelay crontab")

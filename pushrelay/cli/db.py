@@ -12,7 +12,7 @@ from pushrelay.store.check import Check
 
 @click.group()
 def db() -> None:
-    """Look after the schema of the database."""
+    """Upgrade and check the database."""
 
 
 @db.command()
@@ -38,7 +38,7 @@ def current(database_url: str) -> None:
 @database_url
 @click.pass_context
 def check(context: click.Context, database_url: str) -> None:
-    """Look for what is wrong in the database; exit with 1 if anything is.
+    """Check the database. Exits with 1 if anything is wrong.
 
     Relays may go on serving it. Nothing is changed: each line says what is wrong where,
     and what to do.

@@ -63,15 +63,15 @@ def _declared(option: Option) -> click.Option:
     shell_complete=complete_command,
 )
 def exec_(command: tuple[str, ...], **values: Any) -> None:
-    """Run COMMAND as it would run without this, and report how it went.
+    """Run COMMAND, and report how it went.
 
-    Put `pushrelay exec --` before the command in a line of a crontab, and the relay
-    knows when the job ran, how it ended and what it took. The command keeps its
-    arguments, environment, input, output, terminal, signals and exit status, and never
-    waits for the relay.
+    Put `pushrelay exec --` in front of the command in a crontab, and the relay knows
+    when the job ran, how it ended and what it used. The command keeps its arguments,
+    environment, input, output, terminal, signals and exit status, and never waits for
+    the relay.
 
     Exit status: the command's; 124 or 137 after --timeout; 126 or 127 if the command
-    cannot be run; 75 with --lock fail or --require-report; 125 for a wrong call, and if
+    cannot be run; 75 with --lock fail or --require-report; 125 for a wrong call, or if
     the file of --lock cannot be used.
     """
     given = {name: value for name, value in values.items() if value not in (None, ())}

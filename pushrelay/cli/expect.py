@@ -30,38 +30,40 @@ _FIELD = r"\bexpectation\.([a-z_]+)(?=: )"
     metavar="EXPRESSION",
     help="A calendar expression of systemd, as in 'Mon..Fri 03:00'.",
 )
-@plain_option("--every", metavar="DURATION", help="So long after each start, as in 1h.")
 @plain_option(
-    "--tz", metavar="ZONE", help="The time zone, as in Europe/Berlin; else UTC."
+    "--every", metavar="DURATION", help="How long after each start, as in 1h."
+)
+@plain_option(
+    "--tz", metavar="ZONE", help="The time zone, as in Europe/Berlin; UTC by default."
 )
 @plain_option(
     "--grace",
     metavar="DURATION",
-    help="How late a run may start before the job is overdue; else 5m.",
+    help="How late a run may start before the job is overdue; 5m by default.",
 )
 @plain_option(
     "--max-runtime",
     metavar="DURATION",
-    help="After so long, a run that has not finished counts as abandoned.",
+    help="How long a run may take before it counts as abandoned.",
 )
 @plain_option(
     "--min-interval",
     metavar="DURATION",
-    help="A run that starts sooner after the one before is counted as early.",
+    help="A run that starts sooner than this after the one before counts as early.",
 )
 @plain_option(
-    "--per-instance", is_flag=True, help="Each instance must run, and not just any."
+    "--per-instance", is_flag=True, help="Each instance must run, not just any."
 )
 @plain_option(
-    "--clear", is_flag=True, help="Take back what this command said of the job."
+    "--clear", is_flag=True, help="Take back what this command said about the job."
 )
 def expect(
     job: str, url: str, per_instance: bool, clear: bool, **said: str | None
 ) -> None:
-    """Say when runs of JOB are expected. Also how long they may take.
+    """Say when runs of JOB are expected.
 
-    This replaces all that an earlier `pushrelay expect` said of the job, and goes
-    before what the job's own reports and the job rules say.
+    Also how long they may take. This replaces all that an earlier `pushrelay expect`
+    said about the job, and takes precedence over the job's reports and the job rules.
     """
     target = f"{job_target(job)}/expectation"
     document: dict[str, Any] = {

@@ -46,7 +46,7 @@ def groups(
     everything: bool,
     output: str,
 ) -> None:
-    """List the groups of a relay. Shows their state, last push, and what they hold."""
+    """List groups, with their state, last push and content."""
     most = wanted(limit, everything, DEFAULT_LIMIT)
     asked = {
         "match[]": selectors,

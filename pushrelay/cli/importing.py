@@ -31,7 +31,7 @@ _HEADERS = {"Content-Type": "application/x-ndjson"}
 
 @click.group(name="import")
 def importing() -> None:
-    """Take over what another server holds."""
+    """Copy what another server holds."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,9 @@ class Outcome:
 def pushgateway(
     context: click.Context, source: str, url: str, dry_run: bool, output: str
 ) -> None:
-    """Copy all groups of the running Pushgateway at the URL SOURCE, with their times.
+    """Copy all groups of the Pushgateway at the URL SOURCE.
+
+    Their times are copied too.
 
     May be done again and again: a group that is at the relay already and not older is
     skipped. The relay must run with --web.enable-admin-api. Exits with 1 if something

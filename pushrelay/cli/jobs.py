@@ -49,8 +49,8 @@ _NO_JOBS = (
 @plain_option(
     "--check",
     is_flag=True,
-    help="Show only jobs that failed, also if they run again, are overdue or were "
-    "abandoned, and exit with 1 if there are any.",
+    help="Show only jobs that failed (even if they are running again), are overdue or "
+    "were abandoned, and exit with 1 if there are any.",
 )
 @output
 @click.pass_context
@@ -62,8 +62,10 @@ def jobs(
     check: bool,
     output: str,
 ) -> None:
-    """Show how each JOB is, or all jobs. Of each, its state, its last run, and when the
-    next is expected."""
+    """Show the state of jobs.
+
+    For each JOB, or for all: the state, the last run, and when the next is expected.
+    """
     chosen = {state.replace("-", " ") for state in states}
     if check:
         _refuse_sound(chosen)

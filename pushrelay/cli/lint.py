@@ -25,7 +25,7 @@ from pushrelay.lint import lint as lint_body
 )
 @click.pass_context
 def lint(context: click.Context, /, file: str, utf8_names: bool, output: str) -> None:
-    """Check the metrics in FILE, in the text format. "-" is standard input.
+    """Check metrics in the text format. "-" is standard input.
 
     Errors are what a relay would refuse, whatever it holds; warnings are those of
     `promtool check metrics`. Exits with 1 if there are errors, else with 0.

@@ -63,7 +63,7 @@ database_url = option(
     "database_url",
     default="sqlite:///data/pushrelay.db",
     metavar="URL",
-    help="Where groups are stored: sqlite:///FILE, relative to the working directory, "
+    help="The database: sqlite:///FILE, relative to the working directory, "
     "or postgresql://USER:PASSWORD@HOST/DATABASE.",
 )
 
@@ -77,17 +77,17 @@ utf8_names = option(
 LIMIT_HELP = {
     "body_bytes": "Largest body of a push, decompressed.",
     "series": "Most series in one push.",
-    "groups": "Most groups in one push to many.",
+    "groups": "Most groups in one push to several.",
     "labels": "Most labels of a series.",
     "label_value_bytes": "Longest value of a label.",
     "target_bytes": "Longest path and query of a request.",
     "idle_seconds": "Longest wait for a request's next byte.",
     "request_seconds": "Longest wait for a whole request, or for its answer's end.",
     "write_seconds": "Longest wait for the database to take a push.",
-    "requests": "Most requests that are served at once; as many scrapes beside them.",
+    "requests": "Most requests that are served at once, plus as many scrapes.",
     "connections": "Most open connections; idle ones are closed to make room.",
     "slow_readers": "Most answers that wait for their clients to read on.",
-    "incoming_bytes": "Most memory for requests on their way, of all clients.",
+    "incoming_bytes": "Most memory for incoming requests of all clients.",
     "queued_writes": "Most writes that wait for the database.",
     "queued_bytes": "Most bytes of series in writes that wait for the database.",
     "stored_groups": "Most groups that are stored.",
@@ -95,8 +95,8 @@ LIMIT_HELP = {
     "stored_bytes": "Most bytes that the text of all groups takes together.",
     "job_groups": "Most groups of a job.",
     "job_series": "Most series that the groups of a job have together.",
-    "database_bytes": "Largest database to which something new is added.",
-    "run_output_bytes": "Bytes of each output of a run that are kept, of its end.",
+    "database_bytes": "Size of the database from which on nothing new is added.",
+    "run_output_bytes": "Bytes that are kept from the end of each output of a run.",
 }
 
 

@@ -48,7 +48,7 @@ def how_many(what: str, default: int) -> Callable[[Decorated], Decorated]:
         "--limit",
         type=click.IntRange(min=1),
         metavar="N",
-        help=f"Show so many {what} at most. By default {default}.",
+        help=f"Show at most so many {what}. By default {default}.",
     )
     everything = plain_option(
         "--all", "everything", is_flag=True, help=f"Show all {what}."

@@ -20,10 +20,10 @@ from pushrelay.errors import InvalidDuration
 @plain_option(
     "--until",
     metavar="TIME",
-    help="Expect nothing before: 2026-11-26, '2026-11-26 03:00' or Unix seconds.",
+    help="When the pause ends: 2026-11-26, '2026-11-26 03:00' or Unix seconds.",
 )
 @plain_option(
-    "--for", "span", metavar="DURATION", help="Expect nothing for so long, as in 2h."
+    "--for", "span", metavar="DURATION", help="How long to expect nothing, as in 2h."
 )
 def pause(job: str, url: str, until: str | None, span: str | None) -> None:
     """Expect no runs of JOB for a while.

@@ -34,7 +34,7 @@ from pushrelay.errors import RelayRefused
 @plain_option(
     "--stale-after",
     metavar="DURATION",
-    help="How long the pushed values hold, as in 26h; then they are withheld from "
+    help="How long the pushed values are valid, as in 26h; then they are withheld from "
     "scrapes.",
 )
 @plain_option(
@@ -42,9 +42,7 @@ from pushrelay.errors import RelayRefused
     metavar="KEY",
     help="A name for this push. Pushed again under the same name, it counts once.",
 )
-@plain_option(
-    "--allow-empty", is_flag=True, help="Push also if there is nothing to read."
-)
+@plain_option("--allow-empty", is_flag=True, help="Push even if the input is empty.")
 @dry_run
 def push(
     file: BinaryIO,
@@ -57,9 +55,9 @@ def push(
     allow_empty: bool,
     dry_run: bool,
 ) -> None:
-    """Push the metrics in FILE, in the text format, to one group.
+    """Push metrics in the text format to one group.
 
-    Without FILE, or with "-", they are read from standard input.
+    They are in FILE. Without it, or with "-", they come from standard input.
     """
     key = grouping_key(job, labels)
     asked = {

@@ -79,7 +79,7 @@ dry_run = plain_option(
     "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
 )
 
-yes = plain_option("--yes", is_flag=True, help="Do it without being asked.")
+yes = plain_option("--yes", is_flag=True, help="Do not ask.")
 
 
 def _in_braces(
@@ -98,13 +98,13 @@ match = plain_option(
     callback=_in_braces,
     metavar="SELECTOR",
     help='Groups whose labels match, as in \'{job=~"a.*",instance="b"}\'; given more '
-    "than once, groups that match any.",
+    "than once, groups that match any of them.",
 )
 
 older_than = plain_option(
     "--older-than",
     metavar="DURATION",
-    help="Groups without a push, accepted or refused, for so long, as in 7d.",
+    help="Groups that had no push, accepted or refused, for this long, as in 7d.",
 )
 
 

@@ -23,10 +23,10 @@ from pushrelay.store.restore import restore as restore_database
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 def restore(file: str, database_url: str, replace: bool) -> None:
-    """Let the database have what FILE has, a backup; - stands for standard input.
+    """Restore the backup in FILE. "-" means standard input.
 
-    All of it is restored, or nothing. Relays may go on serving the database, and show
-    what is restored from then on. Tables are made, and a file is, where there are none.
+    All of it is restored, or nothing. Relays may keep running, and show what was
+    restored from then on. Missing tables are created, and so is a missing file.
     """
     with database_at(database_url) as database, _opened(file) as backup:
         restored = restore_database(database, backup, replace=replace)

@@ -55,7 +55,7 @@ def runs() -> None:
 @plain_option(
     "--state",
     type=click.Choice(list(OUTCOME_COLOURS)),
-    help="Runs that ended like this, that still run, or that were abandoned.",
+    help="Runs with this outcome, that are still running, or that were abandoned.",
 )
 @plain_option(
     "--since",
@@ -103,19 +103,19 @@ def list_(
     "--last",
     "job",
     metavar="JOB",
-    help="Instead of an ID: the run of this job that was the last to start.",
+    help="Instead of an ID: the last run of this job to start.",
 )
 @plain_option(
     "--state",
     type=click.Choice(list(OUTCOME_COLOURS)),
-    help="With --last: of those that ended like this, that still run, or that were "
-    "abandoned.",
+    help="With --last: the last run with this outcome, that is still running, or that "
+    "was abandoned.",
 )
 @output
 def show_one(
     id_: str | None, url: str, job: str | None, state: str | None, output: str
 ) -> None:
-    """Show all that is known of the run with this ID, or of the last run of a job.
+    """Show a run by its ID, or the last run of a job.
 
     The first digits of an ID are enough, 4 or more, if no other run has them.
     """

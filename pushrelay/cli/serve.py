@@ -59,8 +59,9 @@ log = logging.getLogger("pushrelay")
     "own_metrics",
     type=click.Choice(["auto", "on", "off"]),
     default="auto",
-    help="Whether the metrics of this process are on the page of --web.telemetry-path, "
-    "too, and not only at /-/metrics. auto: unless the database is on a server.",
+    help="Whether the page of --web.telemetry-path also has the metrics of this "
+    "process, which are always at /-/metrics. auto: unless the database is on a "
+    "server.",
 )
 @option(
     "--web.external-url",
@@ -81,27 +82,28 @@ log = logging.getLogger("pushrelay")
     "trusted_proxies",
     default="",
     metavar="CIDR,...",
-    help="Networks of proxies whose X-Forwarded-For, -Proto and -Host count; `unix` is "
-    "who comes by a Unix socket. Nobody by default.",
+    help="Networks of proxies whose X-Forwarded-For, -Proto and -Host count; `unix` "
+    "means peers on a Unix socket. None by default.",
 )
 @option(
     "--web.enable-lifecycle/--no-web.enable-lifecycle",
     "enable_lifecycle",
-    help="Let clients end the process by PUT or POST /-/quit, and have --config.file "
-    "read again by /-/reload.",
+    help="Let clients end the process with PUT or POST /-/quit, and have --config.file "
+    "and --auth.token-file read again with /-/reload.",
 )
 @option(
     "--web.enable-admin-api/--no-web.enable-admin-api",
     "enable_admin_api",
-    help="Let clients delete all groups by PUT /api/v1/admin/wipe, and import groups.",
+    help="Let clients delete all groups with PUT /api/v1/admin/wipe, and import "
+    "groups.",
 )
 @option(
     "--web.config.file",
     "web_config_file",
     default="",
     metavar="FILE",
-    help="TLS, users, headers and the rate of requests, in YAML, as servers of "
-    "Prometheus have it. Read again when it changes.",
+    help="TLS, users, headers and the rate of requests, in YAML, as for other servers "
+    "of Prometheus. Read again when it changes.",
 )
 @utf8_names
 @option(
@@ -133,8 +135,8 @@ log = logging.getLogger("pushrelay")
     multiple=True,
     default=list(Freshness().timestamp_series),
     metavar="PATTERN",
-    help="Names of gauges and untyped families that are points in time and stay when "
-    "they go stale; may be repeated.",
+    help="Names of gauges and untyped families that are points in time, and are served "
+    "even when stale; may be repeated.",
 )
 @option(
     "--runs.keep",
@@ -142,7 +144,7 @@ log = logging.getLogger("pushrelay")
     type=click.IntRange(min=1),
     default=Settings().runs_keep,
     metavar="N",
-    help="Runs of a job that are kept with their output, the last ones to start.",
+    help="How many runs of a job are kept with their output: the last ones to start.",
 )
 @option(
     "--runs.max-age",
@@ -170,8 +172,8 @@ log = logging.getLogger("pushrelay")
     "log_writes",
     type=click.Choice(["auto", "on", "off"]),
     default="auto",
-    help="Whether each write has a line: who sent it, from where, to which group, with "
-    "what verdict. auto: where everybody is asked who they are.",
+    help="Whether each write is logged: who sent it, from where, to which group, with "
+    "what outcome. auto: where clients are authenticated.",
 )
 @auth_flags
 @limits

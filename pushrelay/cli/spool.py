@@ -39,7 +39,7 @@ _SHOWN = 20
 
 @click.group()
 def spool() -> None:
-    """Look after reports of runs that could not be delivered.
+    """Manage reports of runs that could not be delivered.
 
     They wait in a directory of the user that the jobs ran as: PUSHRELAY_STATE_DIR, or
     pushrelay in XDG_STATE_HOME, ~/.local/state, or else below /var/tmp.
@@ -49,7 +49,7 @@ def spool() -> None:
 @spool.command("list")
 @output
 def list_(output: str) -> None:
-    """List the reports that wait for their relay, and those it refused for good."""
+    """List reports that wait for their relay, or were refused."""
     kept = Spool(state_directories(os.environ))
     waiting, refused = kept.waiting(), kept.refused()
     if output == "json":
@@ -66,12 +66,14 @@ def list_(output: str) -> None:
     "--from",
     "former",
     metavar="URL",
-    help="Deliver what waits for this relay, whose URL was wrong or has changed.",
+    help="Deliver what waits for this URL, which was wrong or has changed.",
 )
 @click.pass_context
 def flush_(context: click.Context, url: str, former: str | None) -> None:
-    """Deliver the reports that wait for the relay, what happened first at first. Those
-    that it refuses for good are kept aside, with its reason."""
+    """Deliver the reports that wait for the relay.
+
+    The oldest go first. Those that it refuses for good are set aside, with the reason.
+    """
     directories = state_directories(os.environ)
     try:
         delivery = Delivery(
@@ -105,8 +107,10 @@ def flush_(context: click.Context, url: str, former: str | None) -> None:
 @dry_run
 @yes
 def discard(url: str | None, everything: bool, dry_run: bool, yes: bool) -> None:
-    """Lose reports that wait for a relay, and those that it refused for good. What they
-    tell of runs is known nowhere else."""
+    """Discard reports that wait for a relay or were refused.
+
+    What they say about runs is recorded nowhere else.
+    """
     if (url is None) is not everything:
         raise click.UsageError("give either --url, a relay, or --all")
     if not dry_run:

@@ -41,18 +41,18 @@ _SECOND = 10**9
 expires_in = plain_option(
     "--expires-in",
     metavar="DURATION",
-    help="It gives nothing any more after so long, as in 90d.",
+    help="How long the token is valid, as in 90d. By default it never expires.",
 )
 expires_at = plain_option(
     "--expires-at",
     metavar="TIME",
-    help="From then on it gives nothing, as in 2027-01-01 or '2027-01-01 03:00'.",
+    help="When the token expires, as in 2027-01-01 or '2027-01-01 03:00'.",
 )
 
 
 @click.group()
 def token() -> None:
-    """Make tokens and revoke them. They are the secrets by which jobs may push."""
+    """Make and revoke tokens, with which clients authenticate."""
 
 
 @token.command()
@@ -79,7 +79,7 @@ def token() -> None:
 @plain_option(
     "--offline",
     is_flag=True,
-    help="For a file of tokens: touch no database, and write the file's part to "
+    help="For a file of tokens: touch no database, and write the entry for the file to "
     "standard error.",
 )
 def create(
@@ -91,7 +91,7 @@ def create(
     offline: bool,
     **expiry: str | None,
 ) -> None:
-    """Make a token NAME. It is shown this once, on standard output."""
+    """Make a token NAME. It is shown only once, on standard output."""
     new = new_text()
     made = Token(
         new.id,
@@ -117,7 +117,7 @@ def create(
 @database_url
 @output
 def list_(database_url: str, output: str) -> None:
-    """List tokens. Shows what they may do and when they were used, but no secret."""
+    """List tokens, with their rights and last use, but no secrets."""
     with _database(database_url) as (database, now):
         found = list_tokens(database)
     if output == "json":
@@ -151,7 +151,7 @@ def revoke(name: str, database_url: str) -> None:
     "--keep-old",
     default="0",
     metavar="DURATION",
-    help="For so long, the secret that it had is good, too, as in 24h.",
+    help="How long the old secret stays valid too, as in 24h.",
 )
 @expires_in
 @expires_at

@@ -138,8 +138,8 @@ TABLE = (
         "instance",
         "NAME",
         any_text,
-        "The label instance; this host's name by default. Empty for a job that is of "
-        "no host.",
+        "The label instance; this host's name by default. Empty for a job that belongs "
+        "to no host.",
     ),
     Option(
         "label",
@@ -168,7 +168,7 @@ TABLE = (
         "hide-token",
         "",
         None,
-        "Take PUSHRELAY_TOKEN out of the command's environment.",
+        "Remove PUSHRELAY_TOKEN from the command's environment.",
         default=False,
     ),
     Option("schedule", "CRON", text, "When it should run, as a cron line."),
@@ -176,14 +176,14 @@ TABLE = (
         "on-calendar",
         "EXPRESSION",
         text,
-        "When it should run, as a systemd timer has.",
+        "When it should run, as in a systemd timer.",
     ),
     Option("every", "DURATION", written_duration, "How often it should run, as in 1h."),
     Option(
         "grace",
         "DURATION",
         written_duration,
-        "How much later it may begin; 5m at first.",
+        "How late it may begin; 5m by default.",
     ),
     Option(
         "tz",
@@ -207,22 +207,22 @@ TABLE = (
         "timeout",
         "DURATION",
         time_limit,
-        "End the command and all it started, by SIGTERM, after so long. The exit "
-        "status is 124 then.",
+        "How long the command may run; then it and all it started get SIGTERM, and the "
+        "exit status is 124.",
     ),
     Option(
         "kill-after",
         "DURATION",
         duration,
         "How much later SIGKILL follows, with --timeout and --reap; 10s by default. "
-        "The exit status is 137 then.",
+        "The exit status is then 137.",
         default=10 * _SECOND,
     ),
     Option(
         "reap",
         "wait|kill",
         one_of("wait", "kill"),
-        "Of processes that the command leaves behind: wait for them, or end them.",
+        "Wait for processes that the command leaves behind, or end them.",
     ),
     Option(
         "lock",
@@ -231,33 +231,34 @@ TABLE = (
         "Run only one at a time on this host. If one runs: skip this run (exit status "
         "0), wait for its turn, or fail (exit status 75).",
     ),
-    Option("lock-file", "FILE", text, "The file to lock; one of the job's by default."),
+    Option("lock-file", "FILE", text, "The file to lock; by default one for the job."),
     Option(
         "retries",
         "N",
         retries,
-        "Run it up to so many times again if it fails.",
+        "How many times to run it again if it fails.",
         default=0,
     ),
     Option(
         "retry-delay",
         "DURATION",
         duration,
-        "How long to wait before; 10s by default.",
+        "How long to wait before a retry; 10s by default.",
         default=10 * _SECOND,
     ),
     Option(
         "jitter",
         "DURATION",
         duration,
-        "Wait a random time up to this before it runs.",
+        "Wait a random time, up to this long, before it runs.",
         default=0,
     ),
     Option(
         "success-codes",
         "CODES",
         exit_codes,
-        "Exit codes that are a success, as in 0,3-5. The exit status stays what it is.",
+        "Exit codes that count as success, as in 0,3-5. The exit status does not "
+        "change.",
         default=frozenset({0}),
     ),
     Option(

@@ -64,7 +64,7 @@ def spool(state: dict[str, str]) -> Spool:
 
 def test_the_example_in_the_docs_is_such_a_list() -> None:
     page = (REPOSITORY / "docs/cli.md").read_text()
-    example = page.partition("```\nHAPPENED")[2].partition("```")[0]
+    example = page.partition("```text\nHAPPENED")[2].partition("```")[0]
     at = 1795575641.0  # 2026-11-25 03:00:41
     relay = "http://relay.example.org:9091"
     waiting = [
