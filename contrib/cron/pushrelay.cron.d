@@ -6,7 +6,7 @@ PUSHRELAY_URL=http://relay.example.org:9091
 
 # Sends reports of root's jobs that did not reach the relay when they were due. Each
 # `pushrelay exec` does so for its user; this is for jobs that seldom run.
-*/5 * * * * root pushrelay spool flush
+*/5 * * * * root pushrelay spool flush >/dev/null
 
 # Jobs name the user that they run as before the command.
 0 3 * * * root pushrelay exec --schedule '0 3 * * *' --grace 30m -- backup --all
