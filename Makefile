@@ -10,8 +10,8 @@ PINNED := $(PIP) --require-hashes --no-deps --no-build-isolation
 OURS := $(PIP) --no-deps --no-build-isolation -e .
 PIN := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command 'make lock'
-# Much of their time tests wait for other processes. Those that take long come early.
-WORKERS := $(shell expr $$(nproc) + 1)
+# Much of their time tests wait for other processes; tests/conftest.py says what comes first.
+WORKERS := $(shell expr $$(nproc) + 2)
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 LOWEST := build/lowest
 # Tests that start relays and commands and talk to them.
@@ -23,7 +23,7 @@ SHELL_SCRIPTS := .ci/run $(wildcard contrib/cron/*.sh)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast check lint fix bench bench-scale bench-many bench-runs bench-board bench-exec \
-	bench-replicas bench-shards bench-attacks torture screenshots docs lock lowest sbom fuzz clients
+	bench-replicas bench-shards bench-attacks torture demo screenshots docs lock lowest sbom fuzz clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -88,6 +88,9 @@ bench-exec: $(VENV)/installed-dev ## measure what pushrelay exec costs a job
 
 torture: $(VENV)/installed-dev ## load relays under faults for ten minutes, and check all they did
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python -m torture $(ARGS)
+
+demo: $(VENV)/installed-dev ## let jobs fail among Prometheus and Alertmanager, until Ctrl-C
+	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/demo.py
 
 screenshots: $(VENV)/installed-dev ## take the pictures of the pages in docs/images
 	@PYTHONPATH=.:tests:tests/compat $(BIN)/python tests/screenshots.py $(ARGS)

@@ -254,7 +254,7 @@ def scrape_layers(relay: Relay, groups: int) -> dict[str, float]:
         with ledger.entry("snapshot"):
             snapshot = relay._view.snapshot()
         with ledger.entry("own metrics and order of families"):
-            own = relay._own_families(snapshot, True)
+            own = relay._figures.families(snapshot, is_newest=True)
             page = Exposition(snapshot, own, format_)
         with ledger.entry("compress and join, one group changed"):
             b"".join(page.gzip_chunks())

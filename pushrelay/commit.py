@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def checked_out(root: Path) -> str:
     it in the files it always did. Needs no git, which may not be installed here."""
     try:
         git = _git_directory(root)
-        head = (git / "HEAD").read_text().strip()
+        head = _read(git / "HEAD")
         if not head.startswith("ref: "):
             return head
         return _tip(_common_directory(git), head.removeprefix("ref: "))
@@ -46,18 +47,23 @@ def _git_directory(root: Path) -> Path:
     if git.is_dir():
         return git
     # A worktree: one line that says where the directory is.
-    return root / git.read_text().strip().removeprefix("gitdir: ")
+    return root / _read(git).removeprefix("gitdir: ")
 
 
 def _common_directory(git: Path) -> Path:
     """Return where the branches of all worktrees are."""
     told = git / "commondir"
-    return git / told.read_text().strip() if told.exists() else git
+    return git / _read(told) if told.exists() else git
 
 
 def _tip(git: Path, branch: str) -> str:
     loose = git / branch
     if loose.exists():
-        return loose.read_text().strip()
-    packed = (git / "packed-refs").read_text().splitlines()
+        return _read(loose)
+    packed = _read(git / "packed-refs").splitlines()
     return next((line.split()[0] for line in packed if line.endswith(f" {branch}")), "")
+
+
+def _read(path: Path) -> str:
+    """Return what is in a file; paths and branches need not be text."""
+    return os.fsdecode(path.read_bytes()).strip()

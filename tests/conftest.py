@@ -41,6 +41,25 @@ settings.register_profile(
 ON_EACH_KIND = re.compile(r"tests/(store/.*|test_(relay|janitor).*)\.py")
 """The tests of what is on top of a database, each run for every kind of them."""
 
+LONGEST = (
+    "tests/faults/test_bounds.py",
+    "tests/torture/test_torture.py",
+    "tests/faults/test_kill.py",
+    "tests/faults/test_slow_clients.py",
+    "tests/faults/test_random_history.py",
+    "tests/web/test_server.py",
+    "tests/test_templates.py",
+    "tests/packaging/test_wheel.py",
+)
+"""Files that take more than half a minute; those of tests/browser are early anyhow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest: of the processes that share the tests, none is to be left
+    with one of these in the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(_path_of(item), len(LONGEST)))
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests that have a directory, and so may have a database, for each kind."""
@@ -55,11 +74,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _kinds_of(test: pytest.Function) -> tuple[str, ...]:
     if test.get_closest_marker("postgres"):
         return (POSTGRESQL,)
-    path = test.path.relative_to(test.config.rootpath).as_posix()
     is_on_each = (
-        ON_EACH_KIND.fullmatch(path) and "tmp_path_factory" in test.fixturenames
+        ON_EACH_KIND.fullmatch(_path_of(test))
+        and "tmp_path_factory" in test.fixturenames
     )
     return KINDS if is_on_each and not test.get_closest_marker("sqlite") else (SQLITE,)
+
+
+def _path_of(test: pytest.Item) -> str:
+    return test.path.relative_to(test.config.rootpath).as_posix()
 
 
 @pytest.fixture(scope="session")
@@ -147,6 +170,15 @@ def start_relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartRelay
             return relay
 
         yield start
+
+
+@pytest.fixture
+def unmeasured(no_cover: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test and its children run without coverage, which doubles what relays take
+    under load; what they run is measured in other tests. The mark `no_cover` is enough
+    for what stays in this process, where it is four times as much."""
+    # What measures this process sets it again after each test that it leaves out.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture

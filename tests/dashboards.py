@@ -20,7 +20,7 @@ FILES = tuple(sorted((GRAFANA / "dashboards").glob("*.json")))
 
 _SPECIAL = re.compile(r"[\\$^*{}\[\]+?.()|]")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
-_LOOKUP = re.compile(r"(label_values|query_result)\((.*)\)", re.DOTALL)
+_LOOKUP = re.compile(r"(label_values|query_result)\((.*)\)")  # all in one line
 
 SCRAPE_JOBS = ["pushrelay", "pushrelay-replicas"]
 """The jobs that scrape relays, as the examples of configurations name them."""
@@ -72,6 +72,7 @@ def chosen(seconds: int = 15, /, **more: str | list[str]) -> Chosen:
         "__range": f"{seconds}s",
         "job": ".*",
         "instance": ".*",
+        "shown": ".*",
         "scrape": SCRAPE_JOBS,
         **more,
     }

@@ -50,9 +50,14 @@ def blocks(page: str, *languages: str) -> Iterator[Block]:
             yield Block(page, line, found[2], textwrap.dedent(found[3]))
 
 
+def without_blocks(text: str) -> str:
+    """Return the text of a page without its blocks of code."""
+    return _BLOCK.sub("", text)
+
+
 def without_code(text: str) -> str:
     """Return the text of a page without what it shows as code."""
-    return re.sub(r"(`+).+?\1", "", _BLOCK.sub("", text))
+    return re.sub(r"(`+).+?\1", "", without_blocks(text))
 
 
 def example_in(page: str, language: str) -> str:

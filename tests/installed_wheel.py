@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relay_process import free_port
-
-START_DEADLINE = 20.0
+from waiting import DEADLINE
 
 
 def make_venv(directory: Path) -> tuple[str | Path, ...]:
@@ -46,14 +45,14 @@ def serve(commands: Path, directory: Path) -> Iterator[str]:
         wait_until_ready(address, process)
         yield address
         process.send_signal(signal.SIGTERM)
-        assert process.wait(START_DEADLINE) == 0
+        assert process.wait(DEADLINE) == 0
     finally:
         process.kill()
         process.wait()
 
 
 def wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_DEADLINE
+    deadline = time.monotonic() + DEADLINE
     while True:
         try:
             with urllib.request.urlopen(f"http://{address}/-/ready"):

@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import pytest
 from relay_process import HTTPClient, free_port
+from waiting import DEADLINE
 
 PROMETHEUS = shutil.which("prometheus")
-START_DEADLINE = 30.0  # the first scrape comes some six seconds after the start
 
 CONFIGURATION = """
 global: {{scrape_interval: 1s, evaluation_interval: 1s}}
@@ -86,14 +86,17 @@ class PrometheusProcess:
     def _asked(self, endpoint: str, **parameters: str) -> list[dict[str, Any]]:
         query = urllib.parse.urlencode(parameters)
         url = f"http://{self.address}/api/v1/{endpoint}?{query}"
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=DEADLINE) as response:
             answer = json.load(response)
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
     def wait_for(self, promql: str, *, present: bool = True) -> None:
-        """Wait until `promql` gives something, or nothing any more."""
-        deadline = time.monotonic() + START_DEADLINE
+        """Wait until `promql` gives something, or nothing any more.
+
+        The first scrape comes some six seconds after the start.
+        """
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:

@@ -235,6 +235,7 @@ def is_timestamp(name: str) -> bool:
 
 
 @pytest.mark.system
+@pytest.mark.no_cover
 @settings(max_examples=500)
 @given(pushes)
 def test_sequences_of_pushes(sequence: list[tuple[Mode, State]]) -> None:

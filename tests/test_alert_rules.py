@@ -68,8 +68,8 @@ FIRING: Firing = {
     ("GroupStale", "broken"): [(10, HOURS)],
     ("LastPushRefused", "broken"): [(10, HOURS)],
     # A new pod every six hours; none since 48.
-    ("EphemeralJobWithoutGroups", "pods"): [(48.5, RETIRED_AT)],
-    ("EphemeralJobSilent", "pods"): [(49.25, RETIRED_AT)],
+    ("EphemeralJobWithoutGroups", "pods"): [(48.5, 77.5)],
+    ("EphemeralJobSilent", "pods"): [(74.25, RETIRED_AT)],
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,10 @@ from pushrelay.cli.main import cli
 from pushrelay.commit import checked_out, version
 from setup import commit_of
 
-pytestmark = pytest.mark.system
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not shutil.which("git"), reason="git is not installed"),
+]
 
 NAMED = ("-c", "user.name=x", "-c", "user.email=x@example.org")
 
@@ -57,7 +62,13 @@ def worktree(root: Path) -> Path:
     return root.parent / "beside"
 
 
-@pytest.mark.parametrize("change", [as_it_is, packed, detached, worktree])
+def no_text(root: Path) -> Path:
+    place = root.parent / os.fsdecode(b"\xff")
+    shutil.move(root, place)
+    return worktree(place)
+
+
+@pytest.mark.parametrize("change", [as_it_is, packed, detached, worktree, no_text])
 def test_the_commit_of_a_checkout_is_that_of_git(
     root: Path, change: Callable[[Path], Path]
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
-from doc_examples import Block, blocks, pages
+from doc_examples import Block, blocks, example_in, pages
 from promtool import accepted, needs_promtool
 
 from pushrelay.cli.main import cli
@@ -132,3 +132,23 @@ def test_every_expression_of_promql_is_one(tmp_path: Path) -> None:
     ]
     assert lines
     assert accepted(lines, tmp_path) == lines
+
+
+@pytest.mark.system
+@needs_promtool
+@pytest.mark.parametrize(
+    ("page", "kind"),
+    [
+        ("README.md", "config"),
+        ("docs/getting-started.md", "config"),
+        ("docs/operations.md", "config"),
+        ("docs/freshness.md", "rules"),
+    ],
+)
+def test_prometheus_accepts_the_examples(page: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "example.yml"
+    file.write_text(example_in(page, "yaml"))
+    done = subprocess.run(
+        ["promtool", "check", kind, file], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -5,17 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from doc_examples import DOCS, ROOT, code_words, example_in, table
-from promtool import needs_promtool
+from doc_examples import DOCS, ROOT, code_words, table
 from relay_process import StartRelay
 
 from pushrelay.aggregation import Mode
@@ -304,23 +301,3 @@ def test_every_numbered_sentence_has_a_test(name: str) -> None:
     sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     notes = re.findall(rf"^# {name}: (.*)$", "\n".join(sources), re.MULTILINE)
     assert {int(number) for note in notes for number in note.split(", ")} == {*numbers}
-
-
-@pytest.mark.system
-@needs_promtool
-@pytest.mark.parametrize(
-    ("page", "kind"),
-    [
-        ("README.md", "config"),
-        ("docs/getting-started.md", "config"),
-        ("docs/operations.md", "config"),
-        ("docs/freshness.md", "rules"),
-    ],
-)
-def test_prometheus_accepts_the_examples(page: str, kind: str, tmp_path: Path) -> None:
-    file = tmp_path / "example.yml"
-    file.write_text(example_in(page, "yaml"))
-    done = subprocess.run(
-        ["promtool", "check", kind, file], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from doc_examples import DOCS
 from docs.generate import generated, with_flags
 from docs.manual import contexts_below, filled
 from pushrelay.cli.main import cli
+
+needs_groff = pytest.mark.skipif(
+    not shutil.which("groff"), reason="groff is not installed"
+)
 
 PAGE = """# Flags
 
@@ -75,6 +80,7 @@ def shown() -> str:
 
 
 @pytest.mark.system
+@needs_groff
 def test_the_manual_page_shows_all_commands_and_options(shown: str) -> None:
     _, *parts = re.split(r"(?<=\S )(?=pushrelay [a-z -]+ pushrelay )", shown)
     contexts = list(contexts_below(click.Context(cli, info_name="pushrelay")))
@@ -90,6 +96,7 @@ def test_the_manual_page_shows_all_commands_and_options(shown: str) -> None:
 
 
 @pytest.mark.system
+@needs_groff
 def test_the_text_of_a_manual_page_is_no_language_of_its_own(tmp_path: Path) -> None:
     strange = [".so x", "'x'", "`~^\\fB-- \\n(.x", "\\", "..."]
     page = tmp_path / "x.1"

@@ -254,6 +254,7 @@ def own_line(page: str, name: str) -> str:
 
 
 @pytest.mark.system
+@pytest.mark.no_cover
 def test_it_shows_what_a_new_relay_shows_whatever_happened(
     tmp_path: Path, database_kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def _starts(runs: list[Run]) -> list[Run]:
     return [replace(run, end=None) for run in runs]
 
 
+@pytest.mark.no_cover
 @settings(max_examples=25)
 @given(_runs(), st.data())
 def test_any_order_of_reports_comes_to_the_same_and_no_counter_ever_falls(

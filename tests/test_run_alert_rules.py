@@ -111,8 +111,8 @@ FIRING: Firing = {
     ("JobFailed", "skips"): [(75.5, 147.5)],
     ("JobFailed", "killed"): [(99.5, 123.5)],
     ("JobKilled", "killed"): [(99.5, 100.5)],
-    # Three days after the last success.
-    ("JobNoSuccess", "stuck"): [(123.75, HOURS)],
+    # Three days and an hour after the last success.
+    ("JobNoSuccess", "stuck"): [(124.75, HOURS)],
     ("JobTakesLong", "stuck"): [(76.25, HOURS)],
     ("JobClockAhead", "ahead"): [(75, 78)],
     ("JobTakesLong", "slow"): [(148.25, 150)],

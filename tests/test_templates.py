@@ -297,6 +297,7 @@ def test_what_cannot_be_kept_is_not_made_for_each_push(
     assert len(made) == len(templates._FIRST_MARKS)
 
 
+@pytest.mark.no_cover
 def test_series_that_never_come_again_are_not_remembered() -> None:
     known = reader()
     for n in range(20_000):
@@ -305,6 +306,7 @@ def test_series_that_never_come_again_are_not_remembered() -> None:
     assert known.templates.seen <= template_memo.SEEN
 
 
+@pytest.mark.no_cover
 def test_templates_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_memo, "MEMO_BYTES", 100_000)
     known = reader()
@@ -319,6 +321,7 @@ def test_templates_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch) -> 
     assert read(known, body.replace("%d", "7")).payload.likeness is not None
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("line", ["f%d_%d ", 'x{l="%d %d 🦆"} '])
 def test_templates_take_about_what_they_say(line: str) -> None:
     known = reader()

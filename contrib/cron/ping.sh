@@ -15,11 +15,12 @@
 #   pushrelay_ping nightly $?
 #
 # PUSHRELAY_URL names the relay, by default http://localhost:9091. One that is down
-# costs at most 10 s and a line on stderr.
+# costs at most 10 s and a line on stderr. One that asks for a token gets that of the file
+# that PUSHRELAY_TOKEN_FILE names, or else that of PUSHRELAY_TOKEN.
 
 # The bodies are subshells, so that no variable and no option of the caller changes.
 pushrelay_ping() (
-    set +eu -f
+    set +eux -f
     if [ $# -lt 2 ]; then
         echo "pushrelay_ping: give a job, and start, success, fail or an exit code" >&2
         exit 0
@@ -35,9 +36,17 @@ pushrelay_ping() (
         shift
     done
     url=${PUSHRELAY_URL:-http://localhost:9091}
-    # The URL, which may hold a password, comes by standard input: command lines are
-    # no secrets.
-    answer=$(printf 'url = "%s/api/v1/ping"\n' "${url%/}" |
+    token=${PUSHRELAY_TOKEN:-}
+    if [ -n "${PUSHRELAY_TOKEN_FILE:-}" ] && ! token=$(cat "$PUSHRELAY_TOKEN_FILE" 2>&1); then
+        printf 'pushrelay_ping: %s: not reported: %s\n' "$job" "$token" >&2
+        exit 0
+    fi
+    # The token, and the URL, which may hold a password, come by standard input: command
+    # lines are no secrets.
+    answer=$({
+        printf 'url = "%s/api/v1/ping"\n' "${url%/}"
+        [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"
+    } |
         curl --config - --silent --show-error --max-time 10 --write-out '\n%{http_code}' \
             --data-urlencode "job=$job" --data-urlencode "$outcome" "$@" 2>&1)
     case $answer in

@@ -27,7 +27,11 @@ def existing_database(url: str) -> Iterator[Database]:
     """Do so with one that must be there."""
     with database_at(url) as database:
         if not database.exists():
-            raise click.ClickException(f"there is no database {database.name}")
+            raise click.ClickException(
+                f"there is no database {database.name}; name that of the relay by "
+                "--database.url or PUSHRELAY_DATABASE_URL, or make a new one by "
+                "`pushrelay db upgrade`"
+            )
         yield database
 
 

@@ -41,9 +41,7 @@ class Block:
     alone.
     """
 
-    __slots__ = (
-        *("derived", "groups", "keys", "name", "of_keys", "series", "utf8_names"),
-    )
+    __slots__ = ("derived", "groups", "keys", "name", "of_keys", "series", "utf8_names")
 
     def __init__(
         self,

@@ -197,3 +197,6 @@ def test_times_are_in_the_readers_zone_and_in_utc_on_hover(
         assert f":{minutes:02}:{moment[17:19]}" in time.inner_text()
         # The browser has its older name.
         assert "Times are in Asia/Kat" in visitor.text
+    with Visitor(browser, timezone_id="UTC") as visitor:
+        visitor.open(url)
+        assert "Times are in UTC." in visitor.text

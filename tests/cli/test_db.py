@@ -42,6 +42,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         result = run(command, database)
         assert result.exit_code == 1
         assert f"there is no database {database}" in result.output
+        assert "--database.url or PUSHRELAY_DATABASE_URL" in result.output
     assert not database.exists()
 
 

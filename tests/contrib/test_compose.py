@@ -214,30 +214,6 @@ def test_prometheus_takes_its_configuration_with_all_rules(tmp_path: Path) -> No
     assert done.stdout.count("rules found") == len(rule_files) == len(RULES) - 1
 
 
-@pytest.mark.system
-@pytest.mark.skipif(not shutil.which("amtool"), reason="amtool is not installed")
-def test_alertmanager_takes_its_configuration() -> None:
-    done = subprocess.run(
-        ["amtool", "check-config", HERE / "alertmanager.yml"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_alerts_go_where_alertmanager_is_told_of_them() -> None:
-    route = read("alertmanager.yml")["route"]
-    severities = {
-        rule["labels"]["severity"]
-        for path in RULES
-        for group in YAML(typ="safe").load(path)["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
-    }
-    routed = re.findall(r'severity="(\w+)"', str(route["routes"]))
-    assert {*routed} < severities
-
-
 def test_the_rules_name_metrics_that_there_are() -> None:
     text = " ".join(path.read_text() for path in RULES)
     named = set(re.findall(r"(?<!:)\bpush(?:relay|_time)_\w+\b(?!:)", text))

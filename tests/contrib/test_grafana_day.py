@@ -89,6 +89,14 @@ def test_what_is_chosen_is_what_is_shown(day: Day) -> None:
 
 
 @pytest.mark.system
+def test_the_jobs_shown_over_time_are_those_that_need_attention_most(day: Day) -> None:
+    [shown] = [query for query in ALL_QUERIES if str(query) == "jobs: variable shown"]
+    some = shown.asked(chosen()).replace("topk(30,", "topk(3,")
+    states = [STATES[labels["job"]] for labels, _ in day.now(some)]
+    assert sorted(states) == ["failed", "overdue", "overdue"]
+
+
+@pytest.mark.system
 def test_the_last_run_of_a_job_is_the_one_that_ended_last(day: Day) -> None:
     [code] = [query for query in ALL_QUERIES if str(query) == "jobs: Jobs, E"]
     answers = day.now(code.asked(chosen()))

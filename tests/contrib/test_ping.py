@@ -21,12 +21,12 @@ pytestmark = [
 
 
 def source(
-    url: str, script: str, shell: str = "sh"
+    url: str, script: str, shell: str = "sh", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `script` with the functions, in a shell that is easily upset."""
     return subprocess.run(
         [shell, "-c", f". {SCRIPT}\nset -eu\n{script}"],
-        env={"PATH": "/usr/bin:/bin", "PUSHRELAY_URL": url},
+        env={"PATH": "/usr/bin:/bin", "PUSHRELAY_URL": url, **variables},
         capture_output=True,
         text=True,
         timeout=60,
@@ -97,6 +97,30 @@ def test_a_page_that_is_not_of_a_relay_is_no_success() -> None:
         done = source(server.url, "pushrelay_ping a success")
     assert done.returncode == 0
     assert done.stderr == "pushrelay_ping: a: not reported: * 502\n"
+
+
+def test_a_relay_that_asks_for_a_token_gets_it(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("prt_of_the_file\n")
+    seen: list[str | None] = []
+
+    def answer(asked: Asked) -> Canned:
+        seen.append(asked.headers.get("authorization"))
+        return Canned(200, b"OK\n")
+
+    script = "set -x; pushrelay_ping a 0"
+    with CannedServer(answer) as server:
+        source(server.url, script)
+        source(server.url, script, PUSHRELAY_TOKEN="prt_of_it")
+        both = {"PUSHRELAY_TOKEN": "prt_of_it", "PUSHRELAY_TOKEN_FILE": str(file)}
+        done = source(server.url, script, **both)
+        assert "prt_" not in done.stderr
+        file.unlink()
+        done = source(server.url, "pushrelay_run a false", **both)
+    assert seen == [None, "Bearer prt_of_it", "Bearer prt_of_the_file"]
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 2
+    assert f"not reported: cat: {file}: No such file" in done.stderr
 
 
 def test_a_run_without_a_command_is_an_error() -> None:

@@ -59,13 +59,15 @@ def test_the_unit_can_do_little(name: str, most: int, directory: Path) -> None:
 def test_what_the_page_adds_to_the_unit_is_taken(kind: str, directory: Path) -> None:
     page = (UNITS / "README.md").read_text()
     added = rf"^```ini\n(\[{kind.title()}\]\n.*?)^```$"
-    [text] = re.findall(added, page, re.MULTILINE | re.DOTALL)
+    texts = re.findall(added, page, re.MULTILINE | re.DOTALL)
+    assert texts
     dropped = directory / f"pushrelay.{kind}.d"
-    dropped.mkdir()
-    (dropped / "override.conf").write_text(text)
-    done = verify(directory / f"pushrelay.{kind}")
-    shutil.rmtree(dropped)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for text in texts:
+        dropped.mkdir()
+        (dropped / "override.conf").write_text(text)
+        done = verify(directory / f"pushrelay.{kind}")
+        shutil.rmtree(dropped)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), text
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(".timer")])

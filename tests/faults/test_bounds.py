@@ -21,7 +21,7 @@ from pushrelay.telemetry import Telemetry
 from pushrelay.telemetry.values import SlidingSummary
 from pushrelay.web.gateway import Gateway
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.no_cover]
 
 PUSHES = 20_000
 SETTLED = 5_000

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from relay_process import RelayProcess
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("unmeasured")]
 
 ROUNDS = 20
 PUSHERS = 8

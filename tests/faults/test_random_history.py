@@ -39,7 +39,7 @@ from sound import check_sound_at
 
 from pushrelay.exposition.escaping import Escaping
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("unmeasured")]
 
 OPERATIONS = int(os.environ.get("PUSHRELAY_TEST_OPERATIONS", "2000"))
 RESTART_AFTER = 5

@@ -9,8 +9,6 @@ import sys
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from relay_process import REPOSITORY
 
 from requirements.sbom import RUNTIME, licence_of, pins_of
@@ -67,6 +65,10 @@ def bill(text: str) -> dict[str, Any]:
 
 
 def test_the_list_is_of_cyclonedx(text: str) -> None:
+    # It makes 38 grammars at once, in each process that only looks for tests here.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
 

@@ -39,6 +39,14 @@ def test_every_make_command_of_the_page_is_a_target(make_help: str, page: str) -
         assert f"make {command} " in make_help
 
 
+def test_the_page_of_benchmarks_has_each_of_them(make_help: str) -> None:
+    targets = set(re.findall(r"^  make (bench[a-z-]*)", make_help, re.MULTILINE))
+    assert "bench-shards" in targets
+    assert targets == set(
+        re.findall(r"^\| `make (\S+)` ", read("benchmarks/README.md"), re.M)
+    )
+
+
 def test_the_readme_names_its_two_commands() -> None:
     readme = read("README.md")
     assert "make run" in readme

@@ -27,7 +27,10 @@ from installed_wheel import (
 import pushrelay
 from pushrelay.store.migrate import HEAD
 
-pytestmark = pytest.mark.system
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(not shutil.which("git"), reason="git is not installed"),
+]
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = ("alertmanager", "cron", "grafana", "prometheus", "systemd")

@@ -50,6 +50,8 @@ def sweep(commands: list[str], directory: Path) -> list[str]:
     command = [PYTHON, "-c", SWEEP, "--quiet", "--textfile", nowhere, "--"]
     env, text = environment(directory / "state"), "\n".join(commands)
     del env["PUSHRELAY_URL"]
+    # To note what hundreds of processes ran takes several times as long as they do.
+    env.pop("COVERAGE_PROCESS_CONFIG", None)
     options = {"cwd": directory, "preexec_fn": allow_dumps}
     done = run(command, env, input=text.encode(), **options)
     assert done.stderr == b""

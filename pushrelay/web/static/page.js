@@ -50,6 +50,9 @@ function keepTime() {
 
 function tellZone() {
   const { timeZone } = local.resolvedOptions();
+  if (timeZone === "UTC") {
+    return; // as the page says already
+  }
   const others = document.querySelector("svg.chart") ? "those of charts in UTC" : "in UTC on hover";
   document.getElementById("zone").textContent = `Times are in ${timeZone}, ${others}.`;
 }
