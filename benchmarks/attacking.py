@@ -112,10 +112,16 @@ def _pour(
     data: bytes,
     clients: int = 8,
     first: bytes = b"",
+    apart: int = 0,
 ) -> None:
-    """Have some clients send `data` again and again as fast as the server takes it."""
+    """Have some clients send `data` again and again as fast as the server takes it;
+    each begins so many bytes `apart` from the one before."""
     opened = [_Client(port, first) for _ in range(clients)]
-    left = {client: memoryview(data) for client in opened}
+    begins = (number * apart % len(data) for number in range(clients))
+    left = {
+        client: memoryview(data)[begin:]
+        for client, begin in zip(opened, begins, strict=True)
+    }
     while True:
         sockets = {client.socket: client for client in opened}
         readable, writable, _ = select.select(sockets, sockets, [], 1.0)
@@ -175,6 +181,8 @@ _PIPELINED = b"".join(
     for n in range(1000)
 )
 _PAGE = request("GET", "/")
+# Of one length, so that clients can begin with different ones.
+_SHARDS = [request("GET", f"/metrics?shard=1&shards={of:04}") for of in range(2, 1001)]
 _REGEX = request("GET", "/metrics?match[]=%7Bjob%3D~%22(a%7Cb)%2B.*%22%7D")
 
 ATTACKS: dict[str, Attack] = {
@@ -216,5 +224,8 @@ ATTACKS: dict[str, Attack] = {
     "the page asked for, 500 clients": partial(_pour, data=_PAGE, clients=CLIENTS),
     "scrapes with a regular expression, 500 clients": partial(
         _pour, data=_REGEX, clients=CLIENTS
+    ),
+    "shards of changing numbers, 500 clients": partial(
+        _pour, data=b"".join(_SHARDS), clients=CLIENTS, apart=len(_SHARDS[0])
     ),
 }

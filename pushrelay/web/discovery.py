@@ -11,8 +11,11 @@ from pushrelay.quoting import quote
 from pushrelay.web.answers import READ
 from pushrelay.web.exchange import Exchange
 
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-"""A host, perhaps with a port, that is an address and nothing else."""
+_ADDRESS = re.compile(
+    r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+"""A host, perhaps with a port, that is an address and nothing else. It is shown twice
+for each shard, so it is not longer than addresses are."""
 
 
 class Discovery:
@@ -44,10 +47,11 @@ class Discovery:
         origin = self._origin or f"{source.scheme}://{source.host}"
         scheme, _, address = origin.partition("://")
         if not _ADDRESS.fullmatch(address):
+            named = "--web.external-url" if self._origin else "the Host header"
             raise InvalidRequest(
-                f"the Host header is {quote(source.host)}, which is no address that "
-                "could be scraped; ask at the address of the relay, such as "
-                "relay:9091, or tell the relay its address with --web.external-url"
+                f"{named} names {quote(address)}, which is no address that could be "
+                "scraped; ask at the address of the relay, such as relay:9091, or tell "
+                "the relay such a one with --web.external-url"
             )
         return scheme, address
 

@@ -114,6 +114,8 @@ async def test_a_target_is_where_the_relay_can_be_reached(
 HOSTILE = [
     *("", ":9091", "a;job=x", "a%22", "$(x)", "a/b", 'a"b', "a\\b", "a:999999"),
     *("[fe80::1%25eth0]:1", "a b", "a@b", "é"),
+    # Told of a thousand shards, it would keep the event loop for a second.
+    *("a" * 254, f"[{':' * 46}]"),
 ]
 
 
@@ -139,6 +141,15 @@ async def test_of_what_a_trusted_proxy_says_only_an_address_is_shown(
                 assert target["targets"] == ["relay:9091"]
             else:
                 assert "--web.external-url" in answer.text
+
+
+@on_loop
+async def test_an_external_url_that_is_no_address_is_named(tmp_path: Path) -> None:
+    settings = Settings(external_origin="https://bücher.example")
+    async with guarded(tmp_path, settings) as relay:
+        answer = await discover(relay, host="relay:9091")
+    assert answer.status == 400
+    assert answer.text.startswith('--web.external-url names "bücher.example", which is')
 
 
 @on_loop
