@@ -221,6 +221,9 @@ ATTACKS: dict[str, Attack] = {
         _pour, data=_bomb("gzip", gzip.compress(_COMMENTS))
     ),
     "requests with two lengths, 8 clients": partial(_pour, data=_SMUGGLED),
+    "probes sent ahead, 500 clients": partial(
+        _pour, data=request("GET", "/-/healthy") * 1000, clients=CLIENTS
+    ),
     "the page asked for, 500 clients": partial(_pour, data=_PAGE, clients=CLIENTS),
     "scrapes with a regular expression, 500 clients": partial(
         _pour, data=_REGEX, clients=CLIENTS

@@ -10,6 +10,7 @@ from pushrelay.errors import InvalidRequest
 from pushrelay.quoting import quote
 from pushrelay.web.answers import READ
 from pushrelay.web.exchange import Exchange
+from pushrelay.web.streaming import Streamer
 
 _ADDRESS = re.compile(
     r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
@@ -19,9 +20,13 @@ for each shard, so it is not longer than addresses are."""
 
 
 class Discovery:
-    """Tells the targets that the page of a relay with these settings is."""
+    """Tells the targets that the page of a relay with these settings is.
 
-    def __init__(self, settings: Settings) -> None:
+    chooser: writes them down; a thousand take milliseconds.
+    """
+
+    def __init__(self, settings: Settings, chooser: Streamer) -> None:
+        self._chooser = chooser
         self._origin = settings.external_origin
         prefix = settings.external_path or settings.route_prefix
         self._path = prefix + settings.telemetry_path
@@ -36,10 +41,14 @@ class Discovery:
         parameters.require_known("shards")
         shards = parameters.shards() or 1
         scheme, address = self._asked(exchange)
+        document = await self._chooser.run(self._document, scheme, address, shards)
+        await exchange.answer(200, document, headers=READ)
+
+    def _document(self, scheme: str, address: str, shards: int) -> bytes:
         labels = {"__scheme__": scheme, "__metrics_path__": self._path}
         all_labels = [labels | _of_shard(address, n, shards) for n in range(shards)]
         groups = [{"targets": [address], "labels": each} for each in all_labels]
-        await exchange.answer(200, json.dumps(groups).encode(), headers=READ)
+        return json.dumps(groups).encode()
 
     def _asked(self, exchange: Exchange) -> tuple[str, str]:
         """Return the scheme and the address by which the relay can be reached."""

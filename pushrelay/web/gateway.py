@@ -119,7 +119,7 @@ class Gateway:
             **PageActions(settings, relay, chooser, self._flask).handlers,
             "import": Importing(settings, relay).take_over,
             "openapi": show_openapi,
-            "sd": Discovery(settings).show,
+            "sd": Discovery(settings, chooser).show,
             "api/v1/options": partial(self._api_options, CORS_HEADERS),
             "read_options": partial(self._api_options, READ_CORS_HEADERS),
             "api/v1/status": partial(self._call_flask, "/api/v1/status"),

@@ -1,7 +1,9 @@
-"""How much of large requests is taken before others have their turn."""
+"""How much is taken of large requests, and of requests sent ahead, before others have
+their turn."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -9,13 +11,14 @@ TURN_BYTES = 1024 * 1024
 """So much in one turn of the event loop: a read takes up to 256 KiB, and with the
 checks of a head about a millisecond."""
 
-_GO_ON_AT_ONCE = 4
+_REST_SECONDS = 0.00005
 
 
 class Turns:
-    """Who reads large requests takes turns: with hundreds of clients that send as fast
-    as they can, one turn of the event loop would else read from all of them, and a push
-    needs several.
+    """Who reads large requests takes turns, and who answers requests that were sent
+    before the one before them was answered: with hundreds of clients that send as fast
+    as they can, one turn of the event loop would else do something for all of them, and
+    a push needs several.
 
     call_soon: calls a function in the next turn of the event loop.
     """
@@ -33,7 +36,8 @@ class Turns:
         return self._taken <= TURN_BYTES
 
     def wait(self, go_on: Callable[[], None]) -> None:
-        """Have `go_on` called when it is the caller's turn, some time after `take`."""
+        """Have `go_on` called when it is the caller's turn, after all who wait."""
+        self._schedule()
         self._waiting.append(go_on)
 
     def _schedule(self) -> None:
@@ -44,7 +48,13 @@ class Turns:
     def _begin(self) -> None:
         self._is_scheduled = False
         self._taken = 0
-        for _ in range(min(len(self._waiting), _GO_ON_AT_ONCE)):
+        if self._waiting:
+            # One of them, since a turn takes no more than one new connection either: a
+            # push comes behind all that were opened before it.
             self._waiting.popleft()()
         if self._waiting:
             self._schedule()
+            # The writer's thread needs the interpreter. A loop that always has
+            # something to do lets go of it for a moment only, and has it back before
+            # that thread has woken up: seen for seconds.
+            time.sleep(_REST_SECONDS)

@@ -104,9 +104,14 @@ class RelayProtocol(BoundedProtocol):
         keepalive = await self._handle_http_request(request, sockname, peername)
         self._note_answered()
         if self._is_ahead:
-            # Requests that are there already come without a turn for others.
-            await asyncio.sleep(0)
+            await self._own_turn()
         return bool(keepalive)
+
+    async def _own_turn(self) -> None:
+        """Let others have their turn, before a request that is there already."""
+        turn = asyncio.Event()
+        self.worker.turns.wait(turn.set)
+        await turn.wait()
 
     def _build_http_scope(self, *arguments: Any) -> Any:
         scope = super()._build_http_scope(*arguments)

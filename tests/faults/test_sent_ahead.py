@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from crowd_use import BUSY, locked, push, wait_for_requests
 from raw_clients import Clients, received, statuses
-from relay_process import StartRelay
+from relay_process import RelayProcess, StartRelay
 from waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -45,6 +47,33 @@ def test_requests_sent_ahead_are_not_read_while_one_is_served(
             assert unread(client) >= len(push("later-0"))
         client.shutdown(socket.SHUT_WR)
         assert statuses(received(client)) == [200] * 22
+
+
+def test_requests_sent_ahead_by_many_are_answered_one_in_a_turn(
+    start_relay: StartRelay,
+) -> None:
+    relay = start_relay("--web.own-metrics=on")
+    probes = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n" * 300
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection((relay.host, relay.port)))
+            for _ in range(200)
+        ]
+        for client in clients:
+            client.sendall(probes)
+        answered = [probes_answered(relay) for _ in range(20)]
+    # A scrape takes several turns of the event loop, and nobody else's probes one each.
+    between = min(later - before for before, later in pairwise(answered))
+    assert answered[0] < answered[-1]
+    assert between < len(clients)
+
+
+def probes_answered(relay: RelayProcess) -> int:
+    """Return how often the relay has said by now that it is healthy."""
+    name = 'pushrelay_http_requests_total{code="200",handler="healthy",method="get"}'
+    page = relay.get("/-/metrics").text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", page, re.MULTILINE)
+    return int(float(found[1])) if found else 0
 
 
 def test_many_large_pushes_at_once_are_all_taken(start_relay: StartRelay) -> None:
