@@ -13,9 +13,10 @@ Conclusion (2026-11-26, two CPUs, which the attackers shared; RESULTS-attacks.md
 the table): no attack keeps a push waiting for the second that is owed, not even when
 it begins; the slowest took 0.7 s. Measured for the first time, pushes took 5 s beside
 chunks of a byte, 6 s beside endless heads of 1.2 MB, 12 s beside pages and scrapes that
-500 clients ask for without a pause. That is why heads and chunks have a parser of ours,
-what is sent ahead waits outside, large requests are read by turns, those who scrape at
-once share an exposition, and of each kind of long answers one is made at a time.
+500 clients ask for without a pause, and 40 s beside probes that they send ahead. So
+heads and chunks have a parser of ours, what is sent ahead waits outside and has turns,
+as large requests have, those who scrape at once share an exposition, and of each kind
+of long answers one is made at a time.
 """
 
 from __future__ import annotations
