@@ -27,7 +27,7 @@ from relay_process import StartRelay
 from waiting import wait_until
 from worker_process import worker_of
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("unmeasured")]
 
 
 def test_more_requests_than_are_served_at_once_are_refused(

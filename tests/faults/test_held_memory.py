@@ -22,7 +22,7 @@ from raw_clients import PATIENCE, Clients, is_waiting, received, statuses
 from relay_process import RelayProcess, StartRelay
 from waiting import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("unmeasured")]
 
 
 def test_large_bodies_give_up_before_small_ones(
