@@ -11,7 +11,7 @@ OURS := $(PIP) --no-deps --no-build-isolation -e .
 PIN := $(BIN)/uv pip compile -q --no-config --universal --python-version 3.11 \
 	--generate-hashes --custom-compile-command 'make lock'
 # Much of their time tests wait for other processes; tests/conftest.py says what comes first.
-WORKERS := $(shell expr $$(nproc) + 2)
+WORKERS := $(shell expr $$(nproc) + 3)
 PYTEST := $(BIN)/python -m pytest -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 LOWEST := build/lowest
 # Tests that start relays and commands and talk to them.
