@@ -8,10 +8,10 @@ change, and after changes all over it.
     make bench-shards ARGS='--quick'
     make bench-shards ARGS='--output benchmarks/RESULTS-shards.md'
 
-Conclusion (2026-11-26, two CPUs with much other work; RESULTS-shards.md has the table):
-with 100,000 groups, each of four shards takes the relay 13 ms of processor time while
-nothing changes, as the whole page does, and 0.4 s after 1,000 changes, where the whole
-page takes 0.7 s. Four shards take 4 % more memory, sixteen 10 %.
+Conclusion (2026-11-26, two CPUs; RESULTS-shards.md has the table): with 100,000 groups,
+each of four shards takes the relay 15 ms of processor time while nothing changes, and
+the whole page 11 ms; after 1,000 changes it is 0.4 and 0.7 s. Four shards take 4 % more
+memory, sixteen 9 %.
 """
 
 from __future__ import annotations
